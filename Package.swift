@@ -1,0 +1,108 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// One list of settings for every Swift target: unsafe code has to be spelled out, and a warning stops the build.
+let strict: [SwiftSetting] = [
+  .swiftLanguageMode(.v6),
+  .strictMemorySafety(),
+  .treatAllWarnings(as: .error),
+  .enableUpcomingFeature("ExistentialAny"),
+  .enableUpcomingFeature("InternalImportsByDefault"),
+  .enableUpcomingFeature("MemberImportVisibility"),
+]
+
+/// A layer: what it may import is listed here, and `--explicit-target-dependency-import-check error` holds it to that.
+func layer(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+  .target(name: name, dependencies: dependencies, swiftSettings: strict)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource] = []) -> Target {
+  .testTarget(name: name, dependencies: dependencies, resources: resources, swiftSettings: strict)
+}
+
+let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+
+let package = Package(
+  name: "outbox-exporter",
+  products: [.executable(name: "outbox-exporter", targets: ["outbox-exporter"])],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+  ],
+  targets: [
+    // Values and pure functions. Nothing here does I/O.
+    layer("Outbox"),
+    layer("Layouts", ["Outbox"]),
+    layer("SampleSQL", ["Outbox", "Layouts"]),
+    layer("Assessment", ["Outbox"]),
+    layer("Metrics", ["Outbox"]),
+    layer("Configuration", ["Outbox", "Layouts", "YAMLClient"]),
+
+    // The edges: where values come from and where they go.
+    layer(
+      "Stores",
+      [
+        "Outbox", "Layouts", "SampleSQL", "PostgreSQLClient", "SQLiteClient", "SystemCalls", "DedicatedThreads",
+      ]),
+    layer("OTLP", ["Outbox", "Metrics", "HTTPClient", "COpenTelemetryProto", "CProtobufC", "DedicatedThreads"]),
+
+    // The shell.
+    layer(
+      "Exporter",
+      [
+        "Outbox", "Layouts", "Assessment", "Metrics", "Configuration", "Stores", "OTLP", "SystemCalls",
+        "DedicatedThreads", logging,
+      ]),
+    .executableTarget(
+      name: "outbox-exporter",
+      dependencies: [
+        "Outbox", "Layouts", "SampleSQL", "Assessment", "Metrics", "Configuration", "Stores", "OTLP", "Exporter",
+        "SystemCalls", "SQLiteClient", argumentParser, logging,
+      ],
+      swiftSettings: strict),
+
+    // One small Swift type per C handle: the only places with unsafe code.
+    layer("PostgreSQLClient", ["CLibPQ", "CSystem"]),
+    layer("SQLiteClient", ["CSQLite"]),
+    layer("HTTPClient", ["CCurl", "CZlib"]),
+    layer("YAMLClient", ["CYAML"]),
+    layer("SystemCalls", ["CSystem"]),
+    layer("DedicatedThreads"),
+
+    // C: module maps and typed doors for variadic functions.
+    .systemLibrary(name: "CLibPQ", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
+    .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
+    .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
+    .systemLibrary(name: "CProtobufC", pkgConfig: "libprotobuf-c", providers: [.apt(["libprotobuf-c-dev"])]),
+    .systemLibrary(name: "CYAML", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
+    .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+    .target(name: "CSystem"),
+    .target(name: "COpenTelemetryProto", dependencies: ["CProtobufC"], exclude: ["protos", "generate.sh"]),
+
+    // Tests mirror the sources; Integration runs real servers.
+    .target(
+      name: "TestSupport",
+      dependencies: ["Outbox", "SystemCalls", "CSystem"],
+      path: "Tests/TestSupport",
+      swiftSettings: strict),
+    tests("OutboxTests", ["Outbox"]),
+    tests("LayoutsTests", ["Outbox", "Layouts", "SampleSQL"]),
+    tests("SampleSQLTests", ["Outbox", "Layouts", "SampleSQL"]),
+    tests("AssessmentTests", ["Outbox", "Assessment"]),
+    tests("MetricsTests", ["Outbox", "Metrics"]),
+    tests("ConfigurationTests", ["Outbox", "Layouts", "Configuration"]),
+    tests("OTLPTests", ["Outbox", "Metrics", "HTTPClient", "OTLP", "COpenTelemetryProto", "CProtobufC", "TestSupport"]),
+    tests("StoresTests", ["Outbox", "Layouts", "SampleSQL", "SQLiteClient", "Stores", "SystemCalls", "TestSupport"]),
+    tests(
+      "ExporterTests", ["Outbox", "Layouts", "Metrics", "Configuration", "Stores", "OTLP", "Exporter", "TestSupport"]),
+    tests("YAMLClientTests", ["YAMLClient"]),
+    tests(
+      "IntegrationTests",
+      [
+        "Outbox", "Layouts", "SampleSQL", "Metrics", "Stores", "OTLP", "PostgreSQLClient", "SQLiteClient", "SystemCalls",
+        "TestSupport",
+      ]),
+    tests("HouseTests", ["Outbox", "Layouts", "Metrics", "Configuration", "TestSupport"]),
+  ]
+)

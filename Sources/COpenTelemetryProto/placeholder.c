@@ -1,0 +1,1 @@
+#include "COpenTelemetryProto.h"

@@ -1,0 +1,157 @@
+/// One watched outbox: what it is called and how it is to be judged.
+package struct WatchedOutbox: Sendable, Hashable {
+  /// `outbox.name` on every data point.
+  package var name: String
+  /// The layout's name, on `outbox.up`.
+  package var layout: String
+  /// The kind of store, on `outbox.up`.
+  package var system: StoreSystem
+  /// What the user promises, if anything.
+  package var objective: Objective?
+  /// When `--once` warns and fails.
+  package var limits: Limits
+
+  /// A watched outbox.
+  package init(
+    name: String, layout: String, system: StoreSystem, objective: Objective? = nil, limits: Limits = Limits()
+  ) {
+    self.name = name
+    self.layout = layout
+    self.system = system
+    self.objective = objective
+    self.limits = limits
+  }
+}
+
+/// Where an outbox is kept; the raw value is `db.system.name`.
+package enum StoreSystem: String, Sendable, Hashable, CaseIterable {
+  /// A table in PostgreSQL, read through libpq.
+  case postgresql
+  /// A table in an SQLite file.
+  case sqlite
+  /// A directory in which every file is an event.
+  case files
+}
+
+/// What the user promises: a share of the events is delivered within an age.
+package struct Objective: Sendable, Hashable {
+  /// The age by which events are delivered.
+  package var age: Duration
+  /// The share of them that is, 0…1.
+  package var target: Double
+
+  /// An objective.
+  package init(age: Duration, target: Double) {
+    self.age = age
+    self.target = target
+  }
+}
+
+/// Thresholds of `--once`. A figure at or above a threshold has reached it; nil means "never".
+package struct Limits: Sendable, Hashable {
+  /// Two thresholds of one figure.
+  package struct Pair<Value: Sendable & Hashable & Comparable>: Sendable, Hashable {
+    /// From here on the outbox is WARNING.
+    package var warning: Value?
+    /// From here on the outbox is CRITICAL.
+    package var critical: Value?
+
+    /// Two thresholds.
+    package init(warning: Value? = nil, critical: Value? = nil) {
+      self.warning = warning
+      self.critical = critical
+    }
+  }
+
+  /// The longest wait of any event.
+  package var age: Pair<Duration>
+  /// Events in the backlog.
+  package var ready: Pair<Int>
+  /// Events that cannot move by themselves.
+  package var stuck: Pair<Int>
+  /// Events in the dead-letter queue.
+  package var dead: Pair<Int>
+
+  /// Limits; nothing is limited unless it is named.
+  package init(
+    age: Pair<Duration> = .init(), ready: Pair<Int> = .init(), stuck: Pair<Int> = .init(), dead: Pair<Int> = .init()
+  ) {
+    self.age = age
+    self.ready = ready
+    self.stuck = stuck
+    self.dead = dead
+  }
+}
+
+/// What came of one attempt to sample one outbox. A failed sample is a value too: it never ends a cycle.
+package struct OutboxSample: Sendable, Equatable {
+  /// Whose sample it is.
+  package var outbox: WatchedOutbox
+  /// The exporter's wall clock at the start of the sample, which stamps the figures.
+  package var startedAt: Timestamp
+  /// How long the sample took.
+  package var duration: Duration
+  /// The figures, or why there are none.
+  package var result: Result<Snapshot, SampleFailure>
+
+  /// The outcome of a sample.
+  package init(
+    outbox: WatchedOutbox, startedAt: Timestamp, duration: Duration, result: Result<Snapshot, SampleFailure>
+  ) {
+    self.outbox = outbox
+    self.startedAt = startedAt
+    self.duration = duration
+    self.result = result
+  }
+
+  /// The figures of a good sample.
+  package var snapshot: Snapshot? {
+    if case .success(let snapshot) = result { snapshot } else { nil }
+  }
+
+  /// Why a failed sample has no figures.
+  package var failure: SampleFailure? {
+    if case .failure(let failure) = result { failure } else { nil }
+  }
+}
+
+/// Why a store could not be sampled, for an operator at 3 a.m.: what was tried, the cause, and what to do next.
+package struct SampleFailure: Error, Sendable, Hashable {
+  /// The value of `error.type` on `outbox.sample.failures`.
+  package enum Reason: String, Sendable, Hashable, CaseIterable {
+    /// No connection could be had, or it broke.
+    case unreachable
+    /// The store refused the credentials.
+    case authentication
+    /// The role or the process may not read what the layout needs.
+    case permission
+    /// Row-level security would have hidden rows; without this error the depth would silently be zero.
+    case rowSecurity = "row_security"
+    /// The store did not answer in time.
+    case timeout
+    /// The table is locked by somebody else.
+    case lockTimeout = "lock_timeout"
+    /// A table or column that the layout needs is not there, or is of another kind.
+    case schema
+    /// The store answered with something that is not a database, or a damaged one.
+    case corrupt
+    /// The file or directory is not there although it should be.
+    case absent
+    /// Anything else.
+    case other = "_OTHER"
+  }
+
+  /// Which kind of failure it is.
+  package var reason: Reason
+  /// What was tried and the cause as the store reported it; never a secret, never row content.
+  package var message: String
+  /// What to do next, if that is known.
+  package var hint: String?
+
+  /// A failed sample.
+  package init(_ reason: Reason, _ message: String, hint: String? = nil) {
+    self.reason = reason
+    self.message = message
+    self.hint = hint
+  }
+}

@@ -1,0 +1,16 @@
+package import Outbox
+
+/// One database or directory, which may hold several outboxes. Samples of one store never overlap; stores never wait
+/// for each other.
+package protocol OutboxStore: Sendable {
+  /// Samples every outbox of the store, within the store's own deadline.
+  ///
+  /// Never throws: what cannot be read is a sample too, with the reason in it. A store that cannot be reached answers
+  /// with one failed sample for each outbox it is known to hold, or one under the configured name.
+  ///
+  /// - Parameter eventIDs: whether to name a few events worth looking at (`--once` only).
+  func sample(eventIDs: Bool) async -> [OutboxSample]
+
+  /// Ends the connection. The store may be sampled again, and then connects anew.
+  func close() async
+}
