@@ -1,0 +1,79 @@
+import Outbox
+
+extension Layout {
+  /// PraisonAI's durable outbox and its two dead-letter files.
+  package static let praisonAI = Layout(
+    name: "praisonai",
+    summary: "PraisonAI bots: the outbound queue and the outbound and inbound dead-letter files, one SQLite file each",
+    systems: [.sqlite],
+    queues: [outboundQueue, outboundDeadLetters, inboundDeadLetters],
+    createdLazily: true,
+    limits: .init(
+      age: .init(warning: .seconds(15 * 60), critical: .seconds(60 * 60)), stuck: .init(warning: 1),
+      dead: .init(warning: 1)),
+    sources: [
+      "MervinPraison/PraisonAI src/praisonai-bot/praisonai_bot/bots/_outbox.py (52e3e37b)",
+      "MervinPraison/PraisonAI src/praisonai-bot/praisonai_bot/bots/_dlq.py (52e3e37b)",
+    ],
+    notes: [
+      "`failed` is a transient state and not the dead-letter queue; dead is `permanent_failure`.",
+      "There are two dead-letter queues and neither includes the other: `permanent_failure` rows in the outbox, and the "
+        + "files outbound_dlq.sqlite and inbound_dlq.sqlite. Watch each file as an outbox of its own, e.g. with a glob.",
+      "The due time of a retry is not stored: a failed event counts as scheduled for its nominal back-off "
+        + "(2 s × 1.8ⁿ, at most 30 s, without jitter), then as ready.",
+      "Nothing polls: the queue drains at start-up, when a channel recovers and around a new message, so a ready event "
+        + "may wait long in a healthy process. Age matters more than depth.",
+      "A claim counts as stuck after 300 s, when the library would take it back.",
+      "Dead letters shrink by eviction (7 days, size limits): a falling depth is not a recovery.",
+      "The destination is the platform in front of the colon of `target`; the chat behind it is never read.",
+    ])
+
+  private static let outboundQueue = TableQueue(
+    tables: ["events": TableName("outbound_queue")],
+    columns: [
+      "id": .column("id"),
+      "target": .column("target"),
+      "status": .column("status"),
+      "attempts": .column("attempts"),
+      "created": .column("ts", encoding: .unixFractionalSeconds),
+      "last_attempt": .column("last_attempt", encoding: .unixFractionalSeconds),
+    ],
+    stateColumn: "status",
+    knownStates: ["pending", "sending", "recovered", "failed", "permanent_failure", "sent"],
+    destination: "substr({target}, 1, instr({target}, ':') - 1)",
+    selections: [
+      Selection(
+        rows: "{status} = 'pending'", state: .ready, retry: "{attempts} > 0", since: "{created.seconds}"),
+      Selection(
+        rows: "{status} IN ('failed', 'recovered')", state: .ready,
+        until: .init(
+          "CASE WHEN {status} = 'failed' THEN {last_attempt.seconds} + CASE {attempts} WHEN 0 THEN 2.0 WHEN 1 THEN 2.0 "
+            + "WHEN 2 THEN 3.6 WHEN 3 THEN 6.48 WHEN 4 THEN 11.664 WHEN 5 THEN 20.9952 ELSE 30.0 END END",
+          .scheduled),
+        retry: "true", since: "{created.seconds}"),
+      Selection(
+        rows: "{status} = 'sending'", state: .claimed, retry: "{attempts} > 0", since: "{created.seconds}",
+        stuck: .init(.leaseExpired, since: "{last_attempt.seconds} + 300")),
+      Selection(
+        rows: "{status} = 'permanent_failure'", state: .dead,
+        since: "COALESCE({last_attempt.seconds}, {created.seconds})"),
+    ])
+
+  private static let outboundDeadLetters = TableQueue(
+    tables: ["events": TableName("outbound_entries")],
+    columns: [
+      "id": .column("id"), "platform": .column("platform"),
+      "created": .column("ts", encoding: .unixFractionalSeconds),
+    ],
+    destination: "{platform}",
+    selections: [Selection(rows: "true", state: .dead, since: "{created.seconds}")])
+
+  private static let inboundDeadLetters = TableQueue(
+    tables: ["events": TableName("entries")],
+    columns: [
+      "id": .column("id"), "platform": .column("platform"),
+      "created": .column("ts", encoding: .unixFractionalSeconds),
+    ],
+    destination: "{platform}",
+    selections: [Selection(rows: "true", state: .dead, since: "{created.seconds}")])
+}

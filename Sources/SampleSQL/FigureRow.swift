@@ -1,0 +1,94 @@
+package import Outbox
+
+/// One row of ``SampleQuery/figures``, times in unix seconds.
+package struct FigureRow: Sendable, Hashable {
+  /// Low-cardinality target.
+  package var destination: String
+  /// The state of the events.
+  package var state: EventState
+  /// True for events that were tried before.
+  package var retry: Bool
+  /// Why they are stuck; nil where they can move.
+  package var stuck: StuckReason?
+  /// How many.
+  package var count: Int
+  /// Earliest first due time of an event whose age counts; for dead ones the earliest dead-lettering.
+  package var oldest: Double?
+  /// First due time of the event at the median age of its destination and retry, if that event is among these.
+  package var median: Double?
+  /// The same at the 99th percentile.
+  package var p99: Double?
+  /// When the one that is stuck longest got stuck.
+  package var stuckSince: Double?
+  /// How many have impossible times.
+  package var implausible: Int
+  /// The earliest time at which any of them changes state, gets an age or gets stuck, if it is known.
+  package var nextChange: Double?
+
+  /// A row.
+  package init(
+    destination: String, state: EventState, retry: Bool, stuck: StuckReason?, count: Int, oldest: Double?,
+    median: Double?, p99: Double?, stuckSince: Double?, implausible: Int, nextChange: Double? = nil
+  ) {
+    self.destination = destination
+    self.state = state
+    self.retry = retry
+    self.stuck = stuck
+    self.count = count
+    self.oldest = oldest
+    self.median = median
+    self.p99 = p99
+    self.stuckSince = stuckSince
+    self.implausible = implausible
+    self.nextChange = nextChange
+  }
+}
+
+extension Snapshot {
+  /// Adds up the rows of one sample at one moment of the store's clock.
+  package init(storeTime: Timestamp, rows: [FigureRow], replicaLag: Duration? = nil, eventIDs: EventIDs? = nil) {
+    struct DepthKey: Hashable { var destination: String, state: EventState, retry: Bool }
+    struct AgeKey: Hashable { var destination: String, retry: Bool }
+    struct StuckKey: Hashable { var destination: String, reason: StuckReason }
+    func age(_ seconds: Double) -> Duration {
+      // Rounding a time to nanoseconds may put it a hair past the clock it was compared with.
+      max(.zero, storeTime.since(Timestamp(seconds: seconds)))
+    }
+    var depths: [DepthKey: Int] = [:]
+    var ages: [AgeKey: Age] = [:]
+    var stuck: [StuckKey: Stuck] = [:]
+    var dead: [DeadLetters] = []
+    for row in rows {
+      if row.state == .dead {
+        dead.append(DeadLetters(destination: row.destination, count: row.count, oldest: row.oldest.map(age)))
+        continue
+      }
+      depths[DepthKey(destination: row.destination, state: row.state, retry: row.retry), default: 0] += row.count
+      if let oldest = row.oldest.map(age) {
+        let key = AgeKey(destination: row.destination, retry: row.retry)
+        var figure =
+          ages[key]
+          ?? Age(destination: row.destination, retry: row.retry, oldest: oldest, median: nil, p99: nil)
+        figure.oldest = max(figure.oldest, oldest)
+        figure.median = row.median.map(age) ?? figure.median
+        figure.p99 = row.p99.map(age) ?? figure.p99
+        ages[key] = figure
+      }
+      if let reason = row.stuck, let since = row.stuckSince {
+        let key = StuckKey(destination: row.destination, reason: reason)
+        var figure = stuck[key] ?? Stuck(destination: row.destination, reason: reason, count: 0, oldest: .zero)
+        figure.count += row.count
+        figure.oldest = max(figure.oldest, age(since))
+        stuck[key] = figure
+      }
+    }
+    self.init(
+      storeTime: storeTime,
+      depths: depths.map { Depth(destination: $0.destination, state: $0.state, retry: $0.retry, count: $1) }
+        .sorted { ($0.destination, $0.state, $0.retry ? 1 : 0) < ($1.destination, $1.state, $1.retry ? 1 : 0) },
+      ages: ages.values.sorted { ($0.destination, $0.retry ? 1 : 0) < ($1.destination, $1.retry ? 1 : 0) },
+      stuck: stuck.values.sorted { ($0.destination, $0.reason.rawValue) < ($1.destination, $1.reason.rawValue) },
+      dead: dead.sorted { $0.destination < $1.destination },
+      implausible: rows.reduce(0) { $0 + $1.implausible }, replicaLag: replicaLag, eventIDs: eventIDs)
+  }
+}

@@ -1,0 +1,104 @@
+/// The SQL that a store speaks.
+package enum SQLDialect: Sendable, Hashable {
+  /// PostgreSQL; `now()` is the store's clock.
+  case postgresql
+  /// SQLite; the parameter `:now` is the clock, in unix seconds.
+  case sqlite
+}
+
+/// What a database really has of the tables that a queue names.
+package struct QueueSchema: Sendable, Hashable {
+  /// One table that is there.
+  package struct Table: Sendable, Hashable {
+    /// The name as it stands in a statement, quoted.
+    package var reference: String
+    /// Column names and their declared types, e.g. `timestamp with time zone`.
+    package var columns: [String: String]
+    /// Columns that lead a complete (not partial) index, through which distinct values can be skipped over.
+    package var indexedColumns: Set<String>
+
+    /// A table that is there.
+    package init(reference: String, columns: [String: String], indexedColumns: Set<String> = []) {
+      self.reference = reference
+      self.columns = columns
+      self.indexedColumns = indexedColumns
+    }
+  }
+
+  /// The tables that are there, by role.
+  package var tables: [String: Table]
+
+  /// A schema.
+  package init(tables: [String: Table]) {
+    self.tables = tables
+  }
+}
+
+/// A table's name taken apart and quoted.
+package enum SQLIdentifier {
+  /// Quotes one identifier: nothing in it is SQL any more, and its case is kept.
+  package static func quoted(_ name: String) -> String {
+    "\"" + name.split(separator: "\"", omittingEmptySubsequences: false).joined(separator: "\"\"") + "\""
+  }
+
+  /// Splits `schema.table` into its parts; a part in double quotes may hold dots.
+  package static func parts(_ name: String) -> [String] {
+    var parts: [String] = []
+    var part = ""
+    var isQuoted = false
+    var characters = Array(name)[...]
+    while let character = characters.popFirst() {
+      switch character {
+      case "\"" where isQuoted && characters.first == "\"":
+        part.append(character)
+        characters.removeFirst()
+      case "\"": isQuoted.toggle()
+      case "." where !isQuoted:
+        parts.append(part)
+        part = ""
+      default: part.append(character)
+      }
+    }
+    return parts + [part]
+  }
+
+  /// A table's name, quoted part by part.
+  package static func quotedPath(_ name: String) -> String {
+    parts(name).map(quoted).joined(separator: ".")
+  }
+
+  /// A text literal.
+  package static func literal(_ text: String) -> String {
+    "'" + text.split(separator: "'", omittingEmptySubsequences: false).joined(separator: "''") + "'"
+  }
+}
+
+/// Why a layout does not fit a database.
+package enum LayoutProblem: Error, Sendable, Hashable {
+  /// A table that the layout needs is not there.
+  case missingTable(role: String, name: String)
+  /// A column that the layout needs is not there.
+  case missingColumn(role: String, name: String, table: String, available: [String])
+  /// A template is wrong.
+  case template(text: String, problem: String)
+
+  /// What is wrong, in a sentence.
+  package var message: String {
+    switch self {
+    case .missingTable(_, let name): "there is no table \(name)"
+    case .missingColumn(_, let name, let table, let available):
+      "the table \(table) has no column \(name); it has \(available.joined(separator: ", "))"
+    case .template(let text, let problem): "the layout's SQL `\(text)` cannot be used: \(problem)"
+    }
+  }
+
+  /// What to do about it.
+  package var hint: String {
+    switch self {
+    case .missingTable(let role, _):
+      "name the right table under `tables: {\(role): …}` of the outbox, or check the database and the search path"
+    case .missingColumn(let role, _, _, _): "name the right column under `columns: {\(role): …}` of the outbox"
+    case .template: "see `outbox-exporter layouts NAME` for working examples"
+    }
+  }
+}

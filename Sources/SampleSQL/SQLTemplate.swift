@@ -1,0 +1,151 @@
+package import Layouts
+
+/// Turns the templates of a layout into SQL for one database, and notes which columns they need.
+///
+/// In a template stand:
+/// - `{role}`: the column of that role, quoted; NULL where an optional column is not there;
+/// - `{role.seconds}`: the column's time in unix seconds;
+/// - `{role.now}`, `{role.now-300}`: the store's clock, less 300 seconds, in the column's own encoding, so that an
+///   index on the column serves the comparison;
+/// - `{now}`: the store's clock in unix seconds;
+/// - `{table:role}`: the table of that role, quoted;
+/// - `{{` and `}}`: braces.
+package struct SQLTemplate {
+  private let queue: TableQueue
+  private let schema: QueueSchema
+  private let dialect: SQLDialect
+  /// The columns that were used so far, by table role: what a role has to be granted.
+  package private(set) var usedColumns: [String: Set<String>] = [:]
+
+  /// An expander for one queue in one database.
+  package init(queue: TableQueue, schema: QueueSchema, dialect: SQLDialect) {
+    self.queue = queue
+    self.schema = schema
+    self.dialect = dialect
+  }
+
+  /// Expands one template.
+  ///
+  /// - Throws: a placeholder that means nothing here, or a required column that the database does not have.
+  package mutating func expand(_ template: String, depth: Int = 0) throws(LayoutProblem) -> String {
+    guard depth < 8 else { throw .template(text: template, problem: "its columns refer to each other in a circle") }
+    var sql = ""
+    var rest = Substring(template)
+    while let brace = rest.firstIndex(where: { $0 == "{" || $0 == "}" }) {
+      sql += rest[..<brace]
+      rest = rest[brace...]
+      if rest.hasPrefix("{{") || rest.hasPrefix("}}") {
+        sql.append(rest.removeFirst())
+        rest.removeFirst()
+        continue
+      }
+      guard rest.first == "{", let end = rest.firstIndex(of: "}") else {
+        throw .template(text: template, problem: "it has a brace without its partner; write {{ or }} for a brace")
+      }
+      sql += try placeholder(rest[rest.index(after: brace)..<end], in: template, depth: depth)
+      rest = rest[rest.index(after: end)...]
+    }
+    return sql + rest
+  }
+
+  private mutating func placeholder(
+    _ name: Substring, in template: String, depth: Int
+  ) throws(LayoutProblem) -> String {
+    if name == "now" { return unixNow }
+    if name.hasPrefix("table:") {
+      guard let table = schema.tables[String(name.dropFirst("table:".count))] else {
+        throw .template(text: template, problem: "there is no table with the role \(name.dropFirst("table:".count))")
+      }
+      return table.reference
+    }
+    let parts = name.split(separator: ".", maxSplits: 1).map(String.init)
+    guard let role = parts.first, let column = queue.columns[role] else {
+      let roles = queue.columns.keys.sorted().joined(separator: ", ")
+      throw .template(text: template, problem: "{\(name)} is no column role; the roles are \(roles)")
+    }
+    guard let value = try value(role, column, depth: depth) else { return "NULL" }
+    guard parts.count == 2 else { return value.sql }
+    guard let encoding = value.encoding else {
+      throw .template(text: template, problem: "the column role \(role) has no time encoding")
+    }
+    if parts[1] == "seconds" { return seconds(value.sql, encoding) }
+    guard parts[1].hasPrefix("now"), let offset = offset(parts[1].dropFirst(3)) else {
+      throw .template(text: template, problem: "{\(name)}: after the dot comes seconds, now, now-N or now+N")
+    }
+    guard let now = now(offset, encoding) else {
+      throw .template(
+        text: template, problem: "times kept as text do not compare as text; compare {\(role).seconds} with {now}")
+    }
+    return now
+  }
+
+  private mutating func value(
+    _ role: String, _ column: ColumnDefinition, depth: Int
+  ) throws(LayoutProblem) -> (sql: String, encoding: TimeEncoding?)? {
+    guard let table = schema.tables[column.table] else { return nil }
+    switch column.value {
+    case .column(let name):
+      guard let type = table.columns[name] else {
+        if column.isOptional { return nil }
+        throw .missingColumn(
+          role: role, name: name, table: queue.tables[column.table]?.name ?? column.table,
+          available: table.columns.keys.sorted())
+      }
+      usedColumns[column.table, default: []].insert(name)
+      return ("e." + SQLIdentifier.quoted(name), encoding(column.encoding, type))
+    case .expression(let template):
+      return ("(" + (try expand(template, depth: depth + 1)) + ")", column.encoding)
+    }
+  }
+
+  /// PostgreSQL says by the type what a column holds; only a naive timestamp may be in a zone that it cannot tell.
+  private func encoding(_ declared: TimeEncoding?, _ type: String) -> TimeEncoding? {
+    guard dialect == .postgresql, declared != nil else { return declared }
+    if type.hasSuffix("with time zone") { return .timestamptz }
+    guard type.hasPrefix("timestamp") else { return declared }
+    if case .naive = declared { return declared }
+    return .naiveUTC
+  }
+
+  private var unixNow: String { dialect == .sqlite ? ":now" : "extract(epoch from now())::float8" }
+
+  private func seconds(_ sql: String, _ encoding: TimeEncoding) -> String {
+    switch (dialect, encoding) {
+    case (.sqlite, .unixSeconds), (.sqlite, .unixFractionalSeconds): "(\(sql) * 1.0)"
+    case (.sqlite, .unixMilliseconds): "(\(sql) / 1000.0)"
+    case (.sqlite, _): "((julianday(\(sql)) - 2440587.5) * 86400.0)"
+    case (.postgresql, .unixSeconds), (.postgresql, .unixFractionalSeconds): "(\(sql))::float8"
+    case (.postgresql, .unixMilliseconds): "((\(sql))::float8 / 1000.0)"
+    // The epoch of a naive timestamp is taken as if it were UTC, whatever the session's zone.
+    case (.postgresql, .timestamptz), (.postgresql, .naiveUTC): "extract(epoch from \(sql))::float8"
+    case (.postgresql, .naive(let zone)):
+      "extract(epoch from \(sql) AT TIME ZONE \(SQLIdentifier.literal(zone)))::float8"
+    case (.postgresql, .iso8601): "extract(epoch from (\(sql))::timestamptz)::float8"
+    }
+  }
+
+  private func now(_ offset: Int, _ encoding: TimeEncoding) -> String? {
+    let moved = offset < 0 ? " - \(-offset)" : offset > 0 ? " + \(offset)" : ""
+    switch (dialect, encoding) {
+    case (_, .iso8601), (.sqlite, .timestamptz), (.sqlite, .naiveUTC), (.sqlite, .naive): return nil
+    case (.sqlite, .unixSeconds): return "CAST(:now\(moved) AS INTEGER)"
+    case (.sqlite, .unixFractionalSeconds): return "(:now\(moved))"
+    case (.sqlite, .unixMilliseconds): return "CAST((:now\(moved)) * 1000 AS INTEGER)"
+    case (.postgresql, .unixSeconds): return "floor(extract(epoch from now())\(moved))::bigint"
+    case (.postgresql, .unixFractionalSeconds): return "(extract(epoch from now())::float8\(moved))"
+    case (.postgresql, .unixMilliseconds): return "floor((extract(epoch from now())\(moved)) * 1000)::bigint"
+    case (.postgresql, .timestamptz): return interval(offset)
+    case (.postgresql, .naiveUTC): return "(\(interval(offset)) AT TIME ZONE 'UTC')"
+    case (.postgresql, .naive(let zone)): return "(\(interval(offset)) AT TIME ZONE \(SQLIdentifier.literal(zone)))"
+    }
+  }
+
+  private func interval(_ offset: Int) -> String {
+    offset == 0 ? "now()" : "(now() \(offset < 0 ? "-" : "+") interval '\(abs(offset)) seconds')"
+  }
+
+  private func offset(_ text: Substring) -> Int? {
+    if text.isEmpty { return 0 }
+    return Int(text.filter { $0 != " " })
+  }
+}

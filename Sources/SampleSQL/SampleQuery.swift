@@ -1,0 +1,268 @@
+package import Layouts
+import Outbox
+
+/// The statements that sample one queue of one database: exact text, ready to be run or shown.
+///
+/// Times come back as unix seconds and never as ages, so that an unchanged database need not be read again for its
+/// ages to grow.
+package struct SampleQuery: Sendable, Hashable {
+  /// Answers one row per destination, state, retry and stuck reason; see ``FigureRow``.
+  package let figures: String
+  /// Answers (kind, id) with kind `oldest`, `stuck` or `dead`, up to five of each; nil where the layout names no id.
+  package let eventIDs: String?
+  /// Answers the distinct values of the state column by skipping through an index; nil where no index serves.
+  package let states: String?
+  /// The columns that the statements read, by the table's quoted name: what a role has to be granted.
+  package let columns: [String: [String]]
+
+  /// The earliest time that can be true: 2000-01-01. Earlier ones are zeros, unset clocks or wrong units.
+  package static let earliestPlausibleTime: Double = 946_684_800
+  /// A due time later than this many seconds ahead is a wrong unit, not a plan: a hundred years.
+  package static let latestPlausibleDelay: Double = 3_155_760_000
+
+  /// Writes the statements of one queue.
+  ///
+  /// - Parameter unknownStates: values of the state column that the layout does not know, as ``states`` found them.
+  /// - Throws: the database lacks a required table or column, or a template is wrong.
+  package init(
+    queue: TableQueue, schema: QueueSchema, dialect: SQLDialect, unknownStates: [String] = []
+  ) throws(LayoutProblem) {
+    for (role, table) in queue.tables.sorted(by: { $0.key < $1.key })
+    where schema.tables[role] == nil && !table.isOptional {
+      throw .missingTable(role: role, name: table.name)
+    }
+    // A required column that no selection happens to use is still missed, not discovered in an outage.
+    var template = SQLTemplate(queue: queue, schema: schema, dialect: dialect)
+    for role in queue.columns.keys.sorted() { _ = try template.expand("{\(role)}") }
+
+    var writer = SelectionWriter(queue: queue, schema: schema, dialect: dialect)
+    var waiting: [String] = []
+    var dead: [String] = []
+    var waitingWithIDs: [String] = []
+    var deadWithIDs: [String] = []
+    for selection in queue.selections + Self.unknownSelection(queue, unknownStates)
+    where schema.tables[selection.table] != nil {
+      if selection.state == .dead {
+        dead.append(try writer.select(selection, withID: false))
+      } else {
+        waiting.append(try writer.select(selection, withID: false))
+      }
+    }
+    columns = Dictionary(
+      writer.usedColumns.compactMap { role, names in
+        schema.tables[role].map { ($0.reference, names.sorted()) }
+      }, uniquingKeysWith: { $0 + $1 })
+    for selection in queue.selections where schema.tables[selection.table] != nil && selection.id != nil {
+      if selection.state == .dead {
+        deadWithIDs.append(try writer.select(selection, withID: true))
+      } else {
+        waitingWithIDs.append(try writer.select(selection, withID: true))
+      }
+    }
+    figures = Self.figures(waiting: waiting, dead: dead, dialect)
+    eventIDs = Self.eventIDs(waiting: waitingWithIDs, dead: deadWithIDs, dialect)
+    states = try Self.states(queue, schema, dialect)
+  }
+
+  private static func unknownSelection(_ queue: TableQueue, _ values: [String]) -> [Selection] {
+    guard let column = queue.stateColumn, !values.isEmpty else { return [] }
+    let list = values.map(SQLIdentifier.literal).map { $0.replacingBraces() }.joined(separator: ", ")
+    return [Selection(rows: "{\(column)} IN (\(list))", state: .unknown, since: nil, id: nil)]
+  }
+
+  private static func figures(waiting: [String], dead: [String], _ dialect: SQLDialect) -> String {
+    var branches: [String] = []
+    if !waiting.isEmpty {
+      let next =
+        dialect == .sqlite
+        ? ", min(CASE WHEN u > :now THEN u END), min(CASE WHEN f > :now THEN f END), min(CASE WHEN b > :now THEN b END)"
+        : ""
+      branches.append(
+        """
+        SELECT d, s, r, k, count(*), min(t),
+            max(CASE WHEN i = (m + 1) / 2 THEN t END), max(CASE WHEN i = (m * 99 + 99) / 100 THEN t END),
+            min(kt), sum(x)\(next)
+        FROM (
+          SELECT c.*, row_number() OVER (PARTITION BY d, r ORDER BY t DESC NULLS LAST) AS i,
+              count(t) OVER (PARTITION BY d, r) AS m
+          FROM (
+        \(classified(waiting, dialect).indented(4))
+          ) c
+        ) ranked
+        GROUP BY d, s, r, k
+        """)
+    }
+    if !dead.isEmpty {
+      let noText = dialect == .postgresql ? "NULL::text" : "NULL"
+      let noTime = dialect == .postgresql ? "NULL::float8" : "NULL"
+      let next = dialect == .sqlite ? ", NULL, min(CASE WHEN f > :now THEN f END), NULL" : ""
+      branches.append(
+        """
+        SELECT d, 'dead', 0, \(noText), count(*),
+            min(CASE WHEN f <= \(now(dialect)) AND f >= \(Self.floor) THEN f END), \(noTime), \(noTime), \(noTime),
+            sum(CASE WHEN f > \(now(dialect)) OR f < \(Self.floor) THEN 1 ELSE 0 END)\(next)
+        FROM (
+        \(dead.joined(separator: "\nUNION ALL\n").indented(2))
+        ) dead_letters
+        GROUP BY d
+        """)
+    }
+    return branches.joined(separator: "\nUNION ALL\n")
+  }
+
+  /// Gives every row its state at this moment, the time its age starts (t), why and since when it is stuck (k, kt),
+  /// and whether its times can be true (x).
+  private static func classified(_ selects: [String], _ dialect: SQLDialect, withID: Bool = false) -> String {
+    let now = now(dialect)
+    return """
+      SELECT d, s, r\(withID ? ", id" : ""), u, f, b,
+          CASE WHEN f <= \(now) AND f >= \(Self.floor) AND (s IN ('ready', 'claimed') OR s = 'scheduled' AND r = 1)
+            THEN f END AS t,
+          CASE WHEN b <= \(now) THEN w END AS k,
+          CASE WHEN b <= \(now) THEN b END AS kt,
+          CASE WHEN y = 1 AND (f IS NULL OR f < \(Self.floor) OR u > \(now) + \(Self.century)
+              OR f > \(now) AND NOT (s = 'scheduled' AND r = 0)) THEN 1 ELSE 0 END AS x
+      FROM (
+      \(selects.joined(separator: "\nUNION ALL\n").indented(2))
+      ) events
+      """
+  }
+
+  private static func eventIDs(waiting: [String], dead: [String], _ dialect: SQLDialect) -> String? {
+    var branches: [String] = []
+    if !waiting.isEmpty {
+      let rows = classified(waiting, dialect, withID: true).indented(2)
+      branches.append("SELECT 'oldest' AS kind, id FROM (\n\(rows)\n) o WHERE t IS NOT NULL ORDER BY t LIMIT 5")
+      branches.append("SELECT 'stuck' AS kind, id FROM (\n\(rows)\n) o WHERE kt IS NOT NULL ORDER BY kt LIMIT 5")
+    }
+    if !dead.isEmpty {
+      let rows = dead.joined(separator: "\nUNION ALL\n").indented(2)
+      branches.append("SELECT 'dead' AS kind, id FROM (\n\(rows)\n) o ORDER BY f DESC NULLS LAST LIMIT 5")
+    }
+    if branches.isEmpty { return nil }
+    // SQLite takes a LIMIT inside a compound select only in a subquery.
+    return branches.enumerated().map { "SELECT * FROM (\n\($1.indented(2))\n) b\($0)" }
+      .joined(separator: "\nUNION ALL\n")
+  }
+
+  /// A loose index scan: one index probe per distinct value, however many rows there are.
+  private static func states(
+    _ queue: TableQueue, _ schema: QueueSchema, _ dialect: SQLDialect
+  ) throws(LayoutProblem) -> String? {
+    guard let role = queue.stateColumn, let column = queue.columns[role], case .column(let name) = column.value,
+      let table = schema.tables[column.table], table.indexedColumns.contains(name)
+    else { return nil }
+    let state = "e." + SQLIdentifier.quoted(name)
+    let text = dialect == .postgresql ? "v.x::text" : "CAST(v.x AS TEXT)"
+    return """
+      WITH RECURSIVE v(x) AS (
+        SELECT min(\(state)) FROM \(table.reference) e
+        UNION ALL
+        SELECT (SELECT min(\(state)) FROM \(table.reference) e WHERE \(state) > v.x) FROM v WHERE v.x IS NOT NULL
+      )
+      SELECT \(text) FROM v WHERE v.x IS NOT NULL
+      """
+  }
+
+  static func now(_ dialect: SQLDialect) -> String {
+    dialect == .sqlite ? ":now" : "extract(epoch from now())::float8"
+  }
+
+  private static let floor = "946684800.0"
+  private static let century = "3155760000.0"
+}
+
+/// Writes the innermost selects: one per selection, each row's raw times and text.
+struct SelectionWriter {
+  private let queue: TableQueue
+  private let schema: QueueSchema
+  private let dialect: SQLDialect
+  private var template: SQLTemplate
+
+  init(queue: TableQueue, schema: QueueSchema, dialect: SQLDialect) {
+    self.queue = queue
+    self.schema = schema
+    self.dialect = dialect
+    self.template = SQLTemplate(queue: queue, schema: schema, dialect: dialect)
+  }
+
+  var usedColumns: [String: Set<String>] { template.usedColumns }
+
+  /// d destination, s state, r retry, f first due, u end of the temporary state, b begin of being stuck, w why,
+  /// y whether the first due time is known to this database at all.
+  mutating func select(_ selection: Selection, withID: Bool) throws(LayoutProblem) -> String {
+    guard let table = schema.tables[selection.table] else {
+      throw .missingTable(role: selection.table, name: queue.tables[selection.table]?.name ?? selection.table)
+    }
+    let destination = try destination(selection)
+    let first = try time(selection.since)
+    let rows = try template.expand(selection.rows)
+    var columns = ["\(destination) AS d"]
+    if selection.state == .dead {
+      columns.append("\(first.sql) AS f")
+    } else {
+      let until = try time(selection.until?.time)
+      let state =
+        if let changed = selection.until?.state {
+          "CASE WHEN \(until.sql) > \(SampleQuery.now(dialect)) THEN '\(changed.rawValue)' "
+            + "ELSE '\(selection.state.rawValue)' END"
+        } else {
+          "'\(selection.state.rawValue)'"
+        }
+      let retry = try template.expand(selection.retry)
+      columns.append("\(state) AS s")
+      columns.append("CASE WHEN \(retry) THEN 1 ELSE 0 END AS r")
+      columns.append("\(first.sql) AS f")
+      columns.append("\(until.sql) AS u")
+      if let rule = selection.stuck {
+        let begin = try time(rule.since)
+        columns.append("CASE WHEN \(try template.expand(rule.rows)) THEN \(begin.sql) END AS b")
+        columns.append("'\(rule.reason.rawValue)' AS w")
+      } else {
+        columns.append("\(none("float8")) AS b")
+        columns.append("\(none("text")) AS w")
+      }
+      let ages = selection.state == .ready || selection.state == .claimed || selection.state == .scheduled
+      columns.append("\(ages && first.isKnown ? 1 : 0) AS y")
+    }
+    if withID, let id = selection.id {
+      let value = try template.expand(id)
+      columns.append(dialect == .postgresql ? "(\(value))::text AS id" : "CAST(\(value) AS TEXT) AS id")
+    }
+    return "SELECT \(columns.joined(separator: ", "))\nFROM \(table.reference) e\nWHERE \(rows)"
+  }
+
+  private mutating func destination(_ selection: Selection) throws(LayoutProblem) -> String {
+    guard let source = selection.destination ?? queue.destination else { return "'\(Snapshot.defaultDestination)'" }
+    let value = try template.expand(source)
+    if value == "NULL" { return "'\(Snapshot.defaultDestination)'" }
+    // Byte order is enough to group by, and a locale's order costs many times as much.
+    return dialect == .postgresql
+      ? "COALESCE(NULLIF((\(value))::text, ''), '\(Snapshot.defaultDestination)') COLLATE \"C\""
+      : "COALESCE(NULLIF(CAST(\(value) AS TEXT), ''), '\(Snapshot.defaultDestination)')"
+  }
+
+  private mutating func time(_ source: String?) throws(LayoutProblem) -> (sql: String, isKnown: Bool) {
+    guard let source else { return (none("float8"), false) }
+    let value = try template.expand(source)
+    return value == "NULL" ? (none("float8"), false) : (value, true)
+  }
+
+  private func none(_ type: String) -> String {
+    dialect == .postgresql ? "NULL::\(type)" : "NULL"
+  }
+}
+
+extension String {
+  fileprivate func indented(_ spaces: Int) -> String {
+    let margin = String(repeating: " ", count: spaces)
+    return split(separator: "\n", omittingEmptySubsequences: false).map { margin + $0 }.joined(separator: "\n")
+  }
+
+  fileprivate func replacingBraces() -> String {
+    reduce(into: "") { text, character in
+      text.append(character)
+      if character == "{" || character == "}" { text.append(character) }
+    }
+  }
+}
