@@ -13,14 +13,15 @@ extension Layout {
       dead: .init(warning: 1)),
     sources: [
       "MervinPraison/PraisonAI src/praisonai-bot/praisonai_bot/bots/_outbox.py (52e3e37b)",
+      "MervinPraison/PraisonAI src/praisonai-bot/praisonai_bot/bots/_resilience.py (praisonai-bot 0.1.16)",
       "MervinPraison/PraisonAI src/praisonai-bot/praisonai_bot/bots/_dlq.py (52e3e37b)",
     ],
     notes: [
       "`failed` is a transient state and not the dead-letter queue; dead is `permanent_failure`.",
       "There are two dead-letter queues and neither includes the other: `permanent_failure` rows in the outbox, and the "
         + "files outbound_dlq.sqlite and inbound_dlq.sqlite. Watch each file as an outbox of its own, e.g. with a glob.",
-      "The due time of a retry is not stored: a failed event counts as scheduled for its nominal back-off "
-        + "(2 s × 1.8ⁿ, at most 30 s, without jitter), then as ready.",
+      "The due time of a retry is not stored: a tried event counts as scheduled for its nominal back-off "
+        + "(2 s × 1.8ⁿ after n failures, at most 30 s, without jitter), then as ready.",
       "Nothing polls: the queue drains at start-up, when a channel recovers and around a new message, so a ready event "
         + "may wait long in a healthy process. Age matters more than depth.",
       "A claim counts as stuck after 300 s, when the library would take it back.",
@@ -43,17 +44,15 @@ extension Layout {
     destination: "substr({target}, 1, instr({target}, ':') - 1)",
     selections: [
       Selection(
-        rows: "{status} = 'pending'", state: .ready, retry: "{attempts} > 0", since: "{created.seconds}"),
-      Selection(
-        rows: "{status} IN ('failed', 'recovered')", state: .ready,
+        rows: "{status} IN ('pending', 'failed', 'recovered')", state: .ready,
         until: .init(
-          "CASE WHEN {status} = 'failed' THEN {last_attempt.seconds} + CASE {attempts} WHEN 0 THEN 2.0 WHEN 1 THEN 2.0 "
-            + "WHEN 2 THEN 3.6 WHEN 3 THEN 6.48 WHEN 4 THEN 11.664 WHEN 5 THEN 20.9952 ELSE 30.0 END END",
+          "{last_attempt.seconds} + CASE {attempts} WHEN 0 THEN 2.0 WHEN 1 THEN 3.6 WHEN 2 THEN 6.48 "
+            + "WHEN 3 THEN 11.664 WHEN 4 THEN 20.9952 ELSE 30.0 END",
           .scheduled),
-        retry: "true", since: "{created.seconds}"),
+        retry: "{status} <> 'pending' OR {attempts} > 0 OR {last_attempt} IS NOT NULL", since: "{created.seconds}"),
       Selection(
         rows: "{status} = 'sending'", state: .claimed, retry: "{attempts} > 0", since: "{created.seconds}",
-        stuck: .init(.leaseExpired, since: "{last_attempt.seconds} + 300")),
+        stuck: .init(.leaseExpired, since: "COALESCE({last_attempt.seconds} + 300, {created.seconds})")),
       Selection(
         rows: "{status} = 'permanent_failure'", state: .dead,
         since: "COALESCE({last_attempt.seconds}, {created.seconds})"),

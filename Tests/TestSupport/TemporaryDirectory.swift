@@ -53,6 +53,7 @@ package final class TemporaryDirectory {
   }
 
   deinit {
-    _ = try? run("rm", ["-rf", "--", path])
+    // The path is mkdtemp's own: nothing in it means anything to a shell.
+    _ = unsafe system("rm -rf -- \(path)")
   }
 }

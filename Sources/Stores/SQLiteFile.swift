@@ -1,0 +1,295 @@
+import Layouts
+import Outbox
+import SQLiteClient
+import SampleSQL
+import SystemCalls
+
+/// One SQLite file with the queues of a layout that are in it. Lives inside its store's actor.
+final class SQLiteFile {
+  /// How long a sample may take, and how long it waits for another process's lock.
+  struct Limits {
+    var sample: Duration = .seconds(5)
+    var busy: Duration = .milliseconds(500)
+    /// How often unknown values of state columns are looked for.
+    var stateSearch: Duration = .seconds(3600)
+  }
+
+  /// What came of one queue: its name's last part, and its figures.
+  typealias Outcome = (suffix: String?, result: Result<Snapshot, SampleFailure>)
+
+  private let path: String
+  private let layout: Layout
+  private let limits: Limits
+  private var database: OpenDatabase?
+  private var identity: FileIdentity?
+  private var knownSuffixes: [String?] = []
+
+  init(path: String, layout: Layout, limits: Limits) {
+    self.path = path
+    self.layout = layout
+    self.limits = limits
+  }
+
+  /// Reads every queue of the file at one moment.
+  func sample(at now: Timestamp, eventIDs: Bool) -> [Outcome] {
+    do throws(SampleFailure) {
+      guard let database = try database(at: now) else {
+        return [(nil, .success(Snapshot(storeTime: now, inUse: false)))]
+      }
+      do {
+        let outcomes = try database.sample(at: now, eventIDs: eventIDs, limits)
+        knownSuffixes = outcomes.map(\.suffix)
+        return outcomes
+      } catch {
+        close()
+        throw failure(error)
+      }
+    } catch {
+      return (knownSuffixes.isEmpty ? [nil] : knownSuffixes).map { ($0, .failure(error)) }
+    }
+  }
+
+  func close() {
+    database = nil
+    identity = nil
+  }
+
+  /// The open database; nil where the application has not created it yet and may do so later.
+  private func database(at now: Timestamp) throws(SampleFailure) -> OpenDatabase? {
+    let current: FileIdentity
+    do throws(FileIdentity.Missing) {
+      current = try FileIdentity(path: path)
+    } catch {
+      close()
+      switch error {
+      case .notThere where layout.createdLazily && (try? FileIdentity(path: directory)) != nil: return nil
+      case .notThere:
+        throw SampleFailure(.absent, "there is no file \(path)", hint: "check the path of the outbox's DSN")
+      case .barred:
+        throw SampleFailure(
+          .permission, "a directory on the way to \(path) may not be searched",
+          hint: "run the exporter as the user who owns the file, or grant it access")
+      case .other(let number):
+        throw SampleFailure(.other, "cannot look up \(path): system error \(number)")
+      }
+    }
+    if let database, identity == current { return database }
+    close()
+    do {
+      let opened = try OpenDatabase(path: path, layout: layout, limits: limits)
+      database = opened
+      identity = current
+      return opened
+    } catch {
+      throw failure(error)
+    }
+  }
+
+  private var directory: String {
+    let parts = path.split(separator: "/", omittingEmptySubsequences: false)
+    let parent = parts.dropLast().joined(separator: "/")
+    return parent.isEmpty ? (path.hasPrefix("/") ? "/" : ".") : parent
+  }
+
+  private func failure(_ problem: OpenDatabase.Problem) -> SampleFailure {
+    switch problem {
+    case .layout(let problem): SampleFailure(.schema, "\(path): \(problem.message)", hint: problem.hint)
+    case .sqlite(let error): failure(error)
+    }
+  }
+
+  private func failure(_ error: SQLiteError) -> SampleFailure {
+    let message = "\(path): \(error)"
+    return switch error.kind {
+    case .cannotOpen where error.systemError == 13, .permission:
+      SampleFailure(
+        .permission, message, hint: "run the exporter as the user who owns the file, or grant it read access")
+    case .cannotOpen, .readOnly:
+      SampleFailure(
+        .permission, message,
+        hint: "a database in WAL mode needs its -shm file: keep the application running, or let the exporter write to "
+          + "the directory")
+    case .notADatabase:
+      SampleFailure(.corrupt, message, hint: "the file is no SQLite database: check the path of the outbox's DSN")
+    case .corrupt:
+      SampleFailure(.corrupt, message, hint: "run `PRAGMA integrity_check` on a copy of the file")
+    case .busy:
+      SampleFailure(.lockTimeout, message, hint: "another process keeps the database locked for long")
+    case .interrupted:
+      SampleFailure(.timeout, message, hint: "the outbox is too large to count within the sample's time limit")
+    case .inputOutput: SampleFailure(.unreachable, message, hint: "check the file system that the file is on")
+    case .statement:
+      SampleFailure(.schema, message, hint: "the table has changed, or a predicate of the layout is wrong")
+    case .full, .other: SampleFailure(.other, message)
+    }
+  }
+}
+
+/// An open database whose statements are prepared for one version of its schema.
+private final class OpenDatabase {
+  enum Problem: Error {
+    case sqlite(SQLiteError)
+    case layout(LayoutProblem)
+  }
+
+  private let connection: SQLiteConnection
+  private let layout: Layout
+  private var queues: [Queue] = []
+  private var schemaVersion: Int64?
+  private var statesSearchedAt: Timestamp?
+
+  /// One queue of the layout that is in the file, with what was last read of it.
+  private final class Queue {
+    let suffix: String?
+    let query: SampleQuery
+    let statement: SQLiteStatement
+    /// The rows of the last read, and the version of the data that they are true for.
+    var rows: [FigureRow] = []
+    var dataVersion: Int64?
+
+    init(suffix: String?, query: SampleQuery, statement: consuming SQLiteStatement) {
+      self.suffix = suffix
+      self.query = query
+      self.statement = statement
+    }
+  }
+
+  init(path: String, layout: Layout, limits: SQLiteFile.Limits) throws(Problem) {
+    do {
+      connection = try SQLiteConnection(path: path, access: .readOnly)
+    } catch {
+      throw .sqlite(error)
+    }
+    self.layout = layout
+    connection.setBusyTimeout(limits.busy)
+  }
+
+  func sample(
+    at now: Timestamp, eventIDs: Bool, _ limits: SQLiteFile.Limits
+  ) throws(Problem) -> [SQLiteFile.Outcome] {
+    connection.setTimeLimit(limits.sample)
+    do {
+      try prepare(at: now, limits)
+      // Taken before the read: a write in between is read now and, at worst, once more next time.
+      let dataVersion = try connection.integer("PRAGMA data_version")
+      let isUnchanged = queues.allSatisfy { $0.dataVersion == dataVersion && !$0.rows.willHaveChanged(by: now) }
+      if !isUnchanged || eventIDs { try connection.execute("BEGIN") }
+      defer { if !isUnchanged || eventIDs { try? connection.execute("COMMIT") } }
+      var outcomes: [SQLiteFile.Outcome] = []
+      for queue in queues {
+        if !isUnchanged {
+          queue.rows = try read(queue, at: now)
+          queue.dataVersion = dataVersion
+        }
+        let ids = eventIDs ? try self.eventIDs(queue.query, at: now) : nil
+        outcomes.append((queue.suffix, .success(Snapshot(storeTime: now, rows: queue.rows, eventIDs: ids))))
+      }
+      return outcomes
+    } catch let error as SQLiteError {
+      throw .sqlite(error)
+    } catch let problem as LayoutProblem {
+      throw .layout(problem)
+    } catch {
+      preconditionFailure("only SQLite and the layout can fail here: \(error)")
+    }
+  }
+
+  /// Fits the layout to the schema as it is now, and looks for unknown states now and then.
+  private func prepare(at now: Timestamp, _ limits: SQLiteFile.Limits) throws {
+    let version = try connection.integer("PRAGMA schema_version")
+    let isDue = statesSearchedAt.map { now.since($0) >= limits.stateSearch || now < $0 } ?? true
+    guard version != schemaVersion || isDue else { return }
+    queues = []
+    for queue in layout.queues {
+      let schema = try schema(of: queue)
+      guard schema.tables[TableQueue.mainTable] != nil else { continue }
+      var query = try SampleQuery(queue: queue, schema: schema, dialect: .sqlite)
+      let unknown = try unknownStates(queue, query)
+      if !unknown.isEmpty {
+        query = try SampleQuery(queue: queue, schema: schema, dialect: .sqlite, unknownStates: unknown)
+      }
+      queues.append(
+        Queue(suffix: queue.suffix, query: query, statement: try connection.prepare(query.figures)))
+    }
+    guard !queues.isEmpty else {
+      let names = layout.queues.compactMap { $0.tables[TableQueue.mainTable]?.name }
+      throw LayoutProblem.missingTable(role: TableQueue.mainTable, name: names.joined(separator: " or "))
+    }
+    schemaVersion = version
+    statesSearchedAt = now
+  }
+
+  private func schema(of queue: TableQueue) throws -> QueueSchema {
+    var tables: [String: QueueSchema.Table] = [:]
+    for (role, table) in queue.tables {
+      let parts = SQLIdentifier.parts(table.name)
+      let schemaName = parts.count > 1 ? parts[0] : "main"
+      let parameters: [String: SQLiteValue] = [":t": .text(parts.last ?? ""), ":s": .text(schemaName)]
+      var columns: [String: String] = [:]
+      try connection.query("SELECT name, type FROM pragma_table_xinfo(:t, :s)", parameters) { row in
+        if let name = row.text(0) { columns[name] = row.text(1) ?? "" }
+      }
+      guard !columns.isEmpty else { continue }
+      var indexed: Set<String> = []
+      let leading = """
+        SELECT i.name FROM pragma_index_list(:t, :s) l, pragma_index_info(l.name, :s) i
+        WHERE l.partial = 0 AND i.seqno = 0 AND i.name IS NOT NULL
+        """
+      try connection.query(leading, parameters) { row in if let name = row.text(0) { indexed.insert(name) } }
+      tables[role] = QueueSchema.Table(
+        reference: SQLIdentifier.quotedPath(table.name), columns: columns, indexedColumns: indexed)
+    }
+    return QueueSchema(tables: tables)
+  }
+
+  private func unknownStates(_ queue: TableQueue, _ query: SampleQuery) throws -> [String] {
+    guard let statement = query.states else { return [] }
+    var found: [String] = []
+    try connection.query(statement) { row in if let value = row.text(0) { found.append(value) } }
+    return found.filter { !queue.knownStates.contains($0) }
+  }
+
+  private func read(_ queue: Queue, at now: Timestamp) throws -> [FigureRow] {
+    var rows: [FigureRow] = []
+    queue.statement.reset()
+    defer { queue.statement.reset() }
+    queue.statement.bind(":now", .real(now.seconds))
+    while try queue.statement.step() {
+      rows.append(FigureRow(queue.statement))
+    }
+    return rows
+  }
+
+  private func eventIDs(_ query: SampleQuery, at now: Timestamp) throws -> Snapshot.EventIDs? {
+    guard let statement = query.eventIDs else { return nil }
+    var ids = Snapshot.EventIDs()
+    try connection.query(statement, [":now": .real(now.seconds)]) { row in
+      guard let id = row.text(1) else { return }
+      switch row.text(0) {
+      case "oldest": ids.oldest.append(id)
+      case "stuck": ids.stuck.append(id)
+      default: ids.newestDead.append(id)
+      }
+    }
+    return ids
+  }
+}
+
+extension [FigureRow] {
+  /// True where time alone has changed a state, an age or a stuck event since the rows were read.
+  fileprivate func willHaveChanged(by now: Timestamp) -> Bool {
+    contains { $0.nextChange.map { $0 <= now.seconds } ?? false }
+  }
+}
+
+extension FigureRow {
+  /// Reads the columns in the order of ``SampleQuery/figures``.
+  fileprivate init(_ row: borrowing SQLiteStatement) {
+    self.init(
+      destination: row.text(0) ?? Snapshot.defaultDestination,
+      state: row.text(1).flatMap(EventState.init) ?? .unknown, retry: row.integer(2) == 1,
+      stuck: row.text(3).flatMap(StuckReason.init), count: Int(row.integer(4) ?? 0), oldest: row.double(5),
+      median: row.double(6), p99: row.double(7), stuckSince: row.double(8), implausible: Int(row.integer(9) ?? 0),
+      nextChange: [row.double(10), row.double(11), row.double(12)].compactMap { $0 }.min())
+  }
+}

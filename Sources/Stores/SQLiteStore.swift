@@ -1,0 +1,60 @@
+import DedicatedThreads
+package import Layouts
+package import Outbox
+import SystemCalls
+
+/// An outbox in an SQLite file, or one in each file of a glob. Files are opened read-only and are never written.
+package actor SQLiteStore: OutboxStore {
+  private let executor = PinnedThreadExecutor()
+  private let definition: OutboxDefinition
+  private let pattern: String
+  private let now: @Sendable () -> Timestamp
+  private let limits: SQLiteFile.Limits
+  private var files: [String: SQLiteFile] = [:]
+
+  package nonisolated var unownedExecutor: UnownedSerialExecutor { executor.unowned }
+
+  /// A store over the definition's file or files.
+  ///
+  /// - Parameters:
+  ///   - timeLimit: how long the sample of one file may take.
+  ///   - now: the wall clock; in SQLite it is the store's clock too, as both run on one host.
+  package init(
+    _ definition: OutboxDefinition, timeLimit: Duration = .seconds(5), now: @escaping @Sendable () -> Timestamp
+  ) {
+    guard case .sqlite(let path) = definition.address else {
+      preconditionFailure("an SQLite store needs an SQLite address")
+    }
+    self.definition = definition
+    self.pattern = path
+    self.now = now
+    self.limits = SQLiteFile.Limits(sample: timeLimit)
+  }
+
+  package func sample(eventIDs: Bool) async -> [OutboxSample] {
+    sample(path: pattern, suffixes: [], eventIDs: eventIDs)
+  }
+
+  private func sample(path: String, suffixes: [String], eventIDs: Bool) -> [OutboxSample] {
+    let startedAt = now()
+    let began = SystemClock.monotonicNanoseconds()
+    let file = files[path] ?? SQLiteFile(path: path, layout: definition.layout, limits: limits)
+    files[path] = file
+    let outcomes = file.sample(at: startedAt, eventIDs: eventIDs)
+    let duration = Duration.nanoseconds(SystemClock.monotonicNanoseconds() - began)
+    return outcomes.map { suffix, result in
+      OutboxSample(
+        outbox: definition.watched(suffixes: suffixes + (suffix.map { [$0] } ?? [])), startedAt: startedAt,
+        duration: duration, result: result)
+    }
+  }
+
+  package func close() async {
+    for file in files.values { file.close() }
+    files = [:]
+  }
+
+  deinit {
+    executor.stop()
+  }
+}
