@@ -40,6 +40,13 @@ package struct Layout: Sendable, Hashable {
     self.sources = sources
     self.notes = notes
   }
+
+  /// The reasons for which events of this layout can be stuck, in the order of ``StuckReason``.
+  package var stuckReasons: [StuckReason] {
+    if directory != nil { return StuckReason.allCases.filter { $0 != .attemptsExhausted } }
+    let named = Set(queues.flatMap(\.selections).compactMap { $0.stuck?.reason })
+    return StuckReason.allCases.filter(named.contains)
+  }
 }
 
 /// One table that holds events, with the tables that belong to it.

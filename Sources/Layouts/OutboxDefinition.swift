@@ -29,6 +29,6 @@ package struct OutboxDefinition: Sendable, Hashable {
   package func watched(suffixes: [String] = []) -> WatchedOutbox {
     WatchedOutbox(
       name: ([name] + suffixes).joined(separator: "/"), layout: layout.name, system: address.system,
-      objective: objective, limits: limits)
+      objective: objective, limits: limits, stuckReasons: layout.stuckReasons)
   }
 }

@@ -10,16 +10,20 @@ package struct WatchedOutbox: Sendable, Hashable {
   package var objective: Objective?
   /// When `--once` warns and fails.
   package var limits: Limits
+  /// The reasons for which events of this layout can be stuck; each has a series of its own, zero or not.
+  package var stuckReasons: [StuckReason]
 
   /// A watched outbox.
   package init(
-    name: String, layout: String, system: StoreSystem, objective: Objective? = nil, limits: Limits = Limits()
+    name: String, layout: String, system: StoreSystem, objective: Objective? = nil, limits: Limits = Limits(),
+    stuckReasons: [StuckReason] = StuckReason.allCases
   ) {
     self.name = name
     self.layout = layout
     self.system = system
     self.objective = objective
     self.limits = limits
+    self.stuckReasons = stuckReasons
   }
 }
 

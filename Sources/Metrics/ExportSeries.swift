@@ -1,0 +1,138 @@
+import Outbox
+
+/// What became of the data points that were handed to one destination of telemetry, since the exporter started.
+package struct ExportActivity: Sendable, Hashable {
+  /// One finished export.
+  package struct Operation: Sendable, Hashable {
+    /// All attempts and waits included.
+    package var duration: Duration
+    /// The cause of the last attempt's failure; nil for a success.
+    package var errorType: String?
+    /// The HTTP status of the last attempt, if there was an answer.
+    package var httpStatus: Int?
+
+    /// A finished export.
+    package init(duration: Duration, errorType: String?, httpStatus: Int?) {
+      self.duration = duration
+      self.errorType = errorType
+      self.httpStatus = httpStatus
+    }
+  }
+
+  /// Stable over restarts, e.g. `otlp_http_metric_exporter/0`.
+  package var component: String
+  /// The host that is pushed to.
+  package var serverAddress: String
+  /// Its port.
+  package var serverPort: Int
+  /// Data points that arrived, since the start.
+  package var exported: Int
+  /// Data points that did not, by error type, since the start.
+  package var failed: [String: Int]
+  /// Data points whose export has not ended.
+  package var inflight: Int
+  /// The exports that ended since the last cycle.
+  package var operations: [Operation]
+
+  /// An activity.
+  package init(
+    component: String, serverAddress: String, serverPort: Int, exported: Int, failed: [String: Int], inflight: Int,
+    operations: [Operation]
+  ) {
+    self.component = component
+    self.serverAddress = serverAddress
+    self.serverPort = serverPort
+    self.exported = exported
+    self.failed = failed
+    self.inflight = inflight
+    self.operations = operations
+  }
+}
+
+/// The standard self-metrics of exporters (OpenTelemetry semantic conventions, `docs/otel/sdk-metrics.md`).
+struct ExportSeries {
+  private typealias Key = MetricCatalog.Key
+
+  private struct OperationKey: Hashable {
+    var component: String
+    var errorType: String?
+    var httpStatus: Int?
+  }
+
+  private struct CountKey: Hashable {
+    var component: String
+    var errorType: String?
+  }
+
+  private var counts = CumulativeSeries<CountKey>()
+  private var operations: [OperationKey: (start: Timestamp, durations: HistogramValue)] = [:]
+  private var last: [ExportActivity] = []
+
+  mutating func describe(
+    _ activities: [ExportActivity], environment: String?, previous: Timestamp, time: Timestamp,
+    into sink: inout PointSink
+  ) {
+    last = activities
+    for activity in activities {
+      let base = attributes(activity, environment)
+      let totals =
+        [(nil, activity.exported)] + activity.failed.sorted { $0.key < $1.key }.map { (Optional($0.key), $0.value) }
+      for (errorType, total) in totals {
+        for point in counts.points(
+          CountKey(component: activity.component, errorType: errorType), total: Int64(total),
+          attributes: base + error(errorType), previous: previous, time: time)
+        {
+          sink.add(MetricCatalog.exported, point)
+        }
+      }
+      sink.add(MetricCatalog.inflight, base, .int(Int64(activity.inflight)))
+      for operation in activity.operations {
+        let key = OperationKey(
+          component: activity.component, errorType: operation.errorType, httpStatus: operation.httpStatus)
+        // The conventions advise no bounds: one bucket, for count and sum.
+        operations[key, default: (previous, HistogramValue(bounds: []))].durations
+          .record(operation.duration.seconds)
+      }
+      for (key, series) in operations.sorted(by: { order($0.key) < order($1.key) })
+      where key.component == activity.component {
+        sink.add(
+          MetricCatalog.operationDuration,
+          DataPoint(
+            attributes: base + error(key.errorType) + status(key.httpStatus), start: series.start, time: time,
+            value: .histogram(series.durations)))
+      }
+    }
+  }
+
+  func end(environment: String?, into sink: inout PointSink) {
+    for activity in last {
+      let base = attributes(activity, environment)
+      for key in counts.keys where key.component == activity.component {
+        sink.add(MetricCatalog.exported, base + error(key.errorType), .int(0))
+      }
+      sink.add(MetricCatalog.inflight, base, .int(0))
+      for (key, series) in operations where key.component == activity.component {
+        sink.add(
+          MetricCatalog.operationDuration, base + error(key.errorType) + status(key.httpStatus),
+          .histogram(series.durations))
+      }
+    }
+  }
+
+  private func attributes(_ activity: ExportActivity, _ environment: String?) -> [Attribute] {
+    let type = activity.component.split(separator: "/").first.map(String.init) ?? activity.component
+    return (environment.map { [Attribute(Key.environment, $0)] } ?? []) + [
+      Attribute(Key.componentType, type), Attribute(Key.componentName, activity.component),
+      Attribute(Key.serverAddress, activity.serverAddress),
+      Attribute(Key.serverPort, .int(Int64(activity.serverPort))),
+    ]
+  }
+
+  private func error(_ type: String?) -> [Attribute] { type.map { [Attribute(Key.errorType, $0)] } ?? [] }
+
+  private func status(_ code: Int?) -> [Attribute] { code.map { [Attribute(Key.httpStatus, .int(Int64($0)))] } ?? [] }
+
+  private func order(_ key: OperationKey) -> String {
+    "\(key.component) \(key.errorType ?? "") \(key.httpStatus ?? 0)"
+  }
+}

@@ -1,0 +1,120 @@
+package import Outbox
+
+/// What one cycle saw.
+package struct CycleObservation: Sendable {
+  /// The exporter's wall clock at the start of the cycle.
+  package var time: Timestamp
+  /// One sample per watched outbox.
+  package var samples: [OutboxSample]
+  /// The rhythm in force.
+  package var interval: Duration
+  /// Cycles that were skipped since the exporter started.
+  package var skippedCycles: Int
+  /// What became of earlier exports, one entry per destination of telemetry.
+  package var exports: [ExportActivity]
+
+  /// A cycle's observations.
+  package init(
+    time: Timestamp, samples: [OutboxSample], interval: Duration, skippedCycles: Int = 0, exports: [ExportActivity] = []
+  ) {
+    self.time = time
+    self.samples = samples
+    self.interval = interval
+    self.skippedCycles = skippedCycles
+    self.exports = exports
+  }
+}
+
+/// The metric descriptions of an exporter's life: samples in, data points out.
+///
+/// It remembers what it has sent, because a series that was begun must be continued or ended, and times must rise.
+package struct MetricDescriber: Sendable {
+  private typealias Key = MetricCatalog.Key
+
+  private let environment: String?
+  private let destinationLimit: Int
+  private let build: [Attribute]
+  private var previousTime: Timestamp
+  private var order: [String] = []
+  private var outboxes: [String: OutboxSeries] = [:]
+  private var exports = ExportSeries()
+
+  /// A describer that has sent nothing yet.
+  ///
+  /// - Parameters:
+  ///   - environment: `outbox.environment` on every point; nil where none is configured.
+  ///   - destinationLimit: how many destinations of an outbox get a series of their own.
+  ///   - start: when the exporter started; counters begin here.
+  package init(environment: String?, destinationLimit: Int, version: String, revision: String, start: Timestamp) {
+    self.environment = environment
+    self.destinationLimit = destinationLimit
+    self.build =
+      (environment.map { [Attribute(Key.environment, $0)] } ?? [])
+      + [Attribute(Key.version, version), Attribute(Key.revision, revision)]
+    self.previousTime = start
+  }
+
+  /// The metrics of one cycle, in the order of the catalogue.
+  package mutating func describe(_ cycle: CycleObservation) -> [Metric] {
+    var sink = PointSink()
+    for sample in cycle.samples {
+      let name = sample.outbox.name
+      if outboxes[name] == nil {
+        order.append(name)
+        outboxes[name] = OutboxSeries(
+          sample.outbox, environment: environment, destinationLimit: destinationLimit, start: previousTime)
+      }
+      outboxes[name]?.describe(
+        sample, interval: cycle.interval, skipped: Int64(cycle.skippedCycles), into: &sink)
+    }
+    // An outbox that is no longer there, such as a file that a glob does not match any more.
+    let present = Set(cycle.samples.map(\.outbox.name))
+    for name in order where !present.contains(name) { outboxes[name]?.end(at: cycle.time, into: &sink) }
+    outboxes = outboxes.filter { present.contains($0.key) }
+    order.removeAll { !present.contains($0) }
+
+    let time = max(cycle.time, previousTime.advanced(by: .milliseconds(1)))
+    sink.time = time
+    sink.add(MetricCatalog.build, build, .int(1))
+    exports.describe(cycle.exports, environment: environment, previous: previousTime, time: time, into: &sink)
+    previousTime = time
+    return sink.metrics
+  }
+
+  /// The points that end every series, for a clean stop.
+  package mutating func end(at time: Timestamp) -> [Metric] {
+    var sink = PointSink()
+    for name in order { outboxes[name]?.end(at: time, into: &sink) }
+    sink.isEnding = true
+    sink.time = max(time, previousTime.advanced(by: .milliseconds(1)))
+    sink.add(MetricCatalog.build, build, .int(1))
+    exports.end(environment: environment, into: &sink)
+    previousTime = sink.time
+    outboxes = [:]
+    order = []
+    return sink.metrics
+  }
+}
+
+/// Collects points by instrument.
+struct PointSink {
+  private var points: [String: [DataPoint]] = [:]
+  /// The time of the points that are added next.
+  var time = Timestamp(nanoseconds: 0)
+  /// Whether the points that are added next end their series: their values are then left out.
+  var isEnding = false
+
+  mutating func add(_ instrument: Instrument, _ attributes: [Attribute], _ value: PointValue) {
+    add(instrument, DataPoint(attributes: attributes, time: time, value: isEnding ? .noRecordedValue : value))
+  }
+
+  mutating func add(_ instrument: Instrument, _ point: DataPoint) {
+    points[instrument.name, default: []].append(point)
+  }
+
+  var metrics: [Metric] {
+    MetricCatalog.all.compactMap { instrument in
+      points[instrument.name].map { Metric(instrument, points: $0) }
+    }
+  }
+}

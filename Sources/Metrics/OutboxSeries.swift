@@ -1,0 +1,224 @@
+import Outbox
+
+/// The series of one outbox over time: what has been sent decides what has to be sent or ended next.
+struct OutboxSeries {
+  private typealias Key = MetricCatalog.Key
+
+  /// Bounds of `outbox.sample.duration`: from a warm index to a sample that ran into its deadline.
+  static let durationBounds = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
+
+  private var outbox: WatchedOutbox
+  private let base: [Attribute]
+  private var roster: DestinationRoster
+  private var hasAnswered = false
+  private var hasReplicaLag = false
+  private var hasDeadLetterAge = false
+  private var lastTime: Timestamp
+  private let firstStart: Timestamp
+  private var failures: [SampleFailure.Reason: Int64] = [:]
+  private var failureSeries = CumulativeSeries<SampleFailure.Reason>()
+  private var skippedSeries = CumulativeSeries<Int>()
+  private var durations = HistogramValue(bounds: Self.durationBounds)
+
+  /// - Parameter start: before the first sample; the accumulation of the outbox's counters begins here.
+  init(_ outbox: WatchedOutbox, environment: String?, destinationLimit: Int, start: Timestamp) {
+    self.outbox = outbox
+    self.base =
+      [Attribute(Key.name, outbox.name)]
+      + (environment.map { [Attribute(Key.environment, $0)] } ?? [])
+    self.roster = DestinationRoster(limit: destinationLimit)
+    self.lastTime = start
+    self.firstStart = start
+  }
+
+  /// Adds the points of one sample.
+  mutating func describe(
+    _ sample: OutboxSample, interval: Duration, skipped: Int64, into sink: inout PointSink
+  ) {
+    outbox = sample.outbox
+    let previous = lastTime
+    // A wall clock that was set back must not make a series go back: backends refuse the whole request.
+    let time = max(sample.startedAt, previous.advanced(by: .milliseconds(1)))
+    lastTime = time
+    sink.time = time
+
+    switch sample.result {
+    case .success(let snapshot): describe(snapshot, sampledAt: sample.startedAt, into: &sink)
+    case .failure(let failure): failures[failure.reason, default: 0] += 1
+    }
+    sink.add(MetricCatalog.up, upAttributes, .int(sample.snapshot == nil ? 0 : 1))
+    describeObjective(into: &sink)
+    for kind in ["head", "counts"] {
+      sink.add(MetricCatalog.sampleInterval, base + [Attribute(Key.sampleKind, kind)], .double(interval.seconds))
+    }
+    durations.record(sample.duration.seconds)
+    sink.add(
+      MetricCatalog.sampleDuration,
+      DataPoint(
+        attributes: base + [Attribute(Key.sampleKind, "counts")], start: firstStart, time: time,
+        value: .histogram(durations)))
+    for (reason, total) in failures.sorted(by: { $0.key.rawValue < $1.key.rawValue }) {
+      let attributes = base + [Attribute(Key.errorType, reason.rawValue)]
+      for point in failureSeries.points(reason, total: total, attributes: attributes, previous: previous, time: time) {
+        sink.add(MetricCatalog.sampleFailures, point)
+      }
+    }
+    for point in skippedSeries.points(0, total: skipped, attributes: base, previous: previous, time: time) {
+      sink.add(MetricCatalog.sampleSkipped, point)
+    }
+  }
+
+  /// Ends every series of the outbox.
+  mutating func end(at time: Timestamp, into sink: inout PointSink) {
+    sink.time = max(time, lastTime.advanced(by: .milliseconds(1)))
+    lastTime = sink.time
+    sink.isEnding = true
+    defer { sink.isEnding = false }
+    if hasAnswered {
+      for destination in roster.current { describe(DestinationFigures(), of: destination, into: &sink) }
+      describeTotals(Snapshot(storeTime: time), sampledAt: time, into: &sink)
+    }
+    sink.add(MetricCatalog.up, upAttributes, .int(0))
+    describeObjective(into: &sink)
+    for kind in ["head", "counts"] {
+      sink.add(MetricCatalog.sampleInterval, base + [Attribute(Key.sampleKind, kind)], .double(0))
+    }
+    sink.add(MetricCatalog.sampleDuration, base + [Attribute(Key.sampleKind, "counts")], .histogram(durations))
+    for reason in failureSeries.keys.map(\.rawValue).sorted() {
+      sink.add(MetricCatalog.sampleFailures, base + [Attribute(Key.errorType, reason)], .int(0))
+    }
+    sink.add(MetricCatalog.sampleSkipped, base, .int(0))
+  }
+
+  private var upAttributes: [Attribute] {
+    base + [Attribute(Key.layout, outbox.layout), Attribute(Key.system, outbox.system.rawValue)]
+  }
+
+  private func describeObjective(into sink: inout PointSink) {
+    guard let objective = outbox.objective else { return }
+    sink.add(MetricCatalog.objectiveAge, base, .double(objective.age.seconds))
+    sink.add(MetricCatalog.objectiveTarget, base, .double(objective.target))
+  }
+
+  private mutating func describe(_ snapshot: Snapshot, sampledAt: Timestamp, into sink: inout PointSink) {
+    hasAnswered = true
+    let ended = roster.see(snapshot.countsByDestination, at: sampledAt)
+    sink.isEnding = true
+    for destination in ended { describe(DestinationFigures(), of: destination, into: &sink) }
+    sink.isEnding = false
+    let figures = DestinationFigures.grouped(snapshot) { roster.name(for: $0) }
+    for destination in roster.current {
+      describe(figures[destination] ?? DestinationFigures(), of: destination, into: &sink)
+    }
+    hasReplicaLag = hasReplicaLag || snapshot.replicaLag != nil
+    hasDeadLetterAge = hasDeadLetterAge || snapshot.deadLetterAge != nil
+    describeTotals(snapshot, sampledAt: sampledAt, into: &sink)
+  }
+
+  /// The points of one destination; zero where the sample has nothing.
+  private func describe(_ figures: DestinationFigures, of destination: String, into sink: inout PointSink) {
+    let isOther = destination == DestinationRoster.other
+    let base =
+      base + [Attribute(Key.destination, destination)] + (isOther ? [Attribute(Key.overflow, .bool(true))] : [])
+    for state in EventState.waiting {
+      for retry in [false, true] {
+        sink.add(
+          MetricCatalog.depth, base + [Attribute(Key.state, state.rawValue), Attribute(Key.retry, .bool(retry))],
+          .int(figures.depths[.init(state: state, retry: retry)] ?? 0))
+      }
+    }
+    for retry in [false, true] {
+      let age = retry ? figures.retryAge : figures.firstAge
+      let add: (String, Duration?, inout PointSink) -> Void = { stat, value, sink in
+        sink.add(
+          MetricCatalog.eventAge, base + [Attribute(Key.stat, stat), Attribute(Key.retry, .bool(retry))],
+          .double((value ?? .zero).seconds))
+      }
+      add("oldest", age?.oldest, &sink)
+      // Quantiles of several destinations cannot be had from those of each.
+      if !isOther {
+        add("p50", age?.median, &sink)
+        add("p99", age?.p99, &sink)
+      }
+    }
+    for reason in outbox.stuckReasons {
+      sink.add(
+        MetricCatalog.stuck, base + [Attribute(Key.stuckReason, reason.rawValue)], .int(figures.stuck[reason] ?? 0))
+    }
+    sink.add(MetricCatalog.deadLetterDepth, base, .int(figures.dead))
+  }
+
+  /// The points that are not split by destination.
+  private func describeTotals(_ snapshot: Snapshot, sampledAt: Timestamp, into sink: inout PointSink) {
+    for reason in outbox.stuckReasons {
+      let oldest = snapshot.stuck.filter { $0.reason == reason }.map(\.oldest).max() ?? .zero
+      sink.add(
+        MetricCatalog.stuckAge, base + [Attribute(Key.stuckReason, reason.rawValue)], .double(oldest.seconds))
+    }
+    if let age = snapshot.deadLetterAge {
+      sink.add(MetricCatalog.deadLetterAge, base, .double(age.seconds))
+    } else if snapshot.deadCount == 0, !sink.isEnding || hasDeadLetterAge {
+      sink.add(MetricCatalog.deadLetterAge, base, .double(0))
+    }
+    sink.add(MetricCatalog.implausible, base, .int(Int64(snapshot.implausible)))
+    sink.add(MetricCatalog.sampleExact, base, .int(snapshot.exact ? 1 : 0))
+    for kind in ["head", "counts"] {
+      sink.add(MetricCatalog.sampleTime, base + [Attribute(Key.sampleKind, kind)], .double(sampledAt.seconds))
+    }
+    if let lag = snapshot.replicaLag {
+      sink.add(MetricCatalog.replicaLag, base, .double(lag.seconds))
+    } else if sink.isEnding && hasReplicaLag {
+      sink.add(MetricCatalog.replicaLag, base, .double(0))
+    }
+  }
+}
+
+/// The figures of one destination, several of them added up where they share a name.
+private struct DestinationFigures {
+  struct DepthKey: Hashable {
+    var state: EventState
+    var retry: Bool
+  }
+
+  var depths: [DepthKey: Int64] = [:]
+  var firstAge: Snapshot.Age?
+  var retryAge: Snapshot.Age?
+  var stuck: [StuckReason: Int64] = [:]
+  var dead: Int64 = 0
+
+  static func grouped(_ snapshot: Snapshot, by name: (String) -> String) -> [String: DestinationFigures] {
+    var all: [String: DestinationFigures] = [:]
+    for depth in snapshot.depths {
+      all[name(depth.destination), default: .init()]
+        .depths[DepthKey(state: depth.state, retry: depth.retry), default: 0] += Int64(depth.count)
+    }
+    for age in snapshot.ages {
+      let key = name(age.destination)
+      let known = age.retry ? all[key]?.retryAge : all[key]?.firstAge
+      let merged = known.map { max($0.oldest, age.oldest) == $0.oldest ? $0 : age } ?? age
+      if age.retry {
+        all[key, default: .init()].retryAge = merged
+      } else {
+        all[key, default: .init()].firstAge = merged
+      }
+    }
+    for stuck in snapshot.stuck {
+      all[name(stuck.destination), default: .init()].stuck[stuck.reason, default: 0] += Int64(stuck.count)
+    }
+    for dead in snapshot.dead { all[name(dead.destination), default: .init()].dead += Int64(dead.count) }
+    return all
+  }
+}
+
+extension Snapshot {
+  /// Time since the oldest dead letter was dead-lettered; nil where there is none or the store does not say.
+  fileprivate var deadLetterAge: Duration? { dead.compactMap(\.oldest).max() }
+
+  /// Every destination of the sample with the number of its events, dead ones included.
+  fileprivate var countsByDestination: [String: Int] {
+    var counts: [String: Int] = [:]
+    for depth in depths { counts[depth.destination, default: 0] += depth.count }
+    for dead in dead { counts[dead.destination, default: 0] += dead.count }
+    return counts.filter { $0.value > 0 }
+  }
+}
