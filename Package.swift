@@ -37,6 +37,7 @@ let package = Package(
     layer("SampleSQL", ["Outbox", "Layouts"]),
     layer("Assessment", ["Outbox"]),
     layer("Metrics", ["Outbox"]),
+    layer("Reports", ["Outbox", "Assessment"]),
     layer("Configuration", ["Outbox", "Layouts", "YAMLClient"]),
 
     // The edges: where values come from and where they go.
@@ -57,7 +58,7 @@ let package = Package(
     .executableTarget(
       name: "outbox-exporter",
       dependencies: [
-        "Outbox", "Layouts", "SampleSQL", "Assessment", "Metrics", "Configuration", "Stores", "OTLP", "Exporter",
+        "Outbox", "Layouts", "SampleSQL", "Assessment", "Metrics", "Reports", "Configuration", "Stores", "OTLP", "Exporter",
         "SystemCalls", "SQLiteClient", argumentParser, logging,
       ],
       swiftSettings: strict),
@@ -91,6 +92,7 @@ let package = Package(
     tests("SampleSQLTests", ["Outbox", "Layouts", "SampleSQL"]),
     tests("AssessmentTests", ["Outbox", "Assessment"]),
     tests("MetricsTests", ["Outbox", "Metrics"]),
+    tests("ReportsTests", ["Outbox", "Assessment", "Reports"]),
     tests("ConfigurationTests", ["Outbox", "Layouts", "Configuration"]),
     tests("OTLPTests", ["Outbox", "Metrics", "HTTPClient", "OTLP", "COpenTelemetryProto", "CProtobufC", "TestSupport"]),
     tests("StoresTests", ["Outbox", "Layouts", "SampleSQL", "SQLiteClient", "Stores", "SystemCalls", "TestSupport"]),

@@ -1,0 +1,114 @@
+import Assessment
+import Outbox
+
+extension CycleReport {
+  /// The report for programs. Keys are only ever added, never renamed; the README lists them.
+  package func json(exitCode: Int) -> JSONValue {
+    .object([
+      ("health", .string(health.rawValue)),
+      ("exit_code", .int(exitCode)),
+      ("time", .string(time.text)),
+      ("outboxes", .array(zip(samples, judgements).map { Self.json($0, $1) })),
+      ("push", pushJSON),
+    ])
+  }
+
+  private var pushJSON: JSONValue {
+    switch push {
+    case .noEndpoint: .object([("attempted", .bool(false)), ("delivered", .bool(false)), ("message", .null)])
+    case .delivered: .object([("attempted", .bool(true)), ("delivered", .bool(true)), ("message", .null)])
+    case .failed(let message):
+      .object([("attempted", .bool(true)), ("delivered", .bool(false)), ("message", .string(message))])
+    }
+  }
+
+  private static func json(_ sample: OutboxSample, _ judgement: Judgement) -> JSONValue {
+    var pairs: [(String, JSONValue)] = [
+      ("name", .string(sample.outbox.name)),
+      ("layout", .string(sample.outbox.layout)),
+      ("system", .string(sample.outbox.system.rawValue)),
+      ("health", .string(judgement.health.rawValue)),
+      (
+        "findings",
+        .array(
+          judgement.findings.map {
+            .object([("health", .string($0.health.rawValue)), ("message", .string($0.sentence))])
+          })
+      ),
+      ("sampled_at", .string(sample.startedAt.text)),
+      ("duration_seconds", .number(sample.duration.seconds)),
+    ]
+    switch sample.result {
+    case .failure(let failure):
+      pairs.append(
+        (
+          "failure",
+          .object([
+            ("reason", .string(failure.reason.rawValue)), ("message", .string(failure.message)),
+            ("hint", failure.hint.map(JSONValue.string) ?? .null),
+          ])
+        ))
+    case .success(let snapshot): pairs += figures(snapshot)
+    }
+    return .object(pairs)
+  }
+
+  private static func figures(_ snapshot: Snapshot) -> [(String, JSONValue)] {
+    var pairs: [(String, JSONValue)] = [
+      ("in_use", .bool(snapshot.inUse)),
+      ("exact", .bool(snapshot.exact)),
+      ("depth", .object(EventState.waiting.map { ($0.rawValue, .int(snapshot.depth($0))) })),
+      ("oldest_age_seconds", snapshot.oldestAge.map { .number($0.seconds) } ?? .null),
+      ("stuck", .int(snapshot.stuckCount)),
+      ("stuck_oldest_age_seconds", snapshot.stuck.map(\.oldest).max().map { .number($0.seconds) } ?? .null),
+      ("dead", .int(snapshot.deadCount)),
+      ("dead_oldest_age_seconds", snapshot.dead.compactMap(\.oldest).max().map { .number($0.seconds) } ?? .null),
+      ("implausible", .int(snapshot.implausible)),
+      ("replica_lag_seconds", snapshot.replicaLag.map { .number($0.seconds) } ?? .null),
+      ("destinations", .array(snapshot.destinations.map { json(snapshot, destination: $0) })),
+    ]
+    if let ids = snapshot.eventIDs {
+      pairs.append(
+        (
+          "event_ids",
+          .object([
+            ("oldest", .array(ids.oldest.map(JSONValue.string))), ("stuck", .array(ids.stuck.map(JSONValue.string))),
+            ("newest_dead", .array(ids.newestDead.map(JSONValue.string))),
+          ])
+        ))
+    }
+    return pairs
+  }
+
+  private static func json(_ snapshot: Snapshot, destination: String) -> JSONValue {
+    let row = snapshot.only(destination)
+    return .object([
+      ("name", .string(destination)),
+      ("depth", .object(EventState.waiting.map { ($0.rawValue, .int(row.depth($0))) })),
+      ("retry", .int(row.depths.reduce(0) { $1.retry ? $0 + $1.count : $0 })),
+      ("oldest_age_seconds", row.oldestAge.map { .number($0.seconds) } ?? .null),
+      ("stuck", .int(row.stuckCount)),
+      ("dead", .int(row.deadCount)),
+    ])
+  }
+}
+
+extension Snapshot {
+  /// Every destination that the snapshot names, the busiest first.
+  var destinations: [String] {
+    let names = Set(depths.map(\.destination) + dead.map(\.destination) + stuck.map(\.destination))
+    return names.map { ($0, only($0)) }
+      .sorted { ($1.1.depth, $1.1.deadCount, $0.0) < ($0.1.depth, $0.1.deadCount, $1.0) }
+      .map(\.0)
+  }
+
+  /// The figures of one destination.
+  func only(_ destination: String) -> Snapshot {
+    var snapshot = self
+    snapshot.depths = depths.filter { $0.destination == destination }
+    snapshot.ages = ages.filter { $0.destination == destination }
+    snapshot.stuck = stuck.filter { $0.destination == destination }
+    snapshot.dead = dead.filter { $0.destination == destination }
+    return snapshot
+  }
+}

@@ -1,0 +1,129 @@
+package import Assessment
+import Outbox
+
+extension CycleReport {
+  /// The report for people: the worst first, each outbox with its reasons.
+  ///
+  /// - Parameter style: colours, for a terminal that shows them.
+  package func text(_ style: TextStyle) -> String {
+    var lines = [headline(style)]
+    for (sample, judgement) in sorted {
+      lines.append("")
+      lines.append(
+        "\(style.health(judgement.health))  \(style.strong(sample.outbox.name))"
+          + "  (\(sample.outbox.layout), \(sample.outbox.system.rawValue))")
+      for finding in judgement.findings { lines.append("  " + style.finding(finding)) }
+      switch sample.result {
+      case .failure(let failure): if let hint = failure.hint { lines.append("  → \(hint.printable)") }
+      case .success(let snapshot): lines += Self.figures(snapshot).map { "  " + $0 }
+      }
+    }
+    switch push {
+    case .noEndpoint: lines += ["", "Nothing was pushed: no OTLP endpoint is configured."]
+    case .delivered(let points): lines += ["", "Pushed \(points) data points."]
+    case .failed(let message): lines += ["", "The push failed: \(message.printable)"]
+    }
+    return lines.joined(separator: "\n") + "\n"
+  }
+
+  private var sorted: [(OutboxSample, Judgement)] {
+    zip(samples, judgements).enumerated()
+      .sorted { ($1.element.1.health.severity, $0.offset) < ($0.element.1.health.severity, $1.offset) }
+      .map(\.element)
+  }
+
+  private func headline(_ style: TextStyle) -> String {
+    let judgements = judgements
+    let counts = [Health.critical, .unknown, .warning, .ok].compactMap { health -> String? in
+      let count = judgements.count { $0.health == health }
+      return count == 0 ? nil : "\(count) \(health.rawValue)"
+    }
+    let outboxes = judgements.count == 1 ? "1 outbox" : "\(judgements.count) outboxes"
+    let reason = judgements.count == 1 ? judgements[0].findings.first?.sentence : nil
+    return "\(style.health(health))  \(outboxes): "
+      + (reason?.printable ?? (judgements.isEmpty ? "nothing is watched" : counts.joined(separator: ", ")))
+  }
+
+  private static func figures(_ snapshot: Snapshot) -> [String] {
+    guard snapshot.inUse else { return ["not in use yet: the application has not created it"] }
+    var table = TextTable(
+      [("destination", .left)] + EventState.waiting.map { ($0.rawValue, .right) }
+        + [("stuck", .right), ("dead", .right), ("oldest", .right)])
+    let destinations = snapshot.destinations
+    let shown = destinations.count > 12 ? Array(destinations.prefix(10)) : destinations
+    for name in shown { table.add(cells(name.printable, snapshot.only(name))) }
+    if destinations.count != 1 { table.add(cells("all \(destinations.count)", snapshot)) }
+    var lines = table.lines
+    if shown.count < destinations.count {
+      lines.insert("… \(destinations.count - shown.count) more destinations", at: lines.count - 1)
+    }
+    if snapshot.implausible > 0 {
+      lines.append("\(snapshot.implausible) events have impossible times and count in no age")
+    }
+    if let lag = snapshot.replicaLag { lines.append("read from a replica that is \(lag.text) behind") }
+    if !snapshot.exact { lines.append("some figures are estimates") }
+    for (title, ids) in [
+      ("oldest", snapshot.eventIDs?.oldest), ("stuck", snapshot.eventIDs?.stuck),
+      ("newest dead", snapshot.eventIDs?.newestDead),
+    ] {
+      if let ids, !ids.isEmpty { lines.append("\(title): \(ids.map(\.printable).joined(separator: ", "))") }
+    }
+    return lines
+  }
+
+  private static func cells(_ title: String, _ snapshot: Snapshot) -> [String] {
+    [title] + EventState.waiting.map { String(snapshot.depth($0)) }
+      + [String(snapshot.stuckCount), String(snapshot.deadCount), snapshot.oldestAge?.text ?? "-"]
+  }
+}
+
+/// What a terminal is told besides the words.
+package struct TextStyle: Sendable {
+  private let isColoured: Bool
+
+  /// Colours or none.
+  package init(isColoured: Bool) {
+    self.isColoured = isColoured
+  }
+
+  /// A health, in its colour.
+  package func health(_ health: Health) -> String {
+    let code =
+      switch health {
+      case .ok: "32"
+      case .warning: "33"
+      case .unknown: "35"
+      case .critical: "31"
+      }
+    return wrap(health.rawValue, "1;" + code)
+  }
+
+  /// A name that the eye should find.
+  package func strong(_ text: String) -> String { wrap(text.printable, "1") }
+
+  func finding(_ finding: Judgement.Finding) -> String {
+    finding.health == .ok ? finding.sentence.printable : "! \(finding.sentence.printable)"
+  }
+
+  private func wrap(_ text: String, _ code: String) -> String {
+    isColoured ? "\u{1b}[\(code)m\(text)\u{1b}[0m" : text
+  }
+}
+
+extension String {
+  /// The text without control characters, which a terminal might obey.
+  package var printable: String {
+    guard unicodeScalars.contains(where: { $0.properties.generalCategory == .control }) else { return self }
+    var text = ""
+    for scalar in unicodeScalars {
+      if scalar == "\n" || scalar == "\t" {
+        text += " "
+      } else if scalar.properties.generalCategory == .control {
+        text += "\u{fffd}"
+      } else {
+        text.unicodeScalars.append(scalar)
+      }
+    }
+    return text
+  }
+}
