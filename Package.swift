@@ -52,8 +52,8 @@ let package = Package(
     layer(
       "Exporter",
       [
-        "Outbox", "Layouts", "Assessment", "Metrics", "Configuration", "Stores", "OTLP", "SystemCalls",
-        "DedicatedThreads", logging,
+        "Outbox", "Layouts", "Assessment", "Metrics", "Reports", "Configuration", "Stores", "OTLP", "SystemCalls",
+        "CryptoClient", "DedicatedThreads", logging,
       ]),
     .executableTarget(
       name: "outbox-exporter",
@@ -68,6 +68,7 @@ let package = Package(
     layer("SQLiteClient", ["CSQLite"]),
     layer("HTTPClient", ["CCurl", "CZlib"]),
     layer("YAMLClient", ["CYAML"]),
+    layer("CryptoClient", ["CCrypto"]),
     layer("SystemCalls", ["CSystem"]),
     layer("DedicatedThreads"),
 
@@ -77,6 +78,7 @@ let package = Package(
     .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
     .systemLibrary(name: "CProtobufC", pkgConfig: "libprotobuf-c", providers: [.apt(["libprotobuf-c-dev"])]),
     .systemLibrary(name: "CYAML", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
+    .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
     .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
     .target(name: "CSystem"),
     .target(name: "COpenTelemetryProto", dependencies: ["CProtobufC"], exclude: ["protos", "generate.sh"]),

@@ -4,8 +4,10 @@ package import Outbox
 package struct CycleObservation: Sendable {
   /// The exporter's wall clock at the start of the cycle.
   package var time: Timestamp
-  /// One sample per watched outbox.
+  /// One sample per outbox whose store has answered.
   package var samples: [OutboxSample]
+  /// Names of outboxes that are not watched any more, such as a file that a glob does not match any longer.
+  package var vanished: [String]
   /// The rhythm in force.
   package var interval: Duration
   /// Cycles that were skipped since the exporter started.
@@ -15,10 +17,12 @@ package struct CycleObservation: Sendable {
 
   /// A cycle's observations.
   package init(
-    time: Timestamp, samples: [OutboxSample], interval: Duration, skippedCycles: Int = 0, exports: [ExportActivity] = []
+    time: Timestamp, samples: [OutboxSample], vanished: [String] = [], interval: Duration, skippedCycles: Int = 0,
+    exports: [ExportActivity] = []
   ) {
     self.time = time
     self.samples = samples
+    self.vanished = vanished
     self.interval = interval
     self.skippedCycles = skippedCycles
     self.exports = exports
@@ -67,11 +71,11 @@ package struct MetricDescriber: Sendable {
       outboxes[name]?.describe(
         sample, interval: cycle.interval, skipped: Int64(cycle.skippedCycles), into: &sink)
     }
-    // An outbox that is no longer there, such as a file that a glob does not match any more.
-    let present = Set(cycle.samples.map(\.outbox.name))
-    for name in order where !present.contains(name) { outboxes[name]?.end(at: cycle.time, into: &sink) }
-    outboxes = outboxes.filter { present.contains($0.key) }
-    order.removeAll { !present.contains($0) }
+    for name in cycle.vanished {
+      outboxes[name]?.end(at: cycle.time, into: &sink)
+      outboxes[name] = nil
+    }
+    order.removeAll { outboxes[$0] == nil }
 
     let time = max(cycle.time, previousTime.advanced(by: .milliseconds(1)))
     sink.time = time
