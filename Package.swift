@@ -46,7 +46,11 @@ let package = Package(
       [
         "Outbox", "Layouts", "SampleSQL", "PostgreSQLClient", "SQLiteClient", "SystemCalls", "DedicatedThreads",
       ]),
-    layer("OTLP", ["Outbox", "Metrics", "HTTPClient", "COpenTelemetryProto", "CProtobufC", "DedicatedThreads"]),
+    layer(
+      "OTLP",
+      [
+        "Outbox", "Metrics", "HTTPClient", "COpenTelemetryProto", "CProtobufC", "DedicatedThreads", "SystemCalls",
+      ]),
 
     // The shell.
     layer(

@@ -1,0 +1,87 @@
+package import Metrics
+internal import Outbox
+
+/// What every request says about itself.
+package enum OTLPSchema {
+  /// The instrumentation scope of every metric.
+  package static let scopeName = "outbox-exporter"
+  /// The version of the semantic conventions that names and attributes follow.
+  package static let url = "https://opentelemetry.io/schemas/1.44.0"
+  /// Bytes of an attribute's text that are sent; longer texts are cut at a character's boundary.
+  package static let attributeValueLimit = 4096
+  /// The largest request that is sent, in bytes before compression: 4 MiB, the limit of the Collector's gRPC receiver
+  /// and the smallest among receivers, with 1 % to spare.
+  package static let requestLimit = (4 << 20) / 100 * 99
+  /// The flag of a point that ends its series (metrics.proto, DataPointFlags).
+  static let noRecordedValue: UInt32 = 1
+}
+
+/// An encoded ExportMetricsServiceRequest, complete in itself.
+package struct EncodedRequest: Sendable, Hashable {
+  /// The protobuf bytes.
+  package let body: [UInt8]
+  /// The data points in it, at least one.
+  package let pointCount: Int
+}
+
+/// A batch as requests, in the order in which they have to arrive.
+package struct EncodedBatch: Sendable, Hashable {
+  /// The requests; none where no point is left.
+  package var requests: [EncodedRequest] = []
+  /// Points that no receiver would take: not finite, of the wrong type for their instrument, with a time before 1970 or
+  /// a start after the end. Such a point makes Prometheus refuse the whole request.
+  package var invalidPointCount = 0
+  /// Points that are larger than the limit all alone.
+  package var tooLargePointCount = 0
+}
+
+/// Metric values to OTLP bytes.
+package enum MetricEncoder {
+  /// Encodes a batch into as few requests as the limit allows. Every request has the resource and the scope.
+  ///
+  /// Attributes with an empty text are left out: Prometheus would make a job named "/name" of an empty
+  /// `service.namespace`.
+  ///
+  /// - Parameter limit: the largest request in bytes, before compression.
+  package static func encode(_ batch: MetricBatch, limit: Int = OTLPSchema.requestLimit) -> EncodedBatch {
+    var encoded = EncodedBatch()
+    guard !batch.metrics.isEmpty else { return encoded }
+    var tree = RequestTree(
+      resource: batch.resource, scopeVersion: batch.scopeVersion, metricCapacity: batch.metrics.count)
+    for metric in batch.metrics {
+      let isHistogram = metric.instrument.kind == .histogram
+      tree.openMetric(metric.instrument, pointCapacity: metric.points.count)
+      for (index, point) in metric.points.enumerated() {
+        guard isValid(point, isHistogram: isHistogram) else {
+          encoded.invalidPointCount += 1
+          continue
+        }
+        if tree.add(point, isHistogram: isHistogram, limit: limit) { continue }
+        if tree.pointCount > 0 {
+          encoded.requests.append(tree.pack())
+          tree.restart(resource: batch.resource, scopeVersion: batch.scopeVersion, metricCapacity: batch.metrics.count)
+          tree.openMetric(metric.instrument, pointCapacity: metric.points.count - index)
+          if tree.add(point, isHistogram: isHistogram, limit: limit) { continue }
+        }
+        encoded.tooLargePointCount += 1
+      }
+      tree.closeMetric()
+    }
+    if tree.pointCount > 0 { encoded.requests.append(tree.pack()) }
+    return encoded
+  }
+
+  private static func isValid(_ point: DataPoint, isHistogram: Bool) -> Bool {
+    guard point.time.nanoseconds > 0 else { return false }
+    if let start = point.start, start.nanoseconds < 0 || start > point.time { return false }
+    switch point.value {
+    case .int: return !isHistogram
+    case .double(let value): return !isHistogram && value.isFinite
+    case .noRecordedValue: return true
+    case .histogram(let value):
+      return isHistogram && value.sum.isFinite && value.counts.count == value.bounds.count + 1
+        && value.bounds.allSatisfy(\.isFinite)
+        && zip(value.bounds, value.bounds.dropFirst()).allSatisfy { $0 < $1 }
+    }
+  }
+}
