@@ -1,0 +1,30 @@
+/// The flags as the user wrote them; nil where a flag was not given. Nothing is checked yet.
+package struct CommandLineOptions: Sendable, Hashable {
+  /// `--once`: one cycle, then an exit status.
+  package var once = false
+  /// `--config`: path of the configuration file.
+  package var config: String?
+  /// `--dsn`: where the outbox is. No password may stand in it, since other users see the command line.
+  package var dsn: String?
+  /// `--layout`: how the outbox is laid out.
+  package var layout: String?
+  /// `--name`: what the outbox is called.
+  package var name: String?
+  /// `--environment`: `outbox.environment` on every point.
+  package var environment: String?
+  /// `--state-dir`: what is kept between runs.
+  package var stateDirectory: String?
+  /// `--liveness-file`: touched by every completed cycle.
+  package var livenessFile: String?
+  /// `--interval`: time between the starts of two cycles.
+  package var interval: String?
+  /// `--endpoint`: base URL of the collector.
+  package var endpoint: String?
+  /// `--log-level`: how much is logged.
+  package var logLevel: String?
+  /// `--exit-after-failed-cycles`: give up after so many cycles without any success.
+  package var exitAfterFailedCycles: String?
+
+  /// No flag at all.
+  package init() {}
+}

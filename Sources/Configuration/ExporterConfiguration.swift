@@ -1,0 +1,151 @@
+package import Layouts
+package import Outbox
+
+/// Everything that the exporter was told, checked, with every default in place.
+package struct ExporterConfiguration: Sendable, Hashable {
+  /// What is watched; never empty, no name twice.
+  package var outboxes: [OutboxDefinition] = []
+  /// `outbox.environment` on every point; nil leaves it out.
+  package var environment: String?
+  /// The directory for what is kept between runs; nil keeps it in memory.
+  package var stateDirectory: String?
+  /// Time between the starts of two cycles.
+  package var interval: Duration = .seconds(15)
+  /// The file that every completed cycle touches.
+  package var livenessFile: String?
+  /// The most destinations of one outbox that have series of their own.
+  package var destinationLimit = 100
+  /// Whether a clean stop marks every series as ended.
+  package var endsSeriesOnStop = true
+  /// After so many cycles in a row without any success the sidecar ends with status 69; nil goes on for ever.
+  package var exitAfterFailedCycles: Int?
+  /// How long a store may take.
+  package var timeouts = StoreTimeouts()
+  /// `service.name`.
+  package var serviceName = "outbox-exporter"
+  /// The other resource attributes, in the order in which they were written, no key twice.
+  package var resourceAttributes: [ResourceAttribute] = []
+  /// True where `OTEL_SDK_DISABLED` asks for no telemetry at all: nothing is pushed.
+  package var telemetryDisabled = false
+  /// Where metrics go.
+  package var metricsExporter = MetricsExporter.otlp
+  /// How much is logged.
+  package var logLevel = LogLevel.info
+  /// The endpoints that are pushed to; one on localhost where none was named.
+  package var destinations: [ExportDestination] = []
+  /// True where the user named an endpoint. `--once` and `demo` push only then.
+  package var endpointIsConfigured = false
+  /// The most time that the push of one cycle takes, retries included; nil for no limit. `OTEL_METRIC_EXPORT_TIMEOUT`.
+  package var exportTimeout: Duration? = .seconds(30)
+
+  /// The defaults, with nothing to watch.
+  package init() {}
+
+  /// Whether this run pushes over OTLP at all.
+  package func pushes(once: Bool) -> Bool {
+    !telemetryDisabled && metricsExporter == .otlp && (!once || endpointIsConfigured)
+  }
+}
+
+/// How long a store may take before its sample fails.
+package struct StoreTimeouts: Sendable, Hashable {
+  /// To connect, or to get the connection back.
+  package var connect: Duration = .seconds(5)
+  /// For the statement of a sample.
+  package var statement: Duration = .seconds(5)
+  /// To wait for a lock that somebody else holds.
+  package var lock: Duration = .milliseconds(500)
+
+  /// The defaults.
+  package init() {}
+}
+
+/// One attribute of the resource, as OTEL_RESOURCE_ATTRIBUTES and the file give them: all values are text.
+package struct ResourceAttribute: Sendable, Hashable {
+  /// The attribute's name.
+  package var key: String
+  /// Its value.
+  package var value: String
+
+  /// An attribute.
+  package init(_ key: String, _ value: String) {
+    self.key = key
+    self.value = value
+  }
+}
+
+/// `OTEL_METRICS_EXPORTER`: where metrics go.
+package enum MetricsExporter: String, Sendable, Hashable, CaseIterable {
+  /// To the endpoints, over OTLP.
+  case otlp
+  /// To standard output.
+  case console
+  /// Nowhere.
+  case none
+}
+
+/// How much is logged; the names of swift-log.
+package enum LogLevel: String, Sendable, Hashable, CaseIterable {
+  /// Everything.
+  case trace
+  /// What a developer wants to see.
+  case debug
+  /// What an operator wants to see.
+  case info
+  /// Unusual, yet normal.
+  case notice
+  /// Something does not work as configured.
+  case warning
+  /// Something failed.
+  case error
+  /// The process ends.
+  case critical
+}
+
+/// An endpoint that metrics are pushed to.
+package struct ExportDestination: Sendable, Hashable {
+  /// The URL of the POST, complete. A query may hold a token, hence the wrapper.
+  package var url: Secret
+  /// The URL for people: a query is masked.
+  package var displayName: String
+  /// Sent with every request. Names are valid, values hold no control characters.
+  package var headers: [ExportHeader] = []
+  /// The most time that one attempt takes; nil for no limit.
+  package var timeout: Duration? = .seconds(10)
+  /// How bodies are compressed.
+  package var compression = Compression.none
+  /// Path of the PEM file with the authorities to trust instead of the system's.
+  package var certificate: String?
+  /// Path of the PEM file with the client's certificate.
+  package var clientCertificate: String?
+  /// Path of the PEM file with the client's key.
+  package var clientKey: String?
+
+  /// An endpoint with the specification's defaults.
+  package init(url: Secret, displayName: String) {
+    self.url = url
+    self.displayName = displayName
+  }
+
+  /// How bodies are compressed.
+  package enum Compression: String, Sendable, Hashable, CaseIterable {
+    /// Not at all.
+    case none
+    /// With gzip.
+    case gzip
+  }
+}
+
+/// A header of the user's. Its value is always treated as a secret.
+package struct ExportHeader: Sendable, Hashable {
+  /// The name, a token of RFC 9110.
+  package var name: String
+  /// The value.
+  package var value: Secret
+
+  /// A header.
+  package init(_ name: String, _ value: Secret) {
+    self.name = name
+    self.value = value
+  }
+}

@@ -1,0 +1,107 @@
+package import Layouts
+import Outbox
+
+/// Writes a layout as the YAML that a configuration file takes below `layouts`, to copy and change.
+package enum LayoutYAML {
+  /// The text: `layouts:` with the layout under its name. Reading it gives an equal layout.
+  package static func text(_ layout: Layout) -> String {
+    YAMLText.mapping([("layouts", .mapping([(layout.name, .mapping(entries(layout)))]))]).text
+  }
+
+  /// The keys of a layout, without its name.
+  static func entries(_ layout: Layout) -> [(key: String, value: YAMLText)] {
+    var entries: [(key: String, value: YAMLText)] = []
+    if !layout.summary.isEmpty { entries.append(("summary", .scalar(layout.summary))) }
+    entries.append(("systems", words(layout.systems.map(\.rawValue))))
+    if layout.createdLazily { entries.append(("created_lazily", .scalar("true"))) }
+    if let limits = limits(layout.limits) { entries.append(("limits", limits)) }
+    if !layout.sources.isEmpty { entries.append(("sources", words(layout.sources))) }
+    if !layout.notes.isEmpty { entries.append(("notes", words(layout.notes))) }
+    if !layout.queues.isEmpty { entries.append(("queues", .list(layout.queues.map(queue)))) }
+    if let directory = layout.directory { entries.append(("directory", self.directory(directory))) }
+    return entries
+  }
+
+  /// Limits, those that there are; nil for none.
+  static func limits(_ limits: Limits) -> YAMLText? {
+    func pair<Value>(_ name: String, _ pair: Limits.Pair<Value>, _ text: (Value) -> String) -> (String, YAMLText)? {
+      let entries = [("warning", pair.warning), ("critical", pair.critical)].compactMap { name, value in
+        value.map { (key: name, value: YAMLText.scalar(text($0))) }
+      }
+      return entries.isEmpty ? nil : (name, .mapping(entries))
+    }
+    let entries: [(key: String, value: YAMLText)] = [
+      pair("age", limits.age, DurationText.text), pair("ready", limits.ready) { "\($0)" },
+      pair("stuck", limits.stuck) { "\($0)" }, pair("dead", limits.dead) { "\($0)" },
+    ].compactMap { $0 }
+    return entries.isEmpty ? nil : .mapping(entries)
+  }
+
+  private static func words(_ texts: [String]) -> YAMLText { .list(texts.map { .scalar($0) }) }
+
+  private static func queue(_ queue: TableQueue) -> YAMLText {
+    var entries: [(key: String, value: YAMLText)] = []
+    if let suffix = queue.suffix { entries.append(("suffix", .scalar(suffix))) }
+    entries.append(("tables", .mapping(queue.tables.sorted { $0.key < $1.key }.map { ($0.key, table($0.value)) })))
+    if !queue.columns.isEmpty {
+      entries.append(("columns", .mapping(queue.columns.sorted { $0.key < $1.key }.map { ($0.key, column($0.value)) })))
+    }
+    if let role = queue.stateColumn { entries.append(("state_column", .scalar(role))) }
+    if !queue.knownStates.isEmpty { entries.append(("known_states", words(queue.knownStates))) }
+    if let destination = queue.destination { entries.append(("destination", .scalar(destination))) }
+    entries.append(("rows", .list(queue.selections.map(selection))))
+    return .mapping(entries)
+  }
+
+  private static func table(_ table: TableName) -> YAMLText {
+    table.isOptional ? .mapping([("name", .scalar(table.name)), ("optional", .scalar("true"))]) : .scalar(table.name)
+  }
+
+  private static func column(_ column: ColumnDefinition) -> YAMLText {
+    if case .column(let name) = column.value, column == .column(name) { return .scalar(name) }
+    var entries: [(key: String, value: YAMLText)]
+    switch column.value {
+    case .column(let name): entries = [("column", .scalar(name))]
+    case .expression(let sql): entries = [("sql", .scalar(sql))]
+    }
+    if column.table != TableQueue.mainTable { entries.append(("table", .scalar(column.table))) }
+    if let encoding = column.encoding { entries.append(("encoding", .scalar(encoding.configurationName))) }
+    if column.isOptional { entries.append(("optional", .scalar("true"))) }
+    return .mapping(entries)
+  }
+
+  private static func selection(_ selection: Selection) -> YAMLText {
+    var entries: [(key: String, value: YAMLText)] = []
+    if selection.table != TableQueue.mainTable { entries.append(("table", .scalar(selection.table))) }
+    entries.append(("where", .scalar(selection.rows)))
+    entries.append(("state", .scalar(selection.state.rawValue)))
+    if let until = selection.until {
+      entries.append(("until", .mapping([("time", .scalar(until.time)), ("state", .scalar(until.state.rawValue))])))
+    }
+    if selection.retry != "false" { entries.append(("retry", .scalar(selection.retry))) }
+    if let since = selection.since { entries.append(("since", .scalar(since))) }
+    if let stuck = selection.stuck {
+      var parts: [(key: String, value: YAMLText)] = [("reason", .scalar(stuck.reason.rawValue))]
+      if stuck.rows != "true" { parts.append(("when", .scalar(stuck.rows))) }
+      parts.append(("since", .scalar(stuck.since)))
+      entries.append(("stuck", .mapping(parts)))
+    }
+    if let destination = selection.destination { entries.append(("destination", .scalar(destination))) }
+    if selection.id != "{id}" { entries.append(("id", selection.id.map { .scalar($0) } ?? .keyword("null"))) }
+    return .mapping(entries)
+  }
+
+  private static func directory(_ directory: DirectoryQueue) -> YAMLText {
+    let fields = directory.fields
+    let names: [(key: String, value: YAMLText)] = [
+      ("id", fields.id), ("created", fields.created), ("attempts", fields.attempts),
+      ("last_attempt", fields.lastAttempt), ("claimed", fields.claimed), ("recovery_state", fields.recoveryState),
+      ("destination", fields.destination),
+    ].compactMap { $0.1.isEmpty ? nil : ($0.0, words($0.1)) }
+    return .mapping([
+      ("file_suffix", .scalar(directory.fileSuffix)), ("dead_directory", .scalar(directory.deadDirectory)),
+      ("fields", .mapping(names)), ("backoff", words(directory.backoff.map(DurationText.text))),
+      ("claimed_states", words(directory.claimedStates)), ("lease", .scalar(DurationText.text(directory.lease))),
+    ])
+  }
+}

@@ -1,0 +1,46 @@
+/// What the process ends with. 0 to 3 follow the monitoring plugins' convention, the others sysexits.h.
+package enum ExitStatus: Int32, Sendable, Hashable, CaseIterable {
+  /// `--once`: every outbox is within its limits. The sidecar: it was asked to stop.
+  case ok = 0
+  /// `--once`: a figure has reached its warning limit.
+  case warning = 1
+  /// `--once`: a figure has reached its critical limit.
+  case critical = 2
+  /// `--once`: a store could not be read, so nothing is known. With `--format nagios` also wrong usage and bad
+  /// configuration.
+  case unknown = 3
+  /// The command line could not be understood (EX_USAGE).
+  case usage = 64
+  /// The sidecar, where the user asked for it: nothing worked for a number of cycles (EX_UNAVAILABLE).
+  case unavailable = 69
+  /// The configuration holds a mistake; nothing was sampled (EX_CONFIG).
+  case configuration = 78
+
+  /// One sentence for the README and for `--help`.
+  package var meaning: String {
+    switch self {
+    case .ok: "`--once`: OK, every figure is within its limits; the sidecar: stopped by SIGTERM"
+    case .warning: "`--once`: WARNING, a figure has reached its warning limit"
+    case .critical: "`--once`: CRITICAL, a figure has reached its critical limit"
+    case .unknown: "`--once`: UNKNOWN, an outbox could not be read"
+    case .usage: "the command line could not be understood"
+    case .unavailable: "the sidecar, with `--exit-after-failed-cycles`: so many cycles in a row had no success"
+    case .configuration: "the configuration holds a mistake"
+    }
+  }
+
+  /// The status of several outboxes together: CRITICAL before UNKNOWN before WARNING before OK. OK for none.
+  package static func worst(_ statuses: some Sequence<ExitStatus>) -> ExitStatus {
+    statuses.max { $0.severity < $1.severity } ?? .ok
+  }
+
+  private var severity: Int {
+    switch self {
+    case .ok: 0
+    case .warning: 1
+    case .unknown: 2
+    case .critical: 3
+    case .unavailable, .configuration, .usage: 4
+    }
+  }
+}

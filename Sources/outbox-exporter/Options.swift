@@ -1,0 +1,66 @@
+import ArgumentParser
+import Configuration
+
+/// The flags of `run`. What they mean stands in ``ConfigurationCatalog/flags``; their values are checked together with
+/// those of the environment and the file, so that every mistake is reported at once.
+struct RunOptions: ParsableArguments {
+  @Flag(help: help("--once")) var once = false
+  @OptionGroup(title: "What is watched") var source: SourceOptions
+  @Option(help: help("--environment", "NAME")) var environment: String?
+  @Option(help: help("--state-dir", "DIR"), completion: .directory) var stateDir: String?
+  @Option(help: help("--liveness-file", "FILE"), completion: .file()) var livenessFile: String?
+  @Option(help: help("--interval", "DURATION")) var interval: String?
+  @Option(help: help("--endpoint", "URL")) var endpoint: String?
+  @Option(help: help("--exit-after-failed-cycles", "N")) var exitAfterFailedCycles: String?
+  @Option(help: help("--log-level", "LEVEL")) var logLevel: String?
+  @Option(help: help("--format", "FORMAT")) var format = OutputFormat.text
+  @Flag(name: .customLong("no-ids"), help: help("--no-ids")) var noIDs = false
+  @Flag(name: .customLong("print-config"), help: help("--print-config")) var printConfig = false
+
+  /// The flags as the configuration takes them.
+  var commandLine: CommandLineOptions {
+    var options = source.commandLine
+    options.once = once
+    options.environment = environment
+    options.stateDirectory = stateDir
+    options.livenessFile = livenessFile
+    options.interval = interval
+    options.endpoint = endpoint
+    options.exitAfterFailedCycles = exitAfterFailedCycles
+    options.logLevel = logLevel
+    return options
+  }
+}
+
+/// The flags that say which outboxes are meant, for every subcommand that reads some.
+struct SourceOptions: ParsableArguments {
+  @Option(help: help("--config", "FILE"), completion: .file()) var config: String?
+  @Option(help: help("--dsn", "DSN")) var dsn: String?
+  @Option(help: help("--layout", "NAME")) var layout: String?
+  @Option(help: help("--name", "NAME")) var name: String?
+
+  /// The flags as the configuration takes them; the others are not set.
+  var commandLine: CommandLineOptions {
+    var options = CommandLineOptions()
+    options.config = config
+    options.dsn = dsn
+    options.layout = layout
+    options.name = name
+    return options
+  }
+}
+
+/// What `--once` prints.
+enum OutputFormat: String, ExpressibleByArgument, CaseIterable {
+  /// For people.
+  case text
+  /// For programs.
+  case json
+}
+
+private func help(_ flag: String, _ value: String? = nil) -> ArgumentHelp {
+  let key = ConfigurationCatalog.flag(flag)
+  // Where a flag has a standard value, ArgumentParser knows it itself or the sentence below names it.
+  let standard = key.standard.map { flag == "--format" ? "" : " Default: \($0)." } ?? ""
+  return ArgumentHelp("\(key.meaning.filter { $0 != "`" })\(standard.filter { $0 != "`" })", valueName: value?.lowercased())
+}

@@ -1,0 +1,274 @@
+import Configuration
+import Outbox
+import Testing
+
+/// Section by section the rules of the OTLP exporter specification and of the variables' value types.
+struct ExportTests {
+  static let base = "OTEL_EXPORTER_OTLP_ENDPOINT"
+  static let specific = "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT"
+
+  func destination(_ environment: [String: String]) throws -> ExportDestination {
+    try #require(try ConfigurationCase(watching: environment).configuration().destinations.first)
+  }
+
+  @Test(arguments: [
+    ([:], "http://localhost:4318/v1/metrics"),
+    ([base: ""], "http://localhost:4318/v1/metrics"),
+    ([base: "http://c:4318"], "http://c:4318/v1/metrics"),
+    ([base: "http://c:4318/"], "http://c:4318/v1/metrics"),
+    ([base: "http://c/base"], "http://c/base/v1/metrics"),
+    ([base: "http://c/base/"], "http://c/base/v1/metrics"),
+    ([base: "http://c"], "http://c/v1/metrics"),
+    ([base: "https://c"], "https://c/v1/metrics"),
+    ([base: "HTTP://C/v1/metrics"], "HTTP://C/v1/metrics/v1/metrics"),
+    ([base: "http://[::1]:4318"], "http://[::1]:4318/v1/metrics"),
+    ([base: "http://c?token=t"], "http://c/v1/metrics?token=t"),
+    ([specific: "http://c:4318"], "http://c:4318/"),
+    ([specific: "https://c/v1/metrics/"], "https://c/v1/metrics/"),
+    ([specific: "https://c/a?b=c%20d&e"], "https://c/a?b=c%20d&e"),
+    ([specific: "http://c?b"], "http://c/?b"),
+    ([base: "http://general", specific: "http://specific/x"], "http://specific/x"),
+    ([base: "http://general", specific: ""], "http://general/v1/metrics"),
+  ] as [([String: String], String)])
+  func `the endpoint follows the specification`(environment: [String: String], url: String) throws {
+    #expect(try destination(environment).url.revealed == url)
+  }
+
+  @Test func `the flag is a base URL and beats both variables`() throws {
+    let input = ConfigurationCase(watching: [Self.base: "http://a", Self.specific: "http://b"]) {
+      $0.endpoint = "http://flag"
+    }
+    #expect(try input.configuration().destinations.map(\.url.revealed) == ["http://flag/v1/metrics"])
+  }
+
+  @Test(arguments: [
+    ("collector:4318", "no scheme"), ("http://", "no host"), ("http://:4318", "no host"), ("ftp://c", "neither http"),
+    ("http://c:port", "port"), ("http://c:0", "port"), ("http://c:65536", "port"), ("http://c:", "port"),
+    ("http://c/a b", "a blank"), ("http://c/\r\nX: y", "a blank"), ("http://::1:4318", "malformed"),
+    ("http://[::1", "no `]`"), ("http://u:hunter2@c", "a user or password"), ("http://c/#hunter2", "fragment"),
+    ("http://é", "cannot hold"),
+  ])
+  func `a URL that is none is a mistake and not repeated`(url: String, message: String) {
+    let problems = ConfigurationCase(watching: [Self.base: url]).problems()
+    #expect(problems.count == 1)
+    #expect(problems.first?.hasPrefix("OTEL_EXPORTER_OTLP_ENDPOINT: the URL") == true)
+    #expect(problems.first?.contains(message) == true)
+    #expect(problems.first?.contains("hunter2") == false)
+  }
+
+  @Test(arguments: [
+    ([:], Duration.seconds(10), 0), (["TIMEOUT": "250"], .milliseconds(250), 0), (["TIMEOUT": "0"], nil, 0),
+    (["TIMEOUT": "abc"], .seconds(10), 1), (["TIMEOUT": "-1"], .seconds(10), 1), (["TIMEOUT": "1.5"], .seconds(10), 1),
+    (["TIMEOUT": "10s"], .seconds(10), 1), (["TIMEOUT": "99999999999"], .seconds(10), 1),
+    (["TIMEOUT": "2147483647"], .milliseconds(2_147_483_647), 0), (["TIMEOUT": "2147483648"], .seconds(10), 1),
+    (["TIMEOUT": "1", "METRICS_TIMEOUT": "2"], .milliseconds(2), 0),
+    (["TIMEOUT": "1", "METRICS_TIMEOUT": "x"], .milliseconds(1), 1),
+    (["TIMEOUT": "1", "METRICS_TIMEOUT": ""], .milliseconds(1), 0),
+  ] as [([String: String], Duration?, Int)])
+  func `a time-out is whole milliseconds`(options: [String: String], timeout: Duration?, warnings: Int) throws {
+    let environment = Dictionary(uniqueKeysWithValues: options.map { ("OTEL_EXPORTER_OTLP_\($0)", $1) })
+    let loaded = try ConfigurationCase(watching: environment).load()
+    #expect(loaded.configuration.destinations.first?.timeout == timeout)
+    #expect(loaded.warnings.count == warnings)
+    for value in options.values where warnings > 0 && loaded.configuration.destinations.first?.timeout == .seconds(10) {
+      #expect(loaded.warnings.first?.message.contains("`\(value)`") == true)
+    }
+  }
+
+  @Test(arguments: [
+    ("gzip", ExportDestination.Compression.gzip, 0), ("GZIP", .gzip, 0), ("none", .none, 0), ("zstd", .none, 1),
+  ])
+  func `compression is a word in any case`(
+    text: String, compression: ExportDestination.Compression, warnings: Int
+  ) throws {
+    let loaded = try ConfigurationCase(watching: ["OTEL_EXPORTER_OTLP_COMPRESSION": text]).load()
+    #expect(loaded.configuration.destinations.first?.compression == compression)
+    #expect(loaded.warnings.count == warnings)
+  }
+
+  @Test func `the protocol is a word in any case, and only one is there`() throws {
+    for text in ["http/protobuf", "Http/Protobuf", ""] {
+      #expect(try ConfigurationCase(watching: ["OTEL_EXPORTER_OTLP_PROTOCOL": text]).warnings().isEmpty)
+    }
+    #expect(
+      try ConfigurationCase(watching: ["OTEL_EXPORTER_OTLP_PROTOCOL": "thrift"]).warnings() == [
+        "OTEL_EXPORTER_OTLP_PROTOCOL: `thrift` is not known and is ignored (one of `http/protobuf`, `grpc`, `http/json`)"
+      ])
+    #expect(
+      ConfigurationCase(watching: ["OTEL_EXPORTER_OTLP_METRICS_PROTOCOL": "GRPC"]).problems() == [
+        "OTEL_EXPORTER_OTLP_METRICS_PROTOCOL: the protocol `grpc` is not there yet (use http/protobuf; a collector "
+          + "takes it on port 4318)"
+      ])
+    #expect(ConfigurationCase(watching: ["OTEL_EXPORTER_OTLP_PROTOCOL": "http/json"]).problems().count == 1)
+    let overridden = ["OTEL_EXPORTER_OTLP_PROTOCOL": "grpc", "OTEL_EXPORTER_OTLP_METRICS_PROTOCOL": "http/protobuf"]
+    #expect(ConfigurationCase(watching: overridden).problems().isEmpty)
+  }
+
+  @Test(arguments: [
+    ("a=1, b = 2 ,c=x%20y%2Cz", [("a", "1"), ("b", "2"), ("c", "x y,z")]),
+    ("Authorization=Basic QWxhZGRpbg==", [("Authorization", "Basic QWxhZGRpbg==")]),
+    ("a=b+c", [("a", "b+c")]), ("a=100%", [("a", "100%")]), ("a=1,,b=2,", [("a", "1"), ("b", "2")]),
+    ("a=", [("a", "")]), ("a=1;prop", [("a", "1;prop")]), ("a=1,A=2", [("A", "2")]),
+  ])
+  func `headers are a list of pairs`(text: String, headers: [(String, String)]) throws {
+    let loaded = try ConfigurationCase(watching: ["OTEL_EXPORTER_OTLP_HEADERS": text]).load()
+    let read = loaded.configuration.destinations.first?.headers ?? []
+    #expect(read.map(\.name) == headers.map(\.0))
+    #expect(read.map(\.value.revealed) == headers.map(\.1))
+    #expect(loaded.warnings.isEmpty)
+  }
+
+  @Test(arguments: [
+    "=hunter2", "hunter2", "bad name=hunter2", "a%41=hunter2 ", "k=hunter2%0D%0AX-Evil: 1", "k=hunter2\u{1}",
+    "Content-Type=hunter2", "k\u{E9}=hunter2",
+  ])
+  func `a bad header is reported without its text and ignored`(pair: String) throws {
+    let loaded = try ConfigurationCase(watching: ["OTEL_EXPORTER_OTLP_HEADERS": "good=1,\(pair),fine=2"]).load()
+    let names = loaded.configuration.destinations.first?.headers.map(\.name)
+    // A percent sign is a character of a token, so that name is not decoded, and is good.
+    #expect(names == (pair.hasPrefix("a%41") ? ["good", "a%41", "fine"] : ["good", "fine"]))
+    #expect(loaded.warnings.count == (pair.hasPrefix("a%41") ? 0 : 1))
+    #expect(!loaded.warnings.description.contains("hunter2"))
+  }
+
+  @Test func `the headers of metrics replace the general ones`() throws {
+    let headers = try destination([
+      "OTEL_EXPORTER_OTLP_HEADERS": "a=1,b=2", "OTEL_EXPORTER_OTLP_METRICS_HEADERS": "c=3",
+    ]).headers
+    #expect(headers == [ExportHeader("c", Secret("3"))])
+  }
+
+  @Test func `certificates are read at the start, and a key needs its certificate`() throws {
+    let prefix = "OTEL_EXPORTER_OTLP_"
+    var input = ConfigurationCase(watching: [
+      prefix + "CERTIFICATE": "ca.pem", prefix + "CLIENT_CERTIFICATE": "client.pem",
+      prefix + "METRICS_CLIENT_KEY": "client.key",
+    ])
+    let pem = "-----BEGIN CERTIFICATE-----\n"
+    input.files = ["ca.pem": pem, "client.pem": pem, "client.key": "-----BEGIN PRIVATE KEY-----\n"]
+    let destination = try #require(try input.configuration().destinations.first)
+    #expect(destination.certificate == "ca.pem")
+    #expect(destination.clientCertificate == "client.pem")
+    #expect(destination.clientKey == "client.key")
+
+    input.files["ca.pem"] = "hunter2"
+    input.files["client.pem"] = nil
+    #expect(
+      input.problems() == [
+        "OTEL_EXPORTER_OTLP_CERTIFICATE: the file is not in PEM form (it has to hold a line that begins with "
+          + "`-----BEGIN`)",
+        "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE: the file cannot be read: No such file or directory (check its path and "
+          + "its permissions)",
+        "OTEL_EXPORTER_OTLP_METRICS_CLIENT_KEY: is set without its other half (set OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE too)",
+      ])
+  }
+
+  @Test func `what is asked of the whole exporter`() throws {
+    let standard = try ConfigurationCase(watching: [:]).configuration()
+    #expect(!standard.telemetryDisabled && standard.metricsExporter == .otlp)
+    #expect(!standard.endpointIsConfigured)
+    #expect(standard.pushes(once: false) && !standard.pushes(once: true))
+    #expect(standard.exportTimeout == .seconds(30))
+
+    let configured = try ConfigurationCase(watching: [Self.specific: "http://c/"]).configuration()
+    #expect(configured.endpointIsConfigured && configured.pushes(once: true))
+
+    for (text, disabled, warnings) in [("TRUE", true, 0), ("true", true, 0), ("false", false, 0), ("1", false, 1), ("yes", false, 1)] {
+      let loaded = try ConfigurationCase(watching: ["OTEL_SDK_DISABLED": text]).load()
+      #expect(loaded.configuration.telemetryDisabled == disabled)
+      #expect(loaded.configuration.pushes(once: false) == !disabled)
+      #expect(loaded.warnings.count == warnings)
+    }
+    for (text, exporter, warnings) in [("none", MetricsExporter.none, 0), ("Console", .console, 0), ("otlp", .otlp, 0), ("x", .otlp, 1)] {
+      let loaded = try ConfigurationCase(watching: ["OTEL_METRICS_EXPORTER": text]).load()
+      #expect(loaded.configuration.metricsExporter == exporter)
+      #expect(loaded.warnings.count == warnings)
+    }
+    let unlimited = try ConfigurationCase(watching: ["OTEL_METRIC_EXPORT_TIMEOUT": "0"]).configuration()
+    #expect(unlimited.exportTimeout == nil)
+  }
+
+  @Test(arguments: [
+    ("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "cumulative", 0),
+    ("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "Delta", 1),
+    ("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "lowmemory", 1),
+    ("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "x", 1),
+    ("OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION", "explicit_bucket_histogram", 0),
+    ("OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION", "base2_exponential_bucket_histogram", 1),
+    ("OTEL_CONFIG_FILE", "otel.yaml", 1), ("OTEL_LOG_LEVEL", "warn", 0), ("OTEL_LOG_LEVEL", "loud", 1),
+    ("OUTBOX_LAYUOT", "shop", 1), ("OUTBOX_PORT_8080_TCP_ADDR", "10.0.0.1", 0),
+  ])
+  func `what is not supported is said`(variable: String, text: String, warnings: Int) throws {
+    let read = try ConfigurationCase(watching: [variable: text]).warnings()
+    #expect(read.count == warnings)
+    #expect(read.allSatisfy { $0.hasPrefix(variable) })
+  }
+
+  @Test func `the file has several endpoints`() throws {
+    let file = """
+      export:
+        - endpoint: "http://a:4318"
+          headers_file: headers.txt
+          headers: {X-Scope-OrgID: "${env:TENANT}", x-two: "3"}
+          timeout: 250ms
+          compression: gzip
+          certificate: ca.pem
+        - {url: "http://b/api/push?x=1", timeout: 0s}
+      """
+    var input = ConfigurationCase(
+      file: file, ConfigurationCase.watched.merging(["TENANT": "shop"]) { $1 },
+      files: ["headers.txt": "# a comment\r\nAuthorization: Bearer a=b:c\r\n\r\nX-Two: 2\n", "ca.pem": "-----BEGIN X"])
+    let configuration = try input.configuration()
+    #expect(configuration.endpointIsConfigured)
+    #expect(configuration.destinations.count == 2)
+    let first = try #require(configuration.destinations.first)
+    #expect(first.url.revealed == "http://a:4318/v1/metrics")
+    #expect(
+      first.headers == [
+        ExportHeader("Authorization", Secret("Bearer a=b:c")), ExportHeader("X-Scope-OrgID", Secret("shop")),
+        ExportHeader("x-two", Secret("3")),
+      ])
+    #expect(first.timeout == .milliseconds(250) && first.compression == .gzip && first.certificate == "ca.pem")
+    #expect(configuration.destinations.last?.url.revealed == "http://b/api/push?x=1")
+    #expect(configuration.destinations.last?.displayName == "http://b/api/push?•••")
+    #expect(configuration.destinations.last?.timeout == .some(nil))
+
+    // Variables without an endpoint do not reach into the file's endpoints, and say so.
+    input.environment["OTEL_EXPORTER_OTLP_HEADERS"] = "a=hunter2"
+    #expect(try input.configuration().destinations == configuration.destinations)
+    #expect(
+      try input.warnings() == [
+        "OTEL_EXPORTER_OTLP_HEADERS: is not used, since the file's `export` is in force (write it there, or set "
+          + "OTEL_EXPORTER_OTLP_ENDPOINT)"
+      ])
+
+    // With an endpoint in a variable, the file's are not read at all.
+    input.environment[Self.base] = "http://c"
+    #expect(try input.configuration().destinations.map(\.url.revealed) == ["http://c/v1/metrics"])
+    #expect(try input.configuration().destinations.first?.headers == [ExportHeader("a", Secret("hunter2"))])
+  }
+
+  @Test func `mistakes in the file's endpoints have their places`() {
+    let file = """
+      export:
+        - {endpoint: "collector:4318", protocol: grpc}
+        - {endpoint: "http://a", url: "http://b"}
+        - {compression: zstd}
+        - {endpoint: "http://a", client_key: key.pem}
+        - {endpoint: "http://a", headers_file: h}
+        - {endpoint: "http://a", headers: {"bad name": hunter2}}
+      """
+    let input = ConfigurationCase(file: file, ConfigurationCase.watched, files: ["h": "hunter2\n", "key.pem": "-----BEGIN"])
+    #expect(
+      input.problems() == [
+        "outbox.yaml:2:16: the URL has no scheme (begin it with http:// or https://)",
+        "outbox.yaml:2:44: the protocol `grpc` is not there yet (use http/protobuf; a collector takes it on port 4318)",
+        "outbox.yaml:3:34: both `endpoint` and `url` are set (keep one of them)",
+        "outbox.yaml:4:5: `endpoint` is missing (for example endpoint: http://localhost:4318)",
+        "outbox.yaml:4:19: `zstd` is not known here (known are `none`, `gzip`)",
+        "outbox.yaml:5:5: `client_certificate` and `client_key` belong together (set both, or none)",
+        "outbox.yaml:6:42: line 1 is not `Name: value` (one `Name: value` a line)",
+        "outbox.yaml:7:38: the name of the header is not one that a header can have",
+      ])
+  }
+}
