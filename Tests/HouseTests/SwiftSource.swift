@@ -1,0 +1,70 @@
+import TestSupport
+
+/// One Swift file, read line by line. Good enough for house rules; it is no parser.
+struct SwiftSource {
+  /// The file's path relative to the package.
+  var path: String
+  /// Its lines as they are.
+  var lines: [Substring]
+
+  /// A file from its text.
+  init(path: String, text: String) {
+    self.path = path
+    lines = text.split(separator: "\n", omittingEmptySubsequences: false)
+  }
+
+  /// Every Swift file below directories of the package.
+  static func all(under directories: String...) throws -> [SwiftSource] {
+    try directories.flatMap(ProjectFiles.all(under:)).filter { $0.hasSuffix(".swift") }
+      .map { SwiftSource(path: $0, text: try ProjectFiles.text(of: $0)) }
+  }
+
+  /// The target that the file belongs to: the second part of its path.
+  var target: String { path.split(separator: "/").dropFirst().first.map(String.init) ?? "" }
+
+  /// Its lines without comments, string literals and names in backticks. A string with an interpolation is kept.
+  var code: [String] {
+    lines.map { line in
+      let bare = line.replacing(/"(?:[^"\\]|\\[^(])*"|`[^`]*`/, with: "\"\"")
+      return String(bare.replacing(/\/\/.*/, with: ""))
+    }
+  }
+
+  /// The modules that it imports, with their lines.
+  var imports: [(line: Int, module: String)] {
+    let pattern =
+      /^\s*(?:@\w+(?:\([^)]*\))?\s+|(?:public|package|internal|fileprivate|private)\s+)*import\s+(?:(?:struct|class|enum|protocol|typealias|func|let|var)\s+)?(\w+)/
+    return code.enumerated().compactMap { index, line in
+      line.prefixMatch(of: pattern).map { (index + 1, String($0.output.1)) }
+    }
+  }
+
+  /// Lines whose code has a whole word.
+  func lines(with word: String) -> [Int] {
+    code.enumerated().filter { _, line in line.split { !($0.isLetter || $0.isNumber || $0 == "_") }.contains(word[...])
+    }
+    .map { $0.offset + 1 }
+  }
+
+  /// Types that it declares.
+  var declaredTypes: [String] {
+    code.flatMap { line in
+      line.matches(of: /\b(?:class|struct|enum|protocol|actor|typealias)\s+(\w+)/).map { String($0.output.1) }
+    }
+  }
+
+  /// Lines that declare something for other modules without a doc comment. What a type has only because a protocol of
+  /// the standard library asks for it needs none.
+  var undocumentedDeclarations: [Int] {
+    let declaration =
+      /^\s*(?:@\w+(?:\([^)]*\))?\s+|(?:final|static|nonisolated|indirect|mutating|private\(set\))\s+)*(?:package|public|open)\s+(?:(?:final|static|class|nonisolated|nonisolated\(unsafe\)|indirect|mutating|consuming|borrowing|override|convenience|package\(set\)|private\(set\))\s+)*(?:func|var|let|init|struct|class|enum|protocol|actor|typealias|subscript)\b\s*(\S*)/
+    let conformances = ["description", "debugDescription", "<", "==", "hash"]
+    return lines.enumerated().compactMap { index, line in
+      guard let match = line.prefixMatch(of: declaration) else { return nil }
+      let name = match.output.1.prefix { $0 != "(" && $0 != ":" }
+      if conformances.contains(String(name)) { return nil }
+      let above = lines[..<index].last { !$0.trimmed.hasPrefix("@") && !$0.trimmed.isEmpty }
+      return above?.trimmed.hasPrefix("///") == true ? nil : index + 1
+    }
+  }
+}
