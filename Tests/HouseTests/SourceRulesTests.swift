@@ -52,8 +52,14 @@ private let wrappers: Set = [
 }
 
 @Test func `every declaration for other modules says what it means`() throws {
-  let found = try SwiftSource.all(under: "Sources")
-    .flatMap { file in file.undocumentedDeclarations.map { "\(file.path):\($0)" } }
+  let files = try SwiftSource.all(under: "Sources")
+  // The standard library says what its own requirements mean, and our protocols say what theirs mean.
+  let documentedElsewhere = Set(files.flatMap(\.requirements)).union([
+    "description", "debugDescription", "customMirror", "<", "==", "hash", "unownedExecutor",
+  ])
+  let found = files.flatMap { file in
+    file.undocumentedDeclarations(documentedElsewhere: documentedElsewhere).map { "\(file.path):\($0)" }
+  }
   #expect(found == [])
 }
 

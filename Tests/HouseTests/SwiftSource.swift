@@ -33,7 +33,10 @@ struct SwiftSource {
   /// The modules that it imports, with their lines.
   var imports: [(line: Int, module: String)] {
     let pattern =
-      /^\s*(?:@\w+(?:\([^)]*\))?\s+|(?:public|package|internal|fileprivate|private)\s+)*import\s+(?:(?:struct|class|enum|protocol|typealias|func|let|var)\s+)?(\w+)/
+      #/
+      ^\s* (?: @\w+ (?: \([^)]*\) )? \s+ | (?:public|package|internal|fileprivate|private)\s+ )*
+      import\s+ (?: (?:struct|class|enum|protocol|typealias|func|let|var)\s+ )? (\w+)
+      /#
     return code.enumerated().compactMap { index, line in
       line.prefixMatch(of: pattern).map { (index + 1, String($0.output.1)) }
     }
@@ -53,16 +56,33 @@ struct SwiftSource {
     }
   }
 
-  /// Lines that declare something for other modules without a doc comment. What a type has only because a protocol of
-  /// the standard library asks for it needs none.
-  var undocumentedDeclarations: [Int] {
+  /// What its protocols ask for: the names of their requirements.
+  var requirements: [String] {
+    var names: [String] = []
+    var isProtocol = false
+    for line in lines {
+      if line.wholeMatch(of: /(?:package )?protocol .*{/) != nil { isProtocol = true }
+      if line == "}" { isProtocol = false }
+      if isProtocol, let match = line.prefixMatch(of: /\s+(?:static )?(?:func|var) (\w+)/) {
+        names.append(String(match.output.1))
+      }
+    }
+    return names
+  }
+
+  /// Lines that declare something for other modules without a doc comment.
+  ///
+  /// - Parameter documentedElsewhere: names that need none, since the protocol that asks for them says what they mean.
+  func undocumentedDeclarations(documentedElsewhere: Set<String> = []) -> [Int] {
     let declaration =
-      /^\s*(?:@\w+(?:\([^)]*\))?\s+|(?:final|static|nonisolated|indirect|mutating|private\(set\))\s+)*(?:package|public|open)\s+(?:(?:final|static|class|nonisolated|nonisolated\(unsafe\)|indirect|mutating|consuming|borrowing|override|convenience|package\(set\)|private\(set\))\s+)*(?:func|var|let|init|struct|class|enum|protocol|actor|typealias|subscript)\b\s*(\S*)/
-    let conformances = ["description", "debugDescription", "<", "==", "hash"]
+      #/
+      ^\s* (?: @\w+ (?: \([^)]*\) )? \s+ )*
+      (?: [a-z]+ (?: \(\w+\) )? \s+ )*? (?:package|public|open)\s+ (?: [a-z]+ (?: \(\w+\) )? \s+ )*?
+      (?:func|var|let|init|struct|class|enum|protocol|actor|typealias|subscript)\b \s* ([^\s(:]*)
+      /#
     return lines.enumerated().compactMap { index, line in
       guard let match = line.prefixMatch(of: declaration) else { return nil }
-      let name = match.output.1.prefix { $0 != "(" && $0 != ":" }
-      if conformances.contains(String(name)) { return nil }
+      if documentedElsewhere.contains(String(match.output.1)) { return nil }
       let above = lines[..<index].last { !$0.trimmed.hasPrefix("@") && !$0.trimmed.isEmpty }
       return above?.trimmed.hasPrefix("///") == true ? nil : index + 1
     }

@@ -45,7 +45,24 @@ private func source(_ text: String) -> SwiftSource { SwiftSource(path: "Sources/
       var inside = 1
     }
     package import B
+    nonisolated package func f() {}
+    // The package class is a comment.
     """)
-  #expect(file.undocumentedDeclarations == [1, 4, 10])
+  #expect(file.undocumentedDeclarations(documentedElsewhere: ["description", "<"]) == [1, 4, 10, 14])
   #expect(file.declaredTypes == ["A"])
+}
+
+@Test func `the requirements of a protocol are found`() {
+  let file = source(
+    """
+    package protocol Store: Actor {
+      /// Said.
+      func sample(eventIDs: Bool) async -> [Int]
+      var name: String { get }
+    }
+    extension Store {
+      func further() {}
+    }
+    """)
+  #expect(file.requirements == ["sample", "name"])
 }

@@ -40,16 +40,7 @@ package final class TemporaryDirectory {
 
   /// The content of a file below the directory; empty where there is none.
   package func read(_ name: String) -> String {
-    guard let file = unsafe fopen("\(path)/\(name)", "r") else { return "" }
-    defer { unsafe fclose(file) }
-    var bytes: [UInt8] = []
-    var chunk = [UInt8](repeating: 0, count: 65_536)
-    while true {
-      let count = unsafe chunk.withUnsafeMutableBytes { unsafe fread($0.baseAddress, 1, $0.count, file) }
-      if count == 0 { break }
-      bytes.append(contentsOf: chunk[..<count])
-    }
-    return String(decoding: bytes, as: UTF8.self)
+    contents(of: "\(path)/\(name)") ?? ""
   }
 
   deinit {
