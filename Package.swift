@@ -100,7 +100,8 @@ let package = Package(
     tests("MetricsTests", ["Outbox", "Metrics"]),
     tests("ReportsTests", ["Outbox", "Assessment", "Reports"]),
     tests("ConfigurationTests", ["Outbox", "Layouts", "Configuration"]),
-    tests("OTLPTests", ["Outbox", "Metrics", "HTTPClient", "OTLP", "COpenTelemetryProto", "CProtobufC", "TestSupport"]),
+    tests(
+      "OTLPTests", ["Outbox", "Metrics", "HTTPClient", "OTLP", "COpenTelemetryProto", "CProtobufC", "TestSupport"]),
     tests("StoresTests", ["Outbox", "Layouts", "SampleSQL", "SQLiteClient", "Stores", "SystemCalls", "TestSupport"]),
     tests(
       "ExporterTests", ["Outbox", "Layouts", "Metrics", "Configuration", "Stores", "OTLP", "Exporter", "TestSupport"]),
@@ -108,7 +109,8 @@ let package = Package(
     tests(
       "IntegrationTests",
       [
-        "Outbox", "Layouts", "SampleSQL", "Metrics", "Stores", "OTLP", "PostgreSQLClient", "SQLiteClient", "SystemCalls",
+        "Outbox", "Layouts", "SampleSQL", "Metrics", "Stores", "OTLP", "PostgreSQLClient", "SQLiteClient",
+        "SystemCalls",
         "TestSupport",
       ]),
     tests("HouseTests", ["Outbox", "Layouts", "Metrics", "Configuration", "TestSupport"]),
