@@ -1,7 +1,7 @@
 import Glibc
 
 /// A directory that is removed with everything in it when it goes out of use.
-package final class TemporaryDirectory {
+package final class TemporaryDirectory: Sendable {
   /// Its absolute path, without a slash at the end.
   package let path: String
 

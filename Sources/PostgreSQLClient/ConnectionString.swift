@@ -1,0 +1,46 @@
+import CLibPQ
+
+/// What can be found wrong with a connection string before libpq speaks about it.
+///
+/// libpq quotes the part that it cannot read. That is often a piece of a password: `p/ss` in a URL reads as a port `p`.
+enum ConnectionString {
+  /// Why the string must not be tried, in words that quote nothing of it; nil where it can be.
+  static func problem(in conninfo: String) -> String? {
+    let isURL = conninfo.hasPrefix("postgresql://") || conninfo.hasPrefix("postgres://")
+    // Anything else is the bare name of a database.
+    guard isURL || conninfo.contains("=") else { return nil }
+    guard let options = options(of: conninfo) else {
+      return isURL
+        ? "the connection URL cannot be read: \(encodingRule)"
+        : "the connection string cannot be read: it is a list of keyword=value, where a value with spaces, quotes or "
+          + "backslashes stands in single quotes"
+    }
+    let hosts = (options["host"] ?? "").split(separator: ",")
+    let ports = (options["port"] ?? "").split(separator: ",", omittingEmptySubsequences: true)
+    if hosts.contains(where: { $0.dropFirst().contains("@") }) || ports.contains(where: { UInt16($0) == nil }) {
+      return "the connection string names a host or port that cannot be one: \(encodingRule)"
+    }
+    return nil
+  }
+
+  private static let encodingRule =
+    "in a URL the characters @ : / ? # % of a user name or password are written %40 %3A %2F %3F %23 %25"
+
+  private static func options(of conninfo: String) -> [String: String]? {
+    var message: UnsafeMutablePointer<CChar>?
+    guard let first = unsafe PQconninfoParse(conninfo, &message) else {
+      unsafe PQfreemem(message)
+      return nil
+    }
+    defer { unsafe PQconninfoFree(first) }
+    var options: [String: String] = [:]
+    var option = unsafe first
+    while let keyword = unsafe option.pointee.keyword {
+      if let value = unsafe option.pointee.val {
+        unsafe options[String(cString: keyword)] = unsafe String(cString: value)
+      }
+      unsafe option += 1
+    }
+    return options
+  }
+}

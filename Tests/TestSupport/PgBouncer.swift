@@ -1,0 +1,66 @@
+import Glibc
+
+/// A real PgBouncer in front of a temporary cluster.
+package final class PgBouncer {
+  /// Why none can be had on this machine; nil where one can.
+  package static let unavailable: String? =
+    programOnPath("pgbouncer") ?? programOnPath("/usr/sbin/pgbouncer") == nil ? "pgbouncer is not on PATH" : nil
+
+  /// Where it listens, on the loopback address.
+  package let port: Int
+  private let directory: TemporaryDirectory
+  private let process: ChildProcess
+
+  /// Starts a pooler with room for one server connection per database.
+  ///
+  /// - Parameter mode: `session`, `transaction` or `statement`.
+  package init(mode: String, before server: TemporaryPostgres) throws {
+    directory = try TemporaryDirectory(openToAll: true)
+    port = freePort()
+    try directory.write(
+      """
+      [databases]
+      * = host=\(server.socketDirectory) port=\(server.port) user=postgres
+      [pgbouncer]
+      listen_addr = 127.0.0.1
+      listen_port = \(port)
+      unix_socket_dir =
+      auth_type = any
+      pool_mode = \(mode)
+      default_pool_size = 1
+      max_client_conn = 20
+
+      """, to: "pgbouncer.ini")
+    let command = TemporaryPostgres.asServerUser(["pgbouncer", "\(directory.path)/pgbouncer.ini"])
+    process = try ChildProcess(
+      command[0], Array(command.dropFirst()),
+      environment: ["PATH": (currentEnvironment()["PATH"] ?? "/usr/bin:/bin") + ":/usr/sbin"])
+    guard eventually(within: .seconds(10), { canConnect(toPort: port) }) else {
+      throw TemporaryPostgres.Failure(program: "pgbouncer", text: process.standardError)
+    }
+  }
+
+  /// A conninfo through the pooler.
+  package func conninfo(_ database: TemporaryDatabase) -> String {
+    "host=127.0.0.1 port=\(port) dbname=\(database.name) user=postgres"
+  }
+}
+
+/// True where something listens on a port of the loopback address.
+package func canConnect(toPort port: Int) -> Bool {
+  let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+  defer { close(descriptor) }
+  return unsafe withLoopback(port: port) { address, length in unsafe connect(descriptor, address, length) == 0 }
+}
+
+func withLoopback<Result>(port: Int, _ body: (UnsafePointer<sockaddr>, socklen_t) -> Result) -> Result {
+  var address = sockaddr_in()
+  address.sin_family = sa_family_t(AF_INET)
+  address.sin_port = UInt16(port).bigEndian
+  address.sin_addr.s_addr = UInt32(0x7f00_0001).bigEndian
+  return unsafe withUnsafePointer(to: &address) { pointer in
+    unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { generic in
+      unsafe body(generic, socklen_t(MemoryLayout<sockaddr_in>.size))
+    }
+  }
+}
