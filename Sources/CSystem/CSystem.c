@@ -1,1 +1,40 @@
+#define _GNU_SOURCE
 #include "CSystem.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+int csystem_terminal_columns(int descriptor) {
+  struct winsize size;
+  return ioctl(descriptor, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
+}
+
+static int signal_pipe[2] = {-1, -1};
+
+// write() is all it does, and write() is async-signal-safe (signal-safety(7)).
+static void pass_on(int number) {
+  int saved = errno;
+  unsigned char byte = (unsigned char)number;
+  while (write(signal_pipe[1], &byte, 1) < 0 && errno == EINTR) {
+  }
+  errno = saved;
+}
+
+int csystem_watch_signals(const int *signals, int count) {
+  if (signal_pipe[0] >= 0) {
+    errno = EBUSY;
+    return -1;
+  }
+  if (pipe2(signal_pipe, O_CLOEXEC) != 0) return -1;
+  // A full pipe must not block whichever thread the signal interrupts.
+  fcntl(signal_pipe[1], F_SETFL, O_NONBLOCK);
+  struct sigaction action = {.sa_handler = pass_on, .sa_flags = SA_RESTART};
+  sigemptyset(&action.sa_mask);
+  for (int index = 0; index < count; index++) {
+    if (sigaction(signals[index], &action, 0) != 0) return -1;
+  }
+  return signal_pipe[0];
+}

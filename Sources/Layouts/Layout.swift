@@ -232,22 +232,25 @@ package struct Selection: Sendable, Hashable {
   }
 }
 
-/// A directory in which every file is an event.
+/// A directory in which every file is an event: a JSON object with what is known of it.
 package struct DirectoryQueue: Sendable, Hashable {
   /// The suffix of an event's file, e.g. `.json`; files with another one are no events.
   package var fileSuffix: String
   /// The subdirectory of dead events.
   package var deadDirectory: String
-  /// Top-level JSON fields by meaning, in the order in which they are tried.
+  /// JSON fields by meaning.
   package var fields: Fields
-  /// The nominal wait by the number of failed attempts: entry 0 after none, the last entry from then on.
+  /// The nominal wait by the number of failed attempts: entry 0 after none, the last entry from then on. It counts
+  /// from the last attempt, else from the creation; an event that was never tried does not wait.
   package var backoff: [Duration]
-  /// A file whose recovery state is one of these is in flight.
-  package var claimedStates: [String]
-  /// An in-flight file that was not touched for so long is stuck.
+  /// From so many failed attempts on an event is not tried any more; nil where its application has no such number.
+  package var maxAttempts: Int?
+  /// The recovery states of events in flight, each with what is wrong once the lease is over.
+  package var claimedStates: [String: StuckReason]
+  /// An in-flight event that gave no sign of life for so long is stuck.
   package var lease: Duration
 
-  /// Top-level JSON fields by meaning, in the order in which they are tried.
+  /// JSON fields by meaning, in the order in which they are tried. `a.b` is field `b` of the object in field `a`.
   package struct Fields: Sendable, Hashable {
     /// The event's identifier; the file's name where it is absent.
     package var id: [String]
@@ -255,9 +258,9 @@ package struct DirectoryQueue: Sendable, Hashable {
     package var created: [String]
     /// Failed attempts so far.
     package var attempts: [String]
-    /// When it was last tried: unix milliseconds.
+    /// When it was last tried: unix milliseconds, or ISO 8601 text.
     package var lastAttempt: [String]
-    /// When it was handed to the far side: unix milliseconds.
+    /// When it was handed to the far side: unix milliseconds, or ISO 8601 text.
     package var claimed: [String]
     /// What recovery thinks of it.
     package var recoveryState: [String]
@@ -281,13 +284,14 @@ package struct DirectoryQueue: Sendable, Hashable {
 
   /// A directory queue.
   package init(
-    fileSuffix: String, deadDirectory: String, fields: Fields, backoff: [Duration], claimedStates: [String],
-    lease: Duration
+    fileSuffix: String, deadDirectory: String, fields: Fields, backoff: [Duration], maxAttempts: Int?,
+    claimedStates: [String: StuckReason], lease: Duration
   ) {
     self.fileSuffix = fileSuffix
     self.deadDirectory = deadDirectory
     self.fields = fields
     self.backoff = backoff
+    self.maxAttempts = maxAttempts
     self.claimedStates = claimedStates
     self.lease = lease
   }

@@ -1,2 +1,13 @@
 #pragma once
-// Doors to C interfaces that Swift cannot import: macros, and functions outside the Glibc module.
+// Doors to C interfaces that Swift cannot import: macros, variadic functions, signal handlers, and functions outside the
+// Glibc module.
+
+// setfsuid: lets a test that runs as root read files as somebody else, on one thread.
+#include <sys/fsuid.h>
+
+// The width of the terminal behind a descriptor, 0 where there is none (ioctl is variadic).
+int csystem_terminal_columns(int descriptor);
+
+// From now on each of these signals writes its number as one byte into a pipe. The pipe's reading end, or -1 with errno;
+// EBUSY where signals are watched already.
+int csystem_watch_signals(const int *signals, int count);

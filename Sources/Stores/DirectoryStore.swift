@@ -1,0 +1,103 @@
+import DedicatedThreads
+package import Layouts
+package import Outbox
+import SystemCalls
+
+/// The queue directories of one configured outbox: one, or all that match a glob. Each is an outbox of its own.
+package actor DirectoryStore: OutboxStore {
+  private let executor = PinnedThreadExecutor()
+  private let definition: OutboxDefinition
+  private let pattern: String
+  private let timeLimit: Duration
+  private let now: @Sendable () -> Timestamp
+  private var readers: [String: DirectoryReader] = [:]
+
+  package nonisolated var unownedExecutor: UnownedSerialExecutor { executor.unowned }
+
+  /// A store for a definition whose address is a directory.
+  ///
+  /// - Parameters:
+  ///   - path: a queue directory, or a glob over several; a tilde has been replaced before.
+  ///   - timeLimit: how long one sample of all directories may take.
+  ///   - now: the wall clock of the host, which is the store's clock.
+  package init(
+    _ definition: OutboxDefinition, path: String, timeLimit: Duration = .seconds(5),
+    now: @escaping @Sendable () -> Timestamp = { Timestamp(nanoseconds: SystemClock.wallNanoseconds()) }
+  ) {
+    self.definition = definition
+    self.pattern = path
+    self.timeLimit = timeLimit
+    self.now = now
+  }
+
+  package func sample(eventIDs: Bool) async -> [OutboxSample] {
+    let deadline = ContinuousClock.now + timeLimit
+    guard let queue = definition.layout.directory else {
+      return failed(SampleFailure(.schema, "the layout \(definition.layout.name) does not describe a directory"))
+    }
+    let paths: [String]
+    do {
+      paths = try directories()
+    } catch {
+      return failed(error)
+    }
+    var kept: [String: DirectoryReader] = [:]
+    for path in paths {
+      kept[path] =
+        readers[path]
+        ?? DirectoryReader(path: path, queue: queue, createdLazily: definition.layout.createdLazily, now: now)
+    }
+    readers = kept
+    return paths.map { path in
+      timed(outbox(at: path)) { () throws(SampleFailure) in
+        // Forced: a reader was made above for every path.
+        try kept[path]!.sample(deadline: deadline, eventIDs: eventIDs)
+      }
+    }
+  }
+
+  package func close() async {
+    readers = [:]
+  }
+
+  private func directories() throws(SampleFailure) -> [String] {
+    guard Glob.hasMagic(pattern) else { return [pattern] }
+    let matches: [String]
+    do {
+      matches = try Glob.expand(pattern).filter(FileSystem.isDirectory)
+    } catch {
+      throw SampleFailure(error)
+    }
+    if matches.isEmpty {
+      throw SampleFailure(
+        .absent, "\(pattern): no directory matches", hint: "check the pattern in the DSN; quote it in the shell")
+    }
+    return matches
+  }
+
+  private func outbox(at path: String) -> WatchedOutbox {
+    definition.watched(suffixes: Glob.hasMagic(pattern) ? [Glob.stem(of: path, pattern: pattern)] : [])
+  }
+
+  /// One failed sample for each directory that was seen last, or one under the configured name.
+  private func failed(_ failure: SampleFailure) -> [OutboxSample] {
+    let known = readers.keys.sorted().map(outbox(at:))
+    return (known.isEmpty ? [definition.watched()] : known).map { outbox in
+      timed(outbox) { () throws(SampleFailure) in throw failure }
+    }
+  }
+
+  private func timed(
+    _ outbox: WatchedOutbox, _ sample: () throws(SampleFailure) -> Snapshot
+  ) -> OutboxSample {
+    let startedAt = now()
+    let start = ContinuousClock.now
+    let result = Result(catching: sample)
+    return OutboxSample(
+      outbox: outbox, startedAt: startedAt, duration: ContinuousClock.now - start, result: result)
+  }
+
+  deinit {
+    executor.stop()
+  }
+}

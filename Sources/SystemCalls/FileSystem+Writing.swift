@@ -1,0 +1,50 @@
+import Glibc
+
+extension FileSystem {
+  /// Makes a directory and those above it that are missing.
+  ///
+  /// - Parameter permissions: of every directory that is made; existing ones keep theirs.
+  /// - Throws: one of them cannot be made, or is something else than a directory.
+  package static func makeDirectories(_ path: String, permissions: UInt32 = 0o700) throws(SystemError) {
+    var ancestor = path.hasPrefix("/") ? "" : "."
+    for part in path.split(separator: "/") {
+      ancestor += "/" + part
+      if unsafe mkdir(ancestor, permissions) != 0 && !isDirectory(ancestor) {
+        throw SystemError(code: errno == EEXIST ? ENOTDIR : errno, call: "mkdir", path: ancestor)
+      }
+    }
+  }
+
+  /// Sets a file's modification time to now; makes an empty file where there is none.
+  ///
+  /// - Throws: the file can neither be opened nor made.
+  package static func touch(_ path: String) throws(SystemError) {
+    let file = try FileDescriptor(path, O_WRONLY | O_CREAT | O_NOCTTY | O_NONBLOCK, mode: 0o644)
+    _ = try retrying("futimens", path) { futimens(file.number, nil) }
+  }
+
+  /// Writes a whole file so that a reader sees the old content or the new one, never a part, even after a crash.
+  ///
+  /// - Throws: the file cannot be written; the old content then stays.
+  package static func replace(
+    _ path: String, with bytes: [UInt8], permissions: UInt32 = 0o600
+  ) throws(SystemError) {
+    let temporary = "\(path).\(getpid()).tmp"
+    do {
+      let file = try FileDescriptor(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, mode: permissions)
+      try file.write(bytes, to: temporary)
+      _ = try retrying("fsync", temporary) { fsync(file.number) }
+      _ = try retrying("rename", path) { unsafe rename(temporary, path) }
+    } catch {
+      unsafe unlink(temporary)
+      throw error
+    }
+  }
+
+  /// Removes a file; one that is not there is no error.
+  ///
+  /// - Throws: the file cannot be removed.
+  package static func remove(_ path: String) throws(SystemError) {
+    if unsafe unlink(path) != 0 && errno != ENOENT { throw SystemError(code: errno, call: "unlink", path: path) }
+  }
+}

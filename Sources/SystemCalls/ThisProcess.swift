@@ -1,0 +1,35 @@
+import Glibc
+
+/// This process and the machine it runs on.
+package enum ThisProcess {
+  /// The process id.
+  package static var id: Int32 { getpid() }
+
+  /// The machine's name; empty where it has none.
+  package static var hostName: String {
+    var name = [CChar](repeating: 0, count: 256)
+    guard unsafe gethostname(&name, name.count - 1) == 0 else { return "" }
+    return String(decoding: name.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+  }
+
+  /// The environment at this moment. Where a variable is set twice, the first one counts, as in getenv(3).
+  package static var environment: [String: String] {
+    var variables: [String: String] = [:]
+    var cursor = unsafe environ
+    while let entry = unsafe cursor.pointee {
+      let text = unsafe String(cString: entry)
+      if let equals = text.firstIndex(of: "=") {
+        let name = String(text[..<equals])
+        if variables[name] == nil { variables[name] = String(text[text.index(after: equals)...]) }
+      }
+      unsafe cursor += 1
+    }
+    return variables
+  }
+
+  /// Bytes that nobody can guess, from the operating system.
+  package static func randomBytes(_ count: Int) -> [UInt8] {
+    var generator = SystemRandomNumberGenerator()
+    return (0..<count).map { _ in UInt8.random(in: 0...255, using: &generator) }
+  }
+}
