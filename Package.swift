@@ -62,7 +62,8 @@ let package = Package(
     .executableTarget(
       name: "outbox-exporter",
       dependencies: [
-        "Outbox", "Layouts", "SampleSQL", "Assessment", "Metrics", "Reports", "Configuration", "Stores", "OTLP", "Exporter",
+        "Outbox", "Layouts", "SampleSQL", "Assessment", "Metrics", "Reports", "Configuration", "Stores", "OTLP",
+        "Exporter",
         "SystemCalls", "SQLiteClient", argumentParser, logging,
       ],
       swiftSettings: strict),

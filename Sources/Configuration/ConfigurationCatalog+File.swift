@@ -7,7 +7,8 @@ extension ConfigurationCatalog {
     .init("exit_after_failed_cycles", nil, "As `--exit-after-failed-cycles`."),
     .init("log_level", "info", "As `--log-level`."),
     .init("end_series_on_stop", "true", "Whether a clean stop marks every series as ended."),
-    .init("destinations.limit", "100", "Destinations of one outbox that have series of their own; others are `_other`."),
+    .init(
+      "destinations.limit", "100", "Destinations of one outbox that have series of their own; others are `_other`."),
     .init("timeouts.connect", "5s", "The most time to connect to a store."),
     .init("timeouts.statement", "5s", "The most time that the statement of a sample takes."),
     .init("timeouts.lock", "500ms", "The most time to wait for somebody else's lock."),
@@ -68,7 +69,8 @@ extension ConfigurationCatalog {
       .init("layouts.<name>.queues[].rows[].until.time", nil, "SQL of a time in unix seconds; until then …"),
       .init("layouts.<name>.queues[].rows[].until.state", nil, "… the row is in this state."),
       .init("layouts.<name>.queues[].rows[].retry", "false", "SQL, true for rows that were tried before."),
-      .init("layouts.<name>.queues[].rows[].since", nil, "SQL of the first due time (dead rows: of death), unix seconds."),
+      .init(
+        "layouts.<name>.queues[].rows[].since", nil, "SQL of the first due time (dead rows: of death), unix seconds."),
       .init(
         "layouts.<name>.queues[].rows[].stuck.reason", nil, "lease_expired, attempts_exhausted or unclaimable."),
       .init("layouts.<name>.queues[].rows[].stuck.when", "true", "SQL that picks the rows; not about the time."),
@@ -85,7 +87,11 @@ extension ConfigurationCatalog {
       .init("layouts.<name>.directory.fields.recovery_state", nil, "Fields of the recovery's state."),
       .init("layouts.<name>.directory.fields.destination", nil, "Fields of the destination."),
       .init("layouts.<name>.directory.backoff", nil, "The waits by failed attempts: `[0s, 5s, 25s]`."),
-      .init("layouts.<name>.directory.claimed_states", nil, "Recovery states that mean in flight."),
+      .init(
+        "layouts.<name>.directory.max_attempts", nil, "Failed attempts after which an event is not tried any more."),
+      .init(
+        "layouts.<name>.directory.claimed_states.<state>", nil,
+        "A recovery state that means in flight, and why such an event is stuck once its lease is over."),
       .init("layouts.<name>.directory.lease", nil, "An in-flight file untouched for so long is stuck."),
     ] + limits("layouts.<name>.limits", "never")
 

@@ -21,7 +21,8 @@ package enum ConfigurationCatalog {
   package static let flags: [ConfigurationKey] = [
     .init("--once", nil, "Run one cycle, say why, and exit with 0, 1, 2 or 3."),
     .init("--config", nil, "The configuration file, in YAML."),
-    .init("--dsn", nil, "Where the outbox is: a libpq URL or conninfo without a password, `sqlite:PATH` or `files:DIR`."),
+    .init(
+      "--dsn", nil, "Where the outbox is: a libpq URL or conninfo without a password, `sqlite:PATH` or `files:DIR`."),
     .init("--layout", nil, "How the outbox is laid out; `outbox-exporter layouts` lists them."),
     .init("--name", "the layout's name", "What the outbox is called in metrics."),
     .init("--environment", nil, "Stands on every data point as `outbox.environment`."),

@@ -10,7 +10,9 @@ extension DSN {
 
   private static func holdsPassword(_ text: String, depth: Int) -> Bool {
     if depth > 3 { return true }
-    if let separator = text.firstRange(of: "://") { return urlHoldsPassword(text[separator.upperBound...], depth: depth) }
+    if let separator = text.firstRange(of: "://") {
+      return urlHoldsPassword(text[separator.upperBound...], depth: depth)
+    }
     guard text.contains("=") else { return false }
     guard let pairs = conninfo(text) else {
       // Malformed: the words alone decide.

@@ -17,7 +17,8 @@ enum DSN {
     if lowered.hasPrefix("postgres://") || lowered.hasPrefix("postgresql://") { return .postgresql(Secret(text)) }
     if let path = remainder(of: text, after: "sqlite:") {
       if path.hasPrefix("//") {
-        throw Problem(message: "`sqlite://` is not understood", hint: "write sqlite:PATH, without slashes before the path")
+        throw Problem(
+          message: "`sqlite://` is not understood", hint: "write sqlite:PATH, without slashes before the path")
       }
       if path == ":memory:" {
         throw Problem(message: "an SQLite database in memory belongs to one process alone", hint: "name its file")
@@ -60,7 +61,9 @@ enum DSN {
   }
 
   private static func scheme(of text: String) -> String? {
-    guard let colon = text.firstIndex(of: ":"), let first = text.first, first.isASCII, first.isLetter else { return nil }
+    guard let colon = text.firstIndex(of: ":"), let first = text.first, first.isASCII, first.isLetter else {
+      return nil
+    }
     let scheme = text[..<colon]
     let isScheme = scheme.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || "+-.".contains($0)) }
     return isScheme ? String(scheme) : nil
@@ -75,7 +78,9 @@ enum DSN {
   private static func unknown(scheme: String) -> Problem {
     if let hint = schemes[scheme] { return Problem(message: "`\(scheme):` is not understood", hint: hint) }
     for known in ["postgresql", "postgres", "sqlite"] where scheme.hasPrefix(known + "+") {
-      return Problem(message: "`\(scheme):` names a driver", hint: "leave the driver away: \(known == "sqlite" ? "sqlite:PATH" : "postgresql://")")
+      return Problem(
+        message: "`\(scheme):` names a driver",
+        hint: "leave the driver away: \(known == "sqlite" ? "sqlite:PATH" : "postgresql://")")
     }
     let others = [
       "mysql", "mariadb", "mongodb", "mongodb+srv", "redis", "rediss", "amqp", "amqps", "kafka", "sqlserver", "mssql",

@@ -25,7 +25,8 @@ struct EndpointURL: Equatable {
   init(_ text: String) throws(Problem) {
     let isVisible = text.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F }
     guard isVisible else {
-      throw Problem(message: "the URL holds a blank or another character that a URL cannot hold", hint: "percent-encode it")
+      throw Problem(
+        message: "the URL holds a blank or another character that a URL cannot hold", hint: "percent-encode it")
     }
     guard let separator = text.firstRange(of: "://") else {
       throw Problem(message: "the URL has no scheme", hint: "begin it with http:// or https://")
@@ -34,7 +35,9 @@ struct EndpointURL: Equatable {
     guard ["http", "https"].contains(scheme.lowercased()) else {
       throw Problem(message: "the URL's scheme is neither http nor https", hint: "for example \(Self.standard)")
     }
-    guard !text.contains("#") else { throw Problem(message: "the URL has a fragment", hint: "leave `#` and the rest away") }
+    guard !text.contains("#") else {
+      throw Problem(message: "the URL has a fragment", hint: "leave `#` and the rest away")
+    }
     var rest = text[separator.upperBound...]
     authority = rest.prefix { $0 != "/" && $0 != "?" }
     rest = rest.dropFirst(authority.count)
@@ -43,7 +46,8 @@ struct EndpointURL: Equatable {
     guard !authority.contains("@") else {
       throw Problem(
         message: "the URL holds a user or password",
-        hint: "send them as a header: OTEL_EXPORTER_OTLP_HEADERS=\"Authorization=Basic …\", or headers_file in the file")
+        hint: "send them as a header: OTEL_EXPORTER_OTLP_HEADERS=\"Authorization=Basic …\", or headers_file in the file"
+      )
     }
     try Self.check(authority: authority)
   }
@@ -81,7 +85,8 @@ struct EndpointURL: Equatable {
       let parts = authority.split(separator: ":", omittingEmptySubsequences: false)
       guard let host = parts.first, !host.isEmpty else { throw Problem(message: "the URL has no host", hint: nil) }
       guard parts.count <= 2 else {
-        throw Problem(message: "the URL's host is malformed", hint: "write an IPv6 address in brackets: http://[::1]:4318")
+        throw Problem(
+          message: "the URL's host is malformed", hint: "write an IPv6 address in brackets: http://[::1]:4318")
       }
       port = parts.count == 2 ? parts[1] : nil
     }

@@ -46,7 +46,8 @@ extension ConfigurationReader {
     let clientCertificate = pemFile("CLIENT_CERTIFICATE")
     let clientKey = pemFile("CLIENT_KEY")
     if (clientCertificate == nil) != (clientKey == nil) {
-      let (set, missing) = clientKey == nil ? ("CLIENT_CERTIFICATE", "CLIENT_KEY") : ("CLIENT_KEY", "CLIENT_CERTIFICATE")
+      let (set, missing) =
+        clientKey == nil ? ("CLIENT_CERTIFICATE", "CLIENT_KEY") : ("CLIENT_KEY", "CLIENT_CERTIFICATE")
       let name = firstSet(Self.otlpVariables(set))?.name ?? ""
       problem(.variable(name), "is set without its other half", "set OTEL_EXPORTER_OTLP_\(missing) too")
     }
@@ -63,15 +64,21 @@ extension ConfigurationReader {
 
   private mutating func checkProtocolOfVariables() {
     let names = Self.otlpVariables("PROTOCOL")
-    guard let word = word(of: names, among: ["http/protobuf", "grpc", "http/json"]), word != "http/protobuf" else { return }
+    guard let word = word(of: names, among: ["http/protobuf", "grpc", "http/json"]), word != "http/protobuf" else {
+      return
+    }
     let name = names.first { variable($0)?.lowercased() == word } ?? names[1]
-    problem(.variable(name), "the protocol `\(word)` is not there yet", "use http/protobuf; a collector takes it on port 4318")
+    problem(
+      .variable(name), "the protocol `\(word)` is not there yet", "use http/protobuf; a collector takes it on port 4318"
+    )
   }
 
   private mutating func headersOfVariables() -> [ExportHeader] {
     guard let (name, text) = firstSet(Self.otlpVariables("HEADERS")) else { return [] }
     let list = HeaderList.parse(text)
-    for message in list.problems { warn(.variable(name), "\(message), so it is ignored", "write name=value,name=value") }
+    for message in list.problems {
+      warn(.variable(name), "\(message), so it is ignored", "write name=value,name=value")
+    }
     return list.headers
   }
 
@@ -82,7 +89,8 @@ extension ConfigurationReader {
 
   private mutating func warnAboutUnsupportedVariables() {
     if variable("OTEL_CONFIG_FILE") != nil {
-      warn(.variable("OTEL_CONFIG_FILE"), "is not supported and is ignored", "use --config with a file of this exporter")
+      warn(
+        .variable("OTEL_CONFIG_FILE"), "is not supported and is ignored", "use --config with a file of this exporter")
     }
     let temporality = "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE"
     if let word = word(of: [temporality], among: ["cumulative", "delta", "lowmemory"]), word != "cumulative" {

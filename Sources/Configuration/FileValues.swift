@@ -140,13 +140,15 @@ extension ConfigurationReader {
   ) -> Word? where Word.RawValue == String {
     guard let text = text(value) else { return nil }
     if let word = words.first(where: { $0.rawValue == text.text }) { return word }
-    problem(text.place, "`\(text.shown)` is not known here", Suggestion.hint(for: text.shown, among: words.map(\.rawValue)))
+    problem(
+      text.place, "`\(text.shown)` is not known here", Suggestion.hint(for: text.shown, among: words.map(\.rawValue)))
     return nil
   }
 
   /// A key in a message; nothing where it may be a value that slipped into the place of a key.
   static func shown(key: String) -> String {
-    let isWord = !key.isEmpty && key.utf8.count <= 64
+    let isWord =
+      !key.isEmpty && key.utf8.count <= 64
       && key.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || "_-.".contains($0)) }
     return isWord ? " `\(key)`" : ""
   }
@@ -179,7 +181,8 @@ extension ConfigurationReader {
       } else if rest.hasPrefix("${env:"), let end = rest.firstIndex(of: "}") {
         let name = String(rest[..<end].dropFirst(6))
         guard Self.isVariableName(name) else {
-          problem(place, "`${env:…}` does not name a variable", "letters, digits and `_`, for example ${env:PGPASSWORD}")
+          problem(
+            place, "`${env:…}` does not name a variable", "letters, digits and `_`, for example ${env:PGPASSWORD}")
           return nil
         }
         guard let value = environment[name] else {

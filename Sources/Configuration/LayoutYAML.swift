@@ -98,10 +98,15 @@ package enum LayoutYAML {
       ("last_attempt", fields.lastAttempt), ("claimed", fields.claimed), ("recovery_state", fields.recoveryState),
       ("destination", fields.destination),
     ].compactMap { $0.1.isEmpty ? nil : ($0.0, words($0.1)) }
-    return .mapping([
-      ("file_suffix", .scalar(directory.fileSuffix)), ("dead_directory", .scalar(directory.deadDirectory)),
-      ("fields", .mapping(names)), ("backoff", words(directory.backoff.map(DurationText.text))),
-      ("claimed_states", words(directory.claimedStates)), ("lease", .scalar(DurationText.text(directory.lease))),
-    ])
+    let claimed = directory.claimedStates.sorted { $0.key < $1.key }.map {
+      ($0.key, YAMLText.scalar($0.value.rawValue))
+    }
+    return .mapping(
+      [
+        ("file_suffix", .scalar(directory.fileSuffix)), ("dead_directory", .scalar(directory.deadDirectory)),
+        ("fields", .mapping(names)), ("backoff", words(directory.backoff.map(DurationText.text))),
+      ] + (directory.maxAttempts.map { [("max_attempts", .keyword(String($0)))] } ?? []) + [
+        ("claimed_states", .mapping(claimed)), ("lease", .scalar(DurationText.text(directory.lease))),
+      ])
   }
 }

@@ -40,7 +40,8 @@ extension ConfigurationReader {
     }
     let address = address(options.dsn ?? variable("OUTBOX_DSN") ?? "", at: dsnPlace)
     guard let layoutName = setting(options.layout, "--layout", "OUTBOX_LAYOUT", nil) else {
-      problem(dsnPlace, "the DSN has no layout beside it", "set OUTBOX_LAYOUT or --layout: \(layoutNames(for: address))")
+      problem(
+        dsnPlace, "the DSN has no layout beside it", "set OUTBOX_LAYOUT or --layout: \(layoutNames(for: address))")
       return nil
     }
     let layoutPlace = options.layout != nil ? ConfigurationPlace.flag("--layout") : .variable("OUTBOX_LAYOUT")

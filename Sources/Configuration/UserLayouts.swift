@@ -69,7 +69,9 @@ extension ConfigurationReader {
     if let value = keys["state_column"], let role = string(value) {
       queue.stateColumn = role
       if queue.columns[role] == nil {
-        problem(place(value), "`state_column` names no column role", Suggestion.hint(for: role, among: queue.columns.keys.sorted()))
+        problem(
+          place(value), "`state_column` names no column role",
+          Suggestion.hint(for: role, among: queue.columns.keys.sorted()))
       }
     }
     queue.knownStates = strings(keys["known_states"])
@@ -83,7 +85,8 @@ extension ConfigurationReader {
 
   /// A role stands in braces in templates, so it is a plain word.
   private mutating func isRole(_ role: String, at place: ConfigurationPlace) -> Bool {
-    let isWord = role.first?.isNumber == false && role.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "_") }
+    let isWord =
+      role.first?.isNumber == false && role.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "_") }
     if !isWord { problem(place, "a role has to be a word of letters, digits and `_`") }
     return isWord
   }
@@ -119,7 +122,8 @@ extension ConfigurationReader {
   private mutating func role(ofTable value: FileValue?, in queue: TableQueue) -> String {
     guard let value, let role = string(value) else { return TableQueue.mainTable }
     if queue.tables[role] == nil {
-      problem(place(value), "`table` names no table role", Suggestion.hint(for: role, among: queue.tables.keys.sorted()))
+      problem(
+        place(value), "`table` names no table role", Suggestion.hint(for: role, among: queue.tables.keys.sorted()))
     }
     return role
   }
@@ -184,15 +188,19 @@ extension ConfigurationReader {
     let lease: Duration? = required("lease", of: value, keys) { (reader, value) in reader.duration(value) }
     let fields = mapping(keys["fields"]) ?? [:]
     let backoff = items(keys["backoff"]).compactMap { duration($0) }
-    let claimedStates = strings(keys["claimed_states"])
+    let maxAttempts = keys["max_attempts"].flatMap { integer($0, from: 1) }
+    var claimedStates: [String: StuckReason] = [:]
+    for (state, _, value) in namedEntries(keys["claimed_states"], "<state>") {
+      claimedStates[state] = choice(value) as StuckReason?
+    }
     let names = DirectoryQueue.Fields(
       id: strings(fields["id"]), created: strings(fields["created"]), attempts: strings(fields["attempts"]),
       lastAttempt: strings(fields["last_attempt"]), claimed: strings(fields["claimed"]),
       recoveryState: strings(fields["recovery_state"]), destination: strings(fields["destination"]))
     guard let suffix, let dead, let lease else { return nil }
     return DirectoryQueue(
-      fileSuffix: suffix, deadDirectory: dead, fields: names, backoff: backoff, claimedStates: claimedStates,
-      lease: lease)
+      fileSuffix: suffix, deadDirectory: dead, fields: names, backoff: backoff, maxAttempts: maxAttempts,
+      claimedStates: claimedStates, lease: lease)
   }
 }
 

@@ -80,7 +80,8 @@ indirect enum YAMLText {
       case "\t": quoted += "\\t"
       default:
         let value = scalar.value
-        let isVisible = value >= 0x20 && !(0x7F...0xA0).contains(value) && ![0x2028, 0x2029, 0xFEFF].contains(value)
+        let isVisible =
+          value >= 0x20 && !(0x7F...0xA0).contains(value) && ![0x2028, 0x2029, 0xFEFF].contains(value)
           && value & 0xFFFE != 0xFFFE
         if isVisible {
           quoted.unicodeScalars.append(scalar)

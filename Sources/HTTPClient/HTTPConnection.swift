@@ -152,7 +152,8 @@ package final class HTTPDeadline: Sendable {
     unsafe ccurl_set_pointer(curl, CURLOPT_HEADERDATA, context)
     unsafe ccurl_set_data_callback(curl, CURLOPT_HEADERFUNCTION) { data, size, count, context in
       let collector = unsafe Unmanaged<ResponseCollector>.fromOpaque(context!).takeUnretainedValue()
-      return unsafe collector.takeHeaderLine(UnsafeRawBufferPointer(start: data, count: size * count)) ? size * count : 0
+      return unsafe collector.takeHeaderLine(UnsafeRawBufferPointer(start: data, count: size * count))
+        ? size * count : 0
     }
     unsafe ccurl_set_long(curl, CURLOPT_NOPROGRESS, 0)
     unsafe ccurl_set_pointer(curl, CURLOPT_XFERINFODATA, context)

@@ -1,5 +1,6 @@
 /// One header field. Its value may be a secret, so it shows itself without it.
-package struct HTTPHeader: Sendable, Hashable, CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
+package struct HTTPHeader: Sendable, Hashable, CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable
+{
   /// The field's name; case does not matter.
   package var name: String
   /// The field's value.
@@ -19,7 +20,8 @@ package struct HTTPHeader: Sendable, Hashable, CustomStringConvertible, CustomDe
   /// Whether the name is a token and the value has no line break or NUL (RFC 9110 §5.1, §5.5), so that nothing can be
   /// smuggled into a request.
   package var isValid: Bool {
-    !name.isEmpty && name.utf8.allSatisfy(Self.isTokenByte) && value.utf8.allSatisfy { $0 >= 0x20 && $0 != 0x7f || $0 == 0x09 }
+    !name.isEmpty && name.utf8.allSatisfy(Self.isTokenByte)
+      && value.utf8.allSatisfy { $0 >= 0x20 && $0 != 0x7f || $0 == 0x09 }
   }
 
   private static func isTokenByte(_ byte: UInt8) -> Bool {

@@ -26,7 +26,8 @@ extension Layout {
     let unsuffixed = places.filter { queues[$0.queue].suffix == nil }
     let chosen = places.count > 1 && unsuffixed.count == 1 ? unsuffixed : places
     if chosen.count > 1 {
-      throw .ambiguousRole(role, choices: chosen.compactMap { place in queues[place.queue].suffix.map { "\($0).\(role)" } })
+      throw .ambiguousRole(
+        role, choices: chosen.compactMap { place in queues[place.queue].suffix.map { "\($0).\(role)" } })
     }
     var layout = self
     for place in chosen { layout.queues[place.queue].tables[place.role] = TableName(name) }

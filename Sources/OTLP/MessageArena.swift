@@ -33,12 +33,12 @@ private typealias HistogramDataPoint = Opentelemetry__Proto__Metrics__V1__Histog
   }
 
   deinit {
-    for unsafe chunk in unsafe chunks { unsafe free(chunk) }
+    for unsafechunk in unsafe chunks { unsafe free(chunk) }
   }
 
   /// Takes back everything that was handed out.
   mutating func reset() {
-    for unsafe chunk in unsafe chunks.dropFirst() { unsafe free(chunk) }
+    for unsafechunk in unsafe chunks.dropFirst() { unsafe free(chunk) }
     unsafe chunks.removeLast(max(0, chunks.count - 1))
     unsafe next = chunks.first
     left = unsafe chunks.isEmpty ? 0 : Self.chunkSize
@@ -259,9 +259,10 @@ private typealias HistogramDataPoint = Opentelemetry__Proto__Metrics__V1__Histog
     let count = unsafe packedSize(request)
     assert(count == size.total, "the size of the request was computed as \(size.total), and is \(count)")
     let body = unsafe [UInt8](unsafeUninitializedCapacity: count) { buffer, written in
-      written = unsafe buffer.baseAddress.map {
-        unsafe protobuf_c_message_pack(UnsafeRawPointer(request).assumingMemoryBound(to: ProtobufCMessage.self), $0)
-      } ?? 0
+      written =
+        unsafe buffer.baseAddress.map {
+          unsafe protobuf_c_message_pack(UnsafeRawPointer(request).assumingMemoryBound(to: ProtobufCMessage.self), $0)
+        } ?? 0
     }
     return EncodedRequest(body: body, pointCount: pointCount)
   }

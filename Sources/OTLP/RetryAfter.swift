@@ -43,7 +43,9 @@ package enum RetryAfter {
 
   private static func seconds(year: Int, month: String, day: String, time: String) -> Int? {
     let months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
-    let clock = time.split(separator: ":", omittingEmptySubsequences: false).compactMap { number(String($0), digits: 2) }
+    let clock = time.split(separator: ":", omittingEmptySubsequences: false).compactMap {
+      number(String($0), digits: 2)
+    }
     guard let month = months.firstIndex(of: month).map({ $0 + 1 }), day.utf8.count <= 2, let day = Int(day),
       (1...31).contains(day), year >= 1970, clock.count == 3, clock[0] < 24, clock[1] < 60, clock[2] <= 60
     else { return nil }

@@ -22,7 +22,8 @@ final class SQLiteFile {
   private let limits: Limits
   private var database: OpenDatabase?
   private var identity: FileIdentity?
-  private var knownSuffixes: [String?] = []
+  /// The queues that the last good sample found, by the last part of their names.
+  private(set) var knownSuffixes: [String?] = [nil]
 
   init(path: String, layout: Layout, limits: Limits) {
     self.path = path
@@ -45,7 +46,7 @@ final class SQLiteFile {
         throw failure(error)
       }
     } catch {
-      return (knownSuffixes.isEmpty ? [nil] : knownSuffixes).map { ($0, .failure(error)) }
+      return knownSuffixes.map { ($0, .failure(error)) }
     }
   }
 

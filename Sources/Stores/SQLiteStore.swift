@@ -32,20 +32,50 @@ package actor SQLiteStore: OutboxStore {
   }
 
   package func sample(eventIDs: Bool) async -> [OutboxSample] {
-    sample(path: pattern, suffixes: [], eventIDs: eventIDs)
+    let paths: [String]
+    do {
+      paths = try matches()
+    } catch {
+      let known = files.sorted { $0.key < $1.key }.flatMap { path, file in
+        file.knownSuffixes.map { outbox(path: path, queue: $0) }
+      }
+      return (known.isEmpty ? [definition.watched()] : known).map {
+        OutboxSample(outbox: $0, startedAt: now(), duration: .zero, result: .failure(error))
+      }
+    }
+    for path in files.keys where !paths.contains(path) { files.removeValue(forKey: path)?.close() }
+    return paths.flatMap { sample(path: $0, eventIDs: eventIDs) }
   }
 
-  private func sample(path: String, suffixes: [String], eventIDs: Bool) -> [OutboxSample] {
+  private func matches() throws(SampleFailure) -> [String] {
+    guard Glob.hasMagic(pattern) else { return [pattern] }
+    let matches: [String]
+    do {
+      matches = try Glob.expand(pattern)
+    } catch {
+      throw SampleFailure(error)
+    }
+    if matches.isEmpty {
+      throw SampleFailure(
+        .absent, "\(pattern): no file matches", hint: "check the pattern in the DSN; quote it in the shell")
+    }
+    return matches
+  }
+
+  private func outbox(path: String, queue: String?) -> WatchedOutbox {
+    let stem = Glob.hasMagic(pattern) ? Glob.stem(of: path, pattern: pattern) : nil
+    return definition.watched(suffixes: [stem, queue].compactMap { $0 })
+  }
+
+  private func sample(path: String, eventIDs: Bool) -> [OutboxSample] {
     let startedAt = now()
     let began = SystemClock.monotonicNanoseconds()
     let file = files[path] ?? SQLiteFile(path: path, layout: definition.layout, limits: limits)
     files[path] = file
     let outcomes = file.sample(at: startedAt, eventIDs: eventIDs)
     let duration = Duration.nanoseconds(SystemClock.monotonicNanoseconds() - began)
-    return outcomes.map { suffix, result in
-      OutboxSample(
-        outbox: definition.watched(suffixes: suffixes + (suffix.map { [$0] } ?? [])), startedAt: startedAt,
-        duration: duration, result: result)
+    return outcomes.map { queue, result in
+      OutboxSample(outbox: outbox(path: path, queue: queue), startedAt: startedAt, duration: duration, result: result)
     }
   }
 

@@ -1,9 +1,13 @@
+import CSystem
 import Glibc
 
 /// This process and the machine it runs on.
 package enum ThisProcess {
   /// The process id.
   package static var id: Int32 { getpid() }
+
+  /// The commit that the program was built from; `unknown` where the build did not say.
+  package static let sourceRevision = unsafe String(cString: csystem_source_revision())
 
   /// The machine's name; empty where it has none.
   package static var hostName: String {

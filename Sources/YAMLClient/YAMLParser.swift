@@ -98,7 +98,8 @@ extension YAMLNode {
 
   /// A key in an error: left out where it may be a value that slipped into the place of a key.
   private func shown(_ key: String) -> String {
-    let isWord = !key.isEmpty && key.utf8.count <= 64
+    let isWord =
+      !key.isEmpty && key.utf8.count <= 64
       && key.utf8.allSatisfy { byte in
         let character = Character(UnicodeScalar(byte))
         return character.isASCII && (character.isLetter || character.isNumber || "_-.".contains(character))

@@ -62,5 +62,6 @@ private func help(_ flag: String, _ value: String? = nil) -> ArgumentHelp {
   let key = ConfigurationCatalog.flag(flag)
   // Where a flag has a standard value, ArgumentParser knows it itself or the sentence below names it.
   let standard = key.standard.map { flag == "--format" ? "" : " Default: \($0)." } ?? ""
-  return ArgumentHelp("\(key.meaning.filter { $0 != "`" })\(standard.filter { $0 != "`" })", valueName: value?.lowercased())
+  return ArgumentHelp(
+    "\(key.meaning.filter { $0 != "`" })\(standard.filter { $0 != "`" })", valueName: value?.lowercased())
 }

@@ -44,7 +44,8 @@ struct ConfigurationCase {
       name: "twins", summary: "two queues", systems: [.postgresql],
       queues: ["first", "second"].map {
         TableQueue(
-          suffix: $0, tables: ["events": TableName($0)], columns: ["destination": .expression("'\($0)'")], selections: [])
+          suffix: $0, tables: ["events": TableName($0)], columns: ["destination": .expression("'\($0)'")],
+          selections: [])
       }),
     Layout(
       name: "folder", summary: "a directory", systems: [.files],
@@ -52,7 +53,7 @@ struct ConfigurationCase {
         fileSuffix: ".json", deadDirectory: "failed",
         fields: .init(
           id: [], created: [], attempts: [], lastAttempt: [], claimed: [], recoveryState: [], destination: []),
-        backoff: [], claimedStates: [], lease: .seconds(60))),
+        backoff: [], maxAttempts: nil, claimedStates: [:], lease: .seconds(60))),
   ]
 
   func load() throws(ConfigurationError) -> (configuration: ExporterConfiguration, warnings: [ConfigurationProblem]) {

@@ -63,7 +63,8 @@ struct DSNTests {
 
   @Test(arguments: [
     "postgres://u@h:5432/db", "postgresql://u:@h/db", "postgresql://h1:1,h2:2/db?target_session_attrs=any",
-    "postgresql:///db?host=/run/postgresql&user=a", "host=h passfile=/run/pass", "host=h sslkey=/run/key", "password=''",
+    "postgresql:///db?host=/run/postgresql&user=a", "host=h passfile=/run/pass", "host=h sslkey=/run/key",
+    "password=''",
     "sqlite:password=.db", "files:/srv/a@b", "user='password' host=h", "service=shop",
   ])
   func `a DSN without a password is let through`(text: String) {

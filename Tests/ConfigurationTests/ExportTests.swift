@@ -11,25 +11,26 @@ struct ExportTests {
     try #require(try ConfigurationCase(watching: environment).configuration().destinations.first)
   }
 
-  @Test(arguments: [
-    ([:], "http://localhost:4318/v1/metrics"),
-    ([base: ""], "http://localhost:4318/v1/metrics"),
-    ([base: "http://c:4318"], "http://c:4318/v1/metrics"),
-    ([base: "http://c:4318/"], "http://c:4318/v1/metrics"),
-    ([base: "http://c/base"], "http://c/base/v1/metrics"),
-    ([base: "http://c/base/"], "http://c/base/v1/metrics"),
-    ([base: "http://c"], "http://c/v1/metrics"),
-    ([base: "https://c"], "https://c/v1/metrics"),
-    ([base: "HTTP://C/v1/metrics"], "HTTP://C/v1/metrics/v1/metrics"),
-    ([base: "http://[::1]:4318"], "http://[::1]:4318/v1/metrics"),
-    ([base: "http://c?token=t"], "http://c/v1/metrics?token=t"),
-    ([specific: "http://c:4318"], "http://c:4318/"),
-    ([specific: "https://c/v1/metrics/"], "https://c/v1/metrics/"),
-    ([specific: "https://c/a?b=c%20d&e"], "https://c/a?b=c%20d&e"),
-    ([specific: "http://c?b"], "http://c/?b"),
-    ([base: "http://general", specific: "http://specific/x"], "http://specific/x"),
-    ([base: "http://general", specific: ""], "http://general/v1/metrics"),
-  ] as [([String: String], String)])
+  @Test(
+    arguments: [
+      ([:], "http://localhost:4318/v1/metrics"),
+      ([base: ""], "http://localhost:4318/v1/metrics"),
+      ([base: "http://c:4318"], "http://c:4318/v1/metrics"),
+      ([base: "http://c:4318/"], "http://c:4318/v1/metrics"),
+      ([base: "http://c/base"], "http://c/base/v1/metrics"),
+      ([base: "http://c/base/"], "http://c/base/v1/metrics"),
+      ([base: "http://c"], "http://c/v1/metrics"),
+      ([base: "https://c"], "https://c/v1/metrics"),
+      ([base: "HTTP://C/v1/metrics"], "HTTP://C/v1/metrics/v1/metrics"),
+      ([base: "http://[::1]:4318"], "http://[::1]:4318/v1/metrics"),
+      ([base: "http://c?token=t"], "http://c/v1/metrics?token=t"),
+      ([specific: "http://c:4318"], "http://c:4318/"),
+      ([specific: "https://c/v1/metrics/"], "https://c/v1/metrics/"),
+      ([specific: "https://c/a?b=c%20d&e"], "https://c/a?b=c%20d&e"),
+      ([specific: "http://c?b"], "http://c/?b"),
+      ([base: "http://general", specific: "http://specific/x"], "http://specific/x"),
+      ([base: "http://general", specific: ""], "http://general/v1/metrics"),
+    ] as [([String: String], String)])
   func `the endpoint follows the specification`(environment: [String: String], url: String) throws {
     #expect(try destination(environment).url.revealed == url)
   }
@@ -56,15 +57,17 @@ struct ExportTests {
     #expect(problems.first?.contains("hunter2") == false)
   }
 
-  @Test(arguments: [
-    ([:], Duration.seconds(10), 0), (["TIMEOUT": "250"], .milliseconds(250), 0), (["TIMEOUT": "0"], nil, 0),
-    (["TIMEOUT": "abc"], .seconds(10), 1), (["TIMEOUT": "-1"], .seconds(10), 1), (["TIMEOUT": "1.5"], .seconds(10), 1),
-    (["TIMEOUT": "10s"], .seconds(10), 1), (["TIMEOUT": "99999999999"], .seconds(10), 1),
-    (["TIMEOUT": "2147483647"], .milliseconds(2_147_483_647), 0), (["TIMEOUT": "2147483648"], .seconds(10), 1),
-    (["TIMEOUT": "1", "METRICS_TIMEOUT": "2"], .milliseconds(2), 0),
-    (["TIMEOUT": "1", "METRICS_TIMEOUT": "x"], .milliseconds(1), 1),
-    (["TIMEOUT": "1", "METRICS_TIMEOUT": ""], .milliseconds(1), 0),
-  ] as [([String: String], Duration?, Int)])
+  @Test(
+    arguments: [
+      ([:], Duration.seconds(10), 0), (["TIMEOUT": "250"], .milliseconds(250), 0), (["TIMEOUT": "0"], nil, 0),
+      (["TIMEOUT": "abc"], .seconds(10), 1), (["TIMEOUT": "-1"], .seconds(10), 1),
+      (["TIMEOUT": "1.5"], .seconds(10), 1),
+      (["TIMEOUT": "10s"], .seconds(10), 1), (["TIMEOUT": "99999999999"], .seconds(10), 1),
+      (["TIMEOUT": "2147483647"], .milliseconds(2_147_483_647), 0), (["TIMEOUT": "2147483648"], .seconds(10), 1),
+      (["TIMEOUT": "1", "METRICS_TIMEOUT": "2"], .milliseconds(2), 0),
+      (["TIMEOUT": "1", "METRICS_TIMEOUT": "x"], .milliseconds(1), 1),
+      (["TIMEOUT": "1", "METRICS_TIMEOUT": ""], .milliseconds(1), 0),
+    ] as [([String: String], Duration?, Int)])
   func `a time-out is whole milliseconds`(options: [String: String], timeout: Duration?, warnings: Int) throws {
     let environment = Dictionary(uniqueKeysWithValues: options.map { ("OTEL_EXPORTER_OTLP_\($0)", $1) })
     let loaded = try ConfigurationCase(watching: environment).load()
@@ -173,13 +176,17 @@ struct ExportTests {
     let configured = try ConfigurationCase(watching: [Self.specific: "http://c/"]).configuration()
     #expect(configured.endpointIsConfigured && configured.pushes(once: true))
 
-    for (text, disabled, warnings) in [("TRUE", true, 0), ("true", true, 0), ("false", false, 0), ("1", false, 1), ("yes", false, 1)] {
+    for (text, disabled, warnings) in [
+      ("TRUE", true, 0), ("true", true, 0), ("false", false, 0), ("1", false, 1), ("yes", false, 1),
+    ] {
       let loaded = try ConfigurationCase(watching: ["OTEL_SDK_DISABLED": text]).load()
       #expect(loaded.configuration.telemetryDisabled == disabled)
       #expect(loaded.configuration.pushes(once: false) == !disabled)
       #expect(loaded.warnings.count == warnings)
     }
-    for (text, exporter, warnings) in [("none", MetricsExporter.none, 0), ("Console", .console, 0), ("otlp", .otlp, 0), ("x", .otlp, 1)] {
+    for (text, exporter, warnings) in [
+      ("none", MetricsExporter.none, 0), ("Console", .console, 0), ("otlp", .otlp, 0), ("x", .otlp, 1),
+    ] {
       let loaded = try ConfigurationCase(watching: ["OTEL_METRICS_EXPORTER": text]).load()
       #expect(loaded.configuration.metricsExporter == exporter)
       #expect(loaded.warnings.count == warnings)
@@ -258,7 +265,8 @@ struct ExportTests {
         - {endpoint: "http://a", headers_file: h}
         - {endpoint: "http://a", headers: {"bad name": hunter2}}
       """
-    let input = ConfigurationCase(file: file, ConfigurationCase.watched, files: ["h": "hunter2\n", "key.pem": "-----BEGIN"])
+    let input = ConfigurationCase(
+      file: file, ConfigurationCase.watched, files: ["h": "hunter2\n", "key.pem": "-----BEGIN"])
     #expect(
       input.problems() == [
         "outbox.yaml:2:16: the URL has no scheme (begin it with http:// or https://)",

@@ -1,0 +1,91 @@
+package import Metrics
+package import OTLP
+package import Outbox
+package import Stores
+
+/// One cycle: sample every outbox, describe, hand over. The sidecar calls it on a timer, `--once` one time; there is no
+/// second code path.
+package actor ExportCycle {
+  /// What a cycle did.
+  package struct Outcome: Sendable {
+    /// The exporter's wall clock at the start.
+    package var time: Timestamp
+    /// The samples of the stores that have answered.
+    package var samples: [OutboxSample]
+    /// How many stores have not answered yet.
+    package var unanswered: Int
+    /// What is to be sent.
+    package var batch: MetricBatch
+  }
+
+  private let round: SampleRound
+  private let exporters: [OTLPExporter]
+  private let resource: [Attribute]
+  private let version: String
+  private let interval: Duration
+  private let now: @Sendable () -> Timestamp
+  private var describer: MetricDescriber
+  private var skipped = 0
+
+  /// A cycle over the stores.
+  package init(
+    stores: [any OutboxStore], exporters: [OTLPExporter], resource: [Attribute], environment: String?,
+    destinationLimit: Int, interval: Duration, build: BuildIdentity, now: @escaping @Sendable () -> Timestamp
+  ) {
+    self.round = SampleRound(stores: stores)
+    self.exporters = exporters
+    self.resource = resource
+    self.version = build.version
+    self.interval = interval
+    self.now = now
+    self.describer = MetricDescriber(
+      environment: environment, destinationLimit: destinationLimit, version: build.version, revision: build.revision,
+      start: now())
+  }
+
+  /// Takes note of cycles that were left out because the one before was still running.
+  package func skip(_ count: Int) { skipped += count }
+
+  /// Samples every outbox and describes what was found.
+  ///
+  /// - Parameters:
+  ///   - eventIDs: whether to name a few events worth looking at.
+  ///   - patience: how long to wait for the slowest store; nil waits for all of them.
+  package func run(eventIDs: Bool, patience: Duration?) async -> Outcome {
+    let time = now()
+    let round = await round.sample(eventIDs: eventIDs, patience: patience)
+    var activities: [ExportActivity] = []
+    for (index, exporter) in exporters.enumerated() {
+      activities.append(await exporter.activity(index: index))
+    }
+    let metrics = describer.describe(
+      CycleObservation(
+        time: time, samples: round.samples, vanished: round.vanished, interval: interval, skippedCycles: skipped,
+        exports: activities))
+    return Outcome(
+      time: time, samples: round.samples, unanswered: round.unanswered,
+      batch: MetricBatch(resource: resource, scopeVersion: version, metrics: metrics))
+  }
+
+  /// The batch that ends every series, for a clean stop.
+  package func end() -> MetricBatch {
+    MetricBatch(resource: resource, scopeVersion: version, metrics: describer.end(at: now()))
+  }
+
+  /// Ends the connections of the stores.
+  package func close() async { await round.close() }
+}
+
+extension OTLPExporter {
+  /// What became of the exports, as the metrics need it.
+  fileprivate func activity(index: Int) -> ExportActivity {
+    let observation = observe()
+    return ExportActivity(
+      component: "otlp_http_metric_exporter/\(index)", serverAddress: destination.server?.address ?? "",
+      serverPort: destination.server?.port ?? 0, exported: Int(clamping: observation.exportedPoints),
+      failed: observation.failedPoints.mapValues { Int(clamping: $0) }, inflight: observation.inflightPoints,
+      operations: observation.operations.map {
+        ExportActivity.Operation(duration: $0.duration, errorType: $0.errorType, httpStatus: $0.status)
+      })
+  }
+}

@@ -1,0 +1,124 @@
+package import Configuration
+package import Logging
+package import Metrics
+import Layouts
+import OTLP
+import Outbox
+package import Reports
+import Stores
+import SystemCalls
+
+/// A configuration made into running parts.
+package struct ExporterAssembly: Sendable {
+  private let configuration: ExporterConfiguration
+  private let cycle: ExportCycle
+  private let exporters: [OTLPExporter]
+
+  /// The parts of a configuration.
+  ///
+  /// - Parameters:
+  ///   - instance: `service.instance.id`.
+  ///   - once: whether this is a `--once` run, which pushes only where the user named an endpoint.
+  package init(_ configuration: ExporterConfiguration, instance: String, once: Bool) {
+    self.configuration = configuration
+    let now: @Sendable () -> Timestamp = { Timestamp(nanoseconds: SystemClock.wallNanoseconds()) }
+    let exporters = configuration.pushes(once: once) ? configuration.destinations.map(\.exporter) : []
+    self.exporters = exporters
+    cycle = ExportCycle(
+      stores: configuration.stores(now: now), exporters: exporters, resource: configuration.resource(instance),
+      environment: configuration.environment, destinationLimit: configuration.destinationLimit,
+      interval: configuration.interval, build: .current, now: now)
+  }
+
+  /// What this exporter is about to do, in one line.
+  package var summary: String {
+    let names = configuration.outboxes.map(\.name).joined(separator: ", ")
+    let endpoints = exporters.map(\.destination.shownEndpoint).joined(separator: ", ")
+    return "outbox-exporter \(BuildIdentity.current.version): sampling \(names) every \(configuration.interval.text), "
+      + (exporters.isEmpty ? "pushing nowhere" : "pushing to \(endpoints)")
+  }
+
+  /// One cycle as a health check: every store is waited for, and the push ends within 30 seconds.
+  package func runOnce(eventIDs: Bool) async -> CycleReport {
+    let outcome = await cycle.run(eventIDs: eventIDs, patience: nil)
+    let batch = outcome.batch.withoutAccumulations
+    let push: CycleReport.Push =
+      exporters.isEmpty ? .noEndpoint : await Self.push(batch, to: exporters, within: .seconds(30))
+    await cycle.close()
+    return CycleReport(time: outcome.time, samples: outcome.samples, push: push)
+  }
+
+  /// Cycles at every interval until `stop` has its first element, or nothing works any more.
+  ///
+  /// - Parameter show: is handed every batch too.
+  package func runSidecar(
+    until stop: AsyncStream<Int32>, log: Logger, show: @escaping @Sendable (MetricBatch) -> Void
+  ) async -> Sidecar.Ending {
+    let settings = Sidecar.Settings(
+      interval: configuration.interval, livenessFile: configuration.livenessFile,
+      endsSeriesOnStop: configuration.endsSeriesOnStop,
+      endsAfterFailedCycles: configuration.exitAfterFailedCycles)
+    let journals = exporters.map { exporter in Task { await DeliveryJournal.write(exporter, to: log) } }
+    let sidecar = Sidecar(cycle: cycle, exporters: exporters, settings: settings, log: log, show: show)
+    let ending = await sidecar.run(until: stop)
+    for journal in journals { await journal.value }
+    return ending
+  }
+
+  private static func push(
+    _ batch: MetricBatch, to exporters: [OTLPExporter], within bound: Duration
+  ) async -> CycleReport.Push {
+    await withTaskGroup(of: (String, PushReport).self) { group in
+      for exporter in exporters {
+        group.addTask { (exporter.destination.shownEndpoint, await exporter.deliver(batch, within: bound)) }
+      }
+      var complaints: [String] = []
+      for await (endpoint, report) in group where !report.isComplete {
+        complaints.append(
+          "\(report.droppedPoints) of \(batch.pointCount) data points did not arrive at \(endpoint): "
+            + (report.failure?.message ?? "no answer in time"))
+      }
+      return complaints.isEmpty
+        ? .delivered(points: batch.pointCount) : .failed(complaints.sorted().joined(separator: "; "))
+    }
+  }
+}
+
+extension MetricBatch {
+  /// The batch without counters and histograms: a run that ends at once accumulates nothing, and its zero would look
+  /// like a reset of the sidecar's counters.
+  fileprivate var withoutAccumulations: MetricBatch {
+    var batch = self
+    batch.metrics.removeAll { $0.instrument.kind == .counter || $0.instrument.kind == .histogram }
+    return batch
+  }
+}
+
+extension ExporterConfiguration {
+  /// Who is speaking. Nothing is sent empty: Prometheus would make `job` out of an empty namespace.
+  fileprivate func resource(_ instance: String) -> [Attribute] {
+    var attributes = [Attribute("service.name", serviceName)]
+    let own: [(String, String)] = [
+      ("service.instance.id", instance), ("service.version", BuildIdentity.current.version),
+      ("telemetry.sdk.name", "outbox-exporter"), ("telemetry.sdk.language", "swift"),
+      ("telemetry.sdk.version", BuildIdentity.current.version),
+    ]
+    let named = Set(resourceAttributes.map(\.key))
+    for (key, value) in own where !named.contains(key) { attributes.append(Attribute(key, value)) }
+    for attribute in resourceAttributes where attribute.key != "service.name" {
+      attributes.append(Attribute(attribute.key, attribute.value))
+    }
+    return attributes
+  }
+}
+
+extension ExportDestination {
+  fileprivate var exporter: OTLPExporter {
+    OTLPExporter(
+      OTLPDestination(
+        endpoint: url.revealed, headers: headers.map { ($0.name, $0.value.revealed) }, timeout: timeout,
+        compression: compression == .gzip ? .gzip : .none, authorities: certificate,
+        clientCertificate: clientCertificate, clientKey: clientKey),
+      version: BuildIdentity.current.version)
+  }
+}

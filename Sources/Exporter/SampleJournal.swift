@@ -1,0 +1,40 @@
+import Logging
+import Outbox
+
+/// Tells an operator when an outbox stops answering and when it answers again: one line each, not one per cycle.
+struct SampleJournal {
+  private let log: Logger
+  private var failing: [String: SampleFailure.Reason] = [:]
+  private var unanswered = 0
+
+  init(log: Logger) {
+    self.log = log
+  }
+
+  mutating func note(_ samples: [OutboxSample], unanswered: Int) {
+    for sample in samples {
+      let name = sample.outbox.name
+      switch sample.result {
+      case .success(let snapshot):
+        if failing.removeValue(forKey: name) != nil { log.notice("\(name): sampled again") }
+        log.debug(
+          """
+          \(name): ready \(snapshot.depth(.ready)), depth \(snapshot.depth), dead \(snapshot.deadCount), \
+          took \(sample.duration.text)
+          """)
+      case .failure(let failure):
+        if failing.updateValue(failure.reason, forKey: name) != failure.reason {
+          log.error("\(name): not sampled (\(failure.reason.rawValue)): \(failure.message)\(failure.hintText)")
+        }
+      }
+    }
+    if unanswered > 0, self.unanswered == 0 {
+      log.warning("\(unanswered) stores have not answered in time; the others go on without them")
+    }
+    self.unanswered = unanswered
+  }
+}
+
+extension SampleFailure {
+  fileprivate var hintText: String { hint.map { "; \($0)" } ?? "" }
+}

@@ -1,0 +1,95 @@
+import CryptoClient
+import SystemCalls
+
+/// Why the state directory cannot be used.
+package struct StateProblem: Error, Sendable, Hashable {
+  /// What was tried, the cause, and what to do.
+  package var message: String
+}
+
+/// What the sidecar keeps between runs: the lock that makes it the only one, and its identity.
+package final class SidecarState {
+  private var lock: Lock?
+  private let instanceID: String?
+
+  // A noncopyable lock inside an optional of a class needs a box of its own.
+  private final class Lock {
+    let file: FileLock
+    init(_ file: consuming FileLock) { self.file = file }
+  }
+
+  /// Takes possession of the state directory; nothing is kept where there is none.
+  ///
+  /// - Throws: the directory cannot be made or written, or another sidecar uses it.
+  package init(_ directory: String?) throws(StateProblem) {
+    guard let directory else {
+      instanceID = nil
+      return
+    }
+    do {
+      try FileSystem.makeDirectories(directory)
+      lock = Lock(try FileLock(directory + "/sidecar.lock"))
+      instanceID = try Self.keptInstanceID(directory + "/instance-id")
+    } catch {
+      throw StateProblem(
+        message: error.kind == .locked
+          ? "another sidecar uses the state directory \(directory); give each its own --state-dir"
+          : "the state directory \(directory) cannot be used: \(error)")
+    }
+  }
+
+  /// `service.instance.id`: the UUID kept in the state directory, else one made from host and outboxes, so that a
+  /// restart continues the series of a backend that keeps this label.
+  package func instance(outboxes: [String]) -> String {
+    instanceID ?? NameBasedUUID.serviceInstance(([ThisProcess.hostName] + outboxes).joined(separator: "\n"))
+  }
+
+  /// Gives the directory free.
+  package func release() { lock = nil }
+
+  private static func keptInstanceID(_ path: String) throws(SystemError) -> String {
+    if let status = try FileSystem.status(path), status.size == 36 {
+      return String(decoding: try FileSystem.read(path, atMost: 36).bytes, as: UTF8.self)
+    }
+    let id = NameBasedUUID.random(ThisProcess.randomBytes(16))
+    try FileSystem.replace(path, with: Array(id.utf8))
+    return id
+  }
+}
+
+/// The identity of a `--once` run.
+///
+/// Two runs at the same time must not write to the same series, since a backend may refuse what comes out of order;
+/// yet every run with an identity of its own would make new series for ever. So each run takes the lowest of a few
+/// numbered places that is free.
+package final class OnceState {
+  private var lock: Lock?
+  private let place: Int?
+
+  private final class Lock {
+    let file: FileLock
+    init(_ file: consuming FileLock) { self.file = file }
+  }
+
+  /// Takes a place in the state directory. A directory that cannot be used costs no more than a new identity.
+  package init(_ directory: String?) {
+    guard let directory, (try? FileSystem.makeDirectories(directory)) != nil else {
+      place = nil
+      return
+    }
+    for number in 0..<64 {
+      guard let file = try? FileLock(directory + "/once-\(number).lock") else { continue }
+      lock = Lock(file)
+      place = number
+      return
+    }
+    place = nil
+  }
+
+  /// `service.instance.id` of this run.
+  package func instance(outboxes: [String]) -> String {
+    guard let place else { return NameBasedUUID.random(ThisProcess.randomBytes(16)) }
+    let name = ([ThisProcess.hostName] + outboxes + ["once \(place)"]).joined(separator: "\n")
+    return NameBasedUUID.serviceInstance(name)
+  }
+}

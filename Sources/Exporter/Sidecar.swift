@@ -1,0 +1,151 @@
+package import Logging
+package import OTLP
+package import Metrics
+import Outbox
+import SystemCalls
+
+/// The sidecar's life: a cycle at each tick, until somebody asks it to end.
+package struct Sidecar: Sendable {
+  /// How a sidecar's life ends.
+  package enum Ending: Sendable, Hashable {
+    /// Somebody asked it to.
+    case requested
+    /// So many cycles in a row in which nothing worked.
+    case nothingWorked(cycles: Int)
+  }
+
+  /// What decides over the sidecar's life.
+  package struct Settings: Sendable {
+    /// Time between the starts of two cycles.
+    package var interval: Duration
+    /// How long a cycle waits for slow stores before it goes on without them.
+    package var patience: Duration
+    /// How long the last push may take.
+    package var lastPush: Duration
+    /// The file that every completed cycle touches.
+    package var livenessFile: String?
+    /// Whether a clean stop marks every series as ended.
+    package var endsSeriesOnStop: Bool
+    /// After so many cycles in a row in which nothing worked the sidecar ends; nil goes on for ever.
+    package var endsAfterFailedCycles: Int?
+
+    /// Settings; a cycle waits for its stores for four fifths of the interval.
+    package init(
+      interval: Duration, lastPush: Duration = .seconds(5), livenessFile: String? = nil, endsSeriesOnStop: Bool = true,
+      endsAfterFailedCycles: Int? = nil
+    ) {
+      self.interval = interval
+      self.patience = interval * 4 / 5
+      self.lastPush = lastPush
+      self.livenessFile = livenessFile
+      self.endsSeriesOnStop = endsSeriesOnStop
+      self.endsAfterFailedCycles = endsAfterFailedCycles
+    }
+  }
+
+  private let cycle: ExportCycle
+  private let exporters: [OTLPExporter]
+  private let settings: Settings
+  private let log: Logger
+  private let show: @Sendable (MetricBatch) -> Void
+
+  /// A sidecar over a cycle.
+  ///
+  /// - Parameter show: is handed every batch too, for `OTEL_METRICS_EXPORTER=console`.
+  package init(
+    cycle: ExportCycle, exporters: [OTLPExporter], settings: Settings, log: Logger,
+    show: @escaping @Sendable (MetricBatch) -> Void = { _ in }
+  ) {
+    self.cycle = cycle
+    self.exporters = exporters
+    self.settings = settings
+    self.log = log
+    self.show = show
+  }
+
+  /// Runs cycles until `stop` delivers its first element; then finishes the cycle and pushes a last time.
+  package func run(until stop: AsyncStream<Int32>) async -> Ending {
+    let watcher = Task { for await _ in stop { break } }
+    let ending = await withTaskGroup(of: Ending?.self) { group in
+      group.addTask {
+        await watcher.value
+        return .requested
+      }
+      group.addTask { await runCycles() }
+      var ending: Ending?
+      // The first to end decides; a running cycle is still finished, since the group waits for it.
+      for await result in group {
+        ending = ending ?? result
+        group.cancelAll()
+        watcher.cancel()
+      }
+      return ending ?? .requested
+    }
+    await stopCleanly()
+    return ending
+  }
+
+  private func runCycles() async -> Ending? {
+    let clock = ContinuousClock()
+    var tick = clock.now
+    var failedInARow = 0
+    var journal = SampleJournal(log: log)
+    while !Task.isCancelled {
+      let outcome = await cycle.run(eventIDs: false, patience: settings.patience)
+      journal.note(outcome.samples, unanswered: outcome.unanswered)
+      show(outcome.batch)
+      for exporter in exporters { await exporter.enqueue(outcome.batch) }
+      touchLivenessFile()
+
+      let failed = !outcome.samples.contains { $0.snapshot != nil }
+      failedInARow = failed ? failedInARow + 1 : 0
+      if let limit = settings.endsAfterFailedCycles, failedInARow >= limit {
+        return .nothingWorked(cycles: failedInARow)
+      }
+
+      tick = tick.advanced(by: settings.interval)
+      let late = tick.duration(to: clock.now)
+      if late > .zero {
+        // A sampler wants the newest figures only: what was missed is skipped and counted, never made up for.
+        let missed = Int(late / settings.interval) + 1
+        await cycle.skip(missed)
+        log.warning("the cycle took longer than the interval of \(settings.interval.text); skipped \(missed)")
+        tick = tick.advanced(by: settings.interval * missed)
+      }
+      try? await clock.sleep(until: tick)
+    }
+    return nil
+  }
+
+  private func stopCleanly() async {
+    log.info("stopping: the last push takes \(settings.lastPush.text) at most")
+    if settings.endsSeriesOnStop {
+      let batch = await cycle.end()
+      show(batch)
+      for exporter in exporters { await exporter.enqueue(batch) }
+    }
+    await withTaskGroup(of: Void.self) { group in
+      for exporter in exporters {
+        group.addTask {
+          let report = await exporter.shutDown(within: settings.lastPush)
+          guard !report.isComplete else { return }
+          log.warning(
+            """
+            \(report.droppedPoints) data points were lost at \(exporter.destination.shownEndpoint): \
+            \(report.failure?.message ?? "no answer in time")
+            """)
+        }
+      }
+    }
+    await cycle.close()
+  }
+
+  private func touchLivenessFile() {
+    guard let path = settings.livenessFile else { return }
+    do {
+      try FileSystem.touch(path)
+    } catch {
+      log.error("the liveness file could not be touched: \(error)")
+    }
+  }
+}

@@ -1,0 +1,24 @@
+import Configuration
+import Layouts
+import Outbox
+import Stores
+import SystemCalls
+
+extension ExporterConfiguration {
+  /// The stores of the configuration: one per database, however many outboxes it holds.
+  func stores(now: @escaping @Sendable () -> Timestamp) -> [any OutboxStore] {
+    var databases: [StoreAddress: [OutboxDefinition]] = [:]
+    for outbox in outboxes { databases[outbox.address, default: []].append(outbox) }
+    var stores: [any OutboxStore] = []
+    for outbox in outboxes {
+      switch outbox.address {
+      case .postgresql:
+        guard let definitions = databases.removeValue(forKey: outbox.address) else { continue }
+        _ = definitions
+      case .sqlite: stores.append(SQLiteStore(outbox, timeLimit: timeouts.statement, now: now))
+      case .files(let path): stores.append(DirectoryStore(outbox, path: path, timeLimit: timeouts.statement, now: now))
+      }
+    }
+    return stores
+  }
+}

@@ -1,0 +1,34 @@
+import ArgumentParser
+import Configuration
+import Layouts
+import Outbox
+import Reports
+
+/// Prints the known layouts.
+struct LayoutsCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "layouts",
+    abstract: "Lists the known layouts, or prints one as YAML to copy and change.",
+    discussion: """
+      A layout says how a system stores its outbox: tables, columns, states, times. To use a changed one, put it under \
+      `layouts:` in the configuration file and name it in the outbox's `layout:`.
+      """)
+
+  @Argument(help: "The layout to print; all are listed without it.") var name: String?
+
+  func run() throws {
+    guard let name else {
+      var table = TextTable([("layout", .left), ("stores", .left), ("system", .left)])
+      for layout in LayoutCatalog.builtIn {
+        table.add([layout.name, layout.systems.map(\.rawValue).joined(separator: ", "), layout.summary])
+      }
+      printOutput(table.lines.joined(separator: "\n") + "\n")
+      return
+    }
+    guard let layout = LayoutCatalog.builtIn.first(where: { $0.name == name }) else {
+      let names = LayoutCatalog.builtIn.map(\.name).joined(separator: ", ")
+      throw ValidationError("there is no layout \(name); the layouts are \(names)")
+    }
+    printOutput(LayoutYAML.text(layout))
+  }
+}

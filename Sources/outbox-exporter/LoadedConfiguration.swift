@@ -1,0 +1,46 @@
+import ArgumentParser
+import Configuration
+import Layouts
+import Logging
+import Outbox
+import SystemCalls
+
+extension ExporterConfiguration {
+  /// The configuration that this process was started with. Mistakes are printed, all of them, and end the process.
+  static func loaded(_ options: CommandLineOptions) throws -> ExporterConfiguration {
+    do throws(ConfigurationError) {
+      let (configuration, warnings) = try load(
+        options: options, environment: ThisProcess.environment, catalog: LayoutCatalog.builtIn,
+        readFile: { path throws(FileReadFailure) in
+          do throws(SystemError) {
+            return try FileSystem.read(path, atMost: 4 << 20).bytes
+          } catch {
+            throw FileReadFailure(error.reason)
+          }
+        })
+      for warning in warnings { printError("outbox-exporter: warning: \(warning)") }
+      return configuration
+    } catch {
+      for problem in error.problems { printError("outbox-exporter: \(problem)") }
+      printError("outbox-exporter: nothing was sampled; `outbox-exporter --help` has examples")
+      throw ExitStatus.configuration.code
+    }
+  }
+
+  /// A logger at the configured level.
+  var log: Logger {
+    var log = Logger(label: "outbox-exporter") { _ in StandardErrorLog() }
+    log.logLevel = Logger.Level(rawValue: logLevel.rawValue) ?? .info
+    return log
+  }
+}
+
+/// Prints a line to standard error. Where nobody can read it, nothing can be done about it either.
+func printError(_ line: String) {
+  try? StandardStream.error.write(line + "\n")
+}
+
+/// Prints a result to standard output.
+func printOutput(_ text: String) {
+  try? StandardStream.output.write(text)
+}

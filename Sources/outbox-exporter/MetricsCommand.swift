@@ -1,0 +1,39 @@
+import ArgumentParser
+import Metrics
+import Reports
+
+/// Prints what is exported.
+struct MetricsCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "metrics", abstract: "Prints every metric that is exported, and its name in PromQL.")
+
+  func run() {
+    var table = TextTable([("metric", .left), ("instrument", .left), ("unit", .left), ("in PromQL", .left)])
+    for instrument in MetricCatalog.all {
+      table.add([instrument.name, instrument.kind.title, instrument.unit, instrument.prometheusName])
+    }
+    var lines = table.lines + [""]
+    for instrument in MetricCatalog.all {
+      lines.append(instrument.name)
+      lines.append("    \(instrument.description)")
+      if !instrument.attributes.isEmpty { lines.append("    by \(instrument.attributes.joined(separator: ", "))") }
+    }
+    lines += [
+      "",
+      "Every point about an outbox carries outbox.name, and every point outbox.environment where one is configured.",
+    ]
+    printOutput(lines.joined(separator: "\n") + "\n")
+  }
+}
+
+extension InstrumentKind {
+  /// The instrument's name in OpenTelemetry.
+  fileprivate var title: String {
+    switch self {
+    case .gauge: "Gauge"
+    case .upDownCounter: "UpDownCounter"
+    case .counter: "Counter"
+    case .histogram: "Histogram"
+    }
+  }
+}

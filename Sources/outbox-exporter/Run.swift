@@ -1,0 +1,106 @@
+import ArgumentParser
+import Assessment
+import Configuration
+import Exporter
+import Layouts
+import Logging
+import Metrics
+import OTLP
+import Outbox
+import Reports
+import SystemCalls
+
+/// Samples outboxes: over and over as a sidecar, or once as a health check.
+struct Run: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Samples outboxes and pushes the figures, over and over or once.",
+    discussion: """
+      Without --once this is the sidecar: it samples at every interval until SIGTERM, and ends with 0.
+
+      With --once it samples one time, says how each outbox is doing and why, and ends with
+        0  OK        every figure is within its limits
+        1  WARNING   a figure has reached its warning limit
+        2  CRITICAL  a figure has reached its critical limit
+        3  UNKNOWN   an outbox could not be read; that is never taken for OK
+
+      Wrong usage ends with 64, a mistake in the configuration with 78.
+      """)
+
+  @OptionGroup var options: RunOptions
+
+  func run() async throws {
+    let configuration = try ExporterConfiguration.loaded(options.commandLine)
+    if options.printConfig {
+      printOutput(ConfigurationYAML.text(configuration, catalog: LayoutCatalog.builtIn))
+      return
+    }
+    if options.once {
+      try await runOnce(configuration)
+    } else {
+      try await runSidecar(configuration)
+    }
+  }
+
+  private func runOnce(_ configuration: ExporterConfiguration) async throws {
+    let state = OnceState(configuration.onceStateDirectory)
+    let assembly = ExporterAssembly(
+      configuration, instance: state.instance(outboxes: configuration.outboxes.map(\.name)), once: true)
+    let report = await assembly.runOnce(eventIDs: !options.noIDs)
+    let status = report.health.status
+    switch options.format {
+    case .text:
+      let isColoured = StandardStream.output.isTerminal && (ThisProcess.environment["NO_COLOR"] ?? "").isEmpty
+      printOutput(report.text(TextStyle(isColoured: isColoured)))
+    case .json: printOutput(report.json(exitCode: Int(status.rawValue)).text + "\n")
+    }
+    if status != .ok { throw status.code }
+  }
+
+  private func runSidecar(_ configuration: ExporterConfiguration) async throws {
+    let log = configuration.log
+    let state: SidecarState
+    do {
+      state = try SidecarState(configuration.stateDirectory)
+    } catch {
+      printError("outbox-exporter: \(error.message)")
+      throw ExitStatus.configuration.code
+    }
+    let stop = try SignalWatcher.watch([SignalWatcher.terminate, SignalWatcher.interrupt])
+    let assembly = ExporterAssembly(
+      configuration, instance: state.instance(outboxes: configuration.outboxes.map(\.name)), once: false)
+    log.info("\(assembly.summary)")
+    let ending = await assembly.runSidecar(until: stop, log: log) { batch in
+      if configuration.metricsExporter == .console { printOutput(batch.text) }
+    }
+    state.release()
+    switch ending {
+    case .requested: log.info("stopped")
+    case .nothingWorked(let cycles):
+      log.critical("no outbox could be sampled in \(cycles) cycles; ending, as --exit-after-failed-cycles asks")
+      throw ExitStatus.unavailable.code
+    }
+  }
+}
+
+extension ExporterConfiguration {
+  /// Where `--once` keeps its state unless it was told: the user's state directory (XDG Base Directory Specification).
+  fileprivate var onceStateDirectory: String? {
+    if let stateDirectory { return stateDirectory }
+    let environment = ThisProcess.environment
+    if let base = environment["XDG_STATE_HOME"], base.hasPrefix("/") { return base + "/outbox-exporter" }
+    guard let home = environment["HOME"], home.hasPrefix("/") else { return nil }
+    return home + "/.local/state/outbox-exporter"
+  }
+}
+
+extension Health {
+  /// What `--once` ends with.
+  var status: ExitStatus {
+    switch self {
+    case .ok: .ok
+    case .warning: .warning
+    case .critical: .critical
+    case .unknown: .unknown
+    }
+  }
+}
