@@ -59,11 +59,12 @@ let package = Package(
         "Outbox", "Layouts", "Assessment", "Metrics", "Reports", "Configuration", "Stores", "OTLP", "SystemCalls",
         "CryptoClient", "DedicatedThreads", logging,
       ]),
+    layer("Demo", ["Outbox", "Layouts", "SQLiteClient", "Assessment", "Reports"]),
     .executableTarget(
       name: "outbox-exporter",
       dependencies: [
         "Outbox", "Layouts", "SampleSQL", "Assessment", "Metrics", "Reports", "Configuration", "Stores", "OTLP",
-        "Exporter",
+        "Exporter", "Demo",
         "SystemCalls", "SQLiteClient", argumentParser, logging,
       ],
       swiftSettings: strict),
@@ -99,6 +100,7 @@ let package = Package(
     tests("SampleSQLTests", ["Outbox", "Layouts", "SampleSQL"]),
     tests("AssessmentTests", ["Outbox", "Assessment"]),
     tests("MetricsTests", ["Outbox", "Metrics"]),
+    tests("DemoTests", ["Outbox", "Layouts", "SQLiteClient", "Demo", "Stores", "TestSupport"]),
     tests("ReportsTests", ["Outbox", "Assessment", "Reports"]),
     tests("ConfigurationTests", ["Outbox", "Layouts", "Configuration"]),
     tests(

@@ -3,7 +3,7 @@ package import Logging
 package import Metrics
 import Layouts
 import OTLP
-import Outbox
+package import Outbox
 package import Reports
 import Stores
 import SystemCalls
@@ -38,6 +38,9 @@ package struct ExporterAssembly: Sendable {
       + (exporters.isEmpty ? "pushing nowhere" : "pushing to \(endpoints)")
   }
 
+  /// The endpoints that are pushed to, for people; empty where nothing is pushed.
+  package var endpoints: [String] { exporters.map(\.destination.shownEndpoint) }
+
   /// One cycle as a health check: every store is waited for, and the push ends within 30 seconds.
   package func runOnce(eventIDs: Bool) async -> CycleReport {
     let outcome = await cycle.run(eventIDs: eventIDs, patience: nil)
@@ -63,6 +66,31 @@ package struct ExporterAssembly: Sendable {
     let ending = await sidecar.run(until: stop)
     for journal in journals { await journal.value }
     return ending
+  }
+
+  /// One cycle whose figures are handed over for delivery, for a caller with a rhythm of its own.
+  package func runCycle() async -> [OutboxSample] {
+    let outcome = await cycle.run(eventIDs: false, patience: nil)
+    for exporter in exporters { await exporter.enqueue(outcome.batch) }
+    return outcome.samples
+  }
+
+  /// Ends every series and delivers what still waits, within a bound. One sentence for each endpoint that did not take
+  /// everything.
+  package func stop(within bound: Duration) async -> [String] {
+    let batch = await cycle.end()
+    var complaints: [String] = []
+    for exporter in exporters {
+      await exporter.enqueue(batch)
+      let report = await exporter.shutDown(within: bound)
+      if !report.isComplete {
+        complaints.append(
+          "\(report.droppedPoints) data points did not arrive at \(exporter.destination.shownEndpoint): "
+            + (report.failure?.message ?? "no answer in time"))
+      }
+    }
+    await cycle.close()
+    return complaints
   }
 
   private static func push(

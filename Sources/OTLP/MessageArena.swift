@@ -33,12 +33,12 @@ private typealias HistogramDataPoint = Opentelemetry__Proto__Metrics__V1__Histog
   }
 
   deinit {
-    for unsafechunk in unsafe chunks { unsafe free(chunk) }
+    unsafe chunks.forEach { unsafe free($0) }
   }
 
   /// Takes back everything that was handed out.
   mutating func reset() {
-    for unsafechunk in unsafe chunks.dropFirst() { unsafe free(chunk) }
+    unsafe chunks.dropFirst().forEach { unsafe free($0) }
     unsafe chunks.removeLast(max(0, chunks.count - 1))
     unsafe next = chunks.first
     left = unsafe chunks.isEmpty ? 0 : Self.chunkSize

@@ -1,5 +1,5 @@
 package import Assessment
-import Outbox
+package import Outbox
 
 extension CycleReport {
   /// The report for people: the worst first, each outbox with its reasons.
@@ -15,7 +15,7 @@ extension CycleReport {
       for finding in judgement.findings { lines.append("  " + style.finding(finding)) }
       switch sample.result {
       case .failure(let failure): if let hint = failure.hint { lines.append("  → \(hint.printable)") }
-      case .success(let snapshot): lines += Self.figures(snapshot).map { "  " + $0 }
+      case .success(let snapshot): lines += snapshot.lines.map { "  " + $0 }
       }
     }
     switch push {
@@ -43,37 +43,44 @@ extension CycleReport {
     return "\(style.health(health))  \(outboxes): "
       + (reason?.printable ?? (judgements.isEmpty ? "nothing is watched" : counts.joined(separator: ", ")))
   }
+}
 
-  private static func figures(_ snapshot: Snapshot) -> [String] {
-    guard snapshot.inUse else { return ["not in use yet: the application has not created it"] }
-    var table = TextTable(
-      [("destination", .left)] + EventState.waiting.map { ($0.rawValue, .right) }
-        + [("stuck", .right), ("dead", .right), ("oldest", .right)])
-    let destinations = snapshot.destinations
-    let shown = destinations.count > 12 ? Array(destinations.prefix(10)) : destinations
-    for name in shown { table.add(cells(name.printable, snapshot.only(name))) }
-    if destinations.count != 1 { table.add(cells("all \(destinations.count)", snapshot)) }
-    var lines = table.lines
-    if shown.count < destinations.count {
-      lines.insert("… \(destinations.count - shown.count) more destinations", at: lines.count - 1)
-    }
-    if snapshot.implausible > 0 {
-      lines.append("\(snapshot.implausible) events have impossible times and count in no age")
-    }
-    if let lag = snapshot.replicaLag { lines.append("read from a replica that is \(lag.text) behind") }
-    if !snapshot.exact { lines.append("some figures are estimates") }
+extension Snapshot {
+  /// The figures as lines: a table by destination, then what else there is to know.
+  fileprivate var lines: [String] {
+    guard inUse else { return ["not in use yet: the application has not created it"] }
+    var lines = tableLines
+    if implausible > 0 { lines.append("\(implausible) events have impossible times and count in no age") }
+    if let replicaLag { lines.append("read from a replica that is \(replicaLag.text) behind") }
+    if !exact { lines.append("some figures are estimates") }
     for (title, ids) in [
-      ("oldest", snapshot.eventIDs?.oldest), ("stuck", snapshot.eventIDs?.stuck),
-      ("newest dead", snapshot.eventIDs?.newestDead),
+      ("oldest", eventIDs?.oldest), ("stuck", eventIDs?.stuck), ("newest dead", eventIDs?.newestDead),
     ] {
       if let ids, !ids.isEmpty { lines.append("\(title): \(ids.map(\.printable).joined(separator: ", "))") }
     }
     return lines
   }
 
-  private static func cells(_ title: String, _ snapshot: Snapshot) -> [String] {
-    [title] + EventState.waiting.map { String(snapshot.depth($0)) }
-      + [String(snapshot.stuckCount), String(snapshot.deadCount), snapshot.oldestAge?.text ?? "-"]
+  /// The figures as a table, one row per destination and one for all; the busiest destinations where there are many.
+  package var tableLines: [String] {
+    var table = TextTable(
+      [("destination", .left)] + EventState.waiting.map { ($0.rawValue, .right) }
+        + [("stuck", .right), ("dead", .right), ("oldest", .right)])
+    let destinations = destinations
+    let shown = destinations.count > 12 ? Array(destinations.prefix(10)) : destinations
+    for name in shown { table.add(only(name).cells(name.printable)) }
+    if destinations.count != 1 { table.add(cells("all \(destinations.count)")) }
+    var lines = table.lines
+    if shown.count < destinations.count {
+      lines.insert("… \(destinations.count - shown.count) more destinations", at: lines.count - 1)
+    }
+    return lines
+  }
+
+  private func cells(_ title: String) -> [String] {
+    [title] + EventState.waiting.map { String(depth($0)) } + [
+      String(stuckCount), String(deadCount), oldestAge?.text ?? "-",
+    ]
   }
 }
 

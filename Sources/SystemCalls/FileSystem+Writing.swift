@@ -41,6 +41,13 @@ extension FileSystem {
     }
   }
 
+  /// Removes an empty directory; one that is not there is no error.
+  ///
+  /// - Throws: the directory cannot be removed, or is not empty.
+  package static func removeDirectory(_ path: String) throws(SystemError) {
+    if unsafe rmdir(path) != 0 && errno != ENOENT { throw SystemError(code: errno, call: "rmdir", path: path) }
+  }
+
   /// Removes a file; one that is not there is no error.
   ///
   /// - Throws: the file cannot be removed.

@@ -7,10 +7,12 @@ import SystemCalls
 
 extension ExporterConfiguration {
   /// The configuration that this process was started with. Mistakes are printed, all of them, and end the process.
-  static func loaded(_ options: CommandLineOptions) throws -> ExporterConfiguration {
+  static func loaded(
+    _ options: CommandLineOptions, catalog: [Layout] = LayoutCatalog.builtIn
+  ) throws -> ExporterConfiguration {
     do throws(ConfigurationError) {
       let (configuration, warnings) = try load(
-        options: options, environment: ThisProcess.environment, catalog: LayoutCatalog.builtIn,
+        options: options, environment: ThisProcess.environment, catalog: catalog,
         readFile: { path throws(FileReadFailure) in
           do throws(SystemError) {
             return try FileSystem.read(path, atMost: 4 << 20).bytes

@@ -1,0 +1,63 @@
+import Assessment
+package import Outbox
+package import Reports
+
+/// What the demo shows: for a terminal a picture that is drawn anew every second, for a pipe one line a second.
+package struct DemoView: Sendable {
+  private var backlog: [Int] = []
+
+  /// A view that has seen nothing yet.
+  package init() {}
+
+  /// Takes note of a sample.
+  package mutating func see(_ sample: OutboxSample) {
+    backlog.append(sample.snapshot?.depth(.ready) ?? 0)
+  }
+
+  /// The picture for a terminal, without line breaks at its end.
+  package func picture(_ sample: OutboxSample, second: Int, style: TextStyle, pushes: String) -> [String] {
+    guard let phase = DemoScenario.phase(at: second) else { return [] }
+    let judgement = Judgement(sample)
+    var lines = [
+      "\(Self.progress(second)) \(second)s of \(DemoScenario.seconds)s   \(style.strong(phase.title))",
+      phase.sentence,
+      "",
+      "\(style.health(judgement.health))  \(judgement.findings.map(\.sentence).joined(separator: "; "))",
+      "",
+    ]
+    if let snapshot = sample.snapshot { lines += snapshot.tableLines }
+    lines += ["", "backlog  \(Self.sparkline(backlog.suffix(60)))  \(backlog.last ?? 0)", "", pushes]
+    return lines
+  }
+
+  /// The line for a pipe.
+  package func line(_ sample: OutboxSample, second: Int) -> String {
+    let title = DemoScenario.phase(at: second)?.title ?? ""
+    let moment = Self.padded("\(second)s", 3) + "  " + Self.padded(title, 12)
+    guard let snapshot = sample.snapshot else { return moment + "  not sampled" }
+    let figures = [
+      ("ready", snapshot.depth(.ready), 3), ("scheduled", snapshot.depth(.scheduled), 2),
+      ("claimed", snapshot.depth(.claimed), 2), ("stuck", snapshot.stuckCount, 2), ("dead", snapshot.deadCount, 3),
+    ]
+    return moment + "  " + Self.padded(Judgement(sample).health.rawValue, 8)
+      + figures.map { "  \($0) \(Self.padded(String($1), $2))" }.joined()
+      + "  oldest \(snapshot.oldestAge?.text ?? "-")"
+  }
+
+  private static func padded(_ text: String, _ width: Int) -> String {
+    text + String(repeating: " ", count: max(0, width - text.count))
+  }
+
+  /// A row of bars, the highest as high as the largest number.
+  package static func sparkline(_ numbers: some Collection<Int>) -> String {
+    let bars = Array("▁▂▃▄▅▆▇█")
+    let highest = max(numbers.max() ?? 0, 1)
+    return String(numbers.map { bars[min(bars.count - 1, max(0, $0) * bars.count / (highest + 1))] })
+  }
+
+  private static func progress(_ second: Int) -> String {
+    let width = 20
+    let done = min(width, second * width / max(1, DemoScenario.seconds))
+    return "[" + String(repeating: "#", count: done) + String(repeating: ".", count: width - done) + "]"
+  }
+}
