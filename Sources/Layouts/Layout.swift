@@ -43,8 +43,11 @@ package struct Layout: Sendable, Hashable {
 
   /// The reasons for which events of this layout can be stuck, in the order of ``StuckReason``.
   package var stuckReasons: [StuckReason] {
-    if directory != nil { return StuckReason.allCases.filter { $0 != .attemptsExhausted } }
-    let named = Set(queues.flatMap(\.selections).compactMap { $0.stuck?.reason })
+    var named = Set(queues.flatMap(\.selections).compactMap { $0.stuck?.reason })
+    if let directory {
+      named.formUnion(directory.claimedStates.values)
+      if directory.maxAttempts != nil { named.insert(.attemptsExhausted) }
+    }
     return StuckReason.allCases.filter(named.contains)
   }
 }

@@ -1,5 +1,5 @@
 /// The layouts that are built in.
 package enum LayoutCatalog {
   /// All of them, in the order in which `outbox-exporter layouts` lists them.
-  package static let builtIn: [Layout] = [.praisonAI, .openClawFiles]
+  package static let builtIn: [Layout] = [.praisonAI, .openClawFiles, .openClawSessionFiles]
 }

@@ -14,16 +14,17 @@ package actor DirectoryStore: OutboxStore {
 
   package nonisolated var unownedExecutor: UnownedSerialExecutor { executor.unowned }
 
-  /// A store for a definition whose address is a directory.
+  /// A store over the definition's directory or directories. A tilde in the address has been replaced before.
   ///
   /// - Parameters:
-  ///   - path: a queue directory, or a glob over several; a tilde has been replaced before.
   ///   - timeLimit: how long one sample of all directories may take.
-  ///   - now: the wall clock of the host, which is the store's clock.
+  ///   - now: the wall clock; it is the store's clock too, as the files are stamped on the same host.
   package init(
-    _ definition: OutboxDefinition, path: String, timeLimit: Duration = .seconds(5),
-    now: @escaping @Sendable () -> Timestamp = { Timestamp(nanoseconds: SystemClock.wallNanoseconds()) }
+    _ definition: OutboxDefinition, timeLimit: Duration = .seconds(5), now: @escaping @Sendable () -> Timestamp
   ) {
+    guard case .files(let path) = definition.address else {
+      preconditionFailure("a directory store needs the address of a directory")
+    }
     self.definition = definition
     self.pattern = path
     self.timeLimit = timeLimit

@@ -40,7 +40,7 @@ import Testing
     let fixture = try Fixture()
     try fixture.write("x.json", Fixture.event(enqueued: 9_000, retries: attempts, lastAttempt: wait - 0.001))
     #expect(try fixture.sample().depthLines == ["telegram scheduled retry 1"])
-    try fixture.write("x.json", Fixture.event(enqueued: 9_000, retries: attempts, lastAttempt: wait))
+    try fixture.write("x.json", Fixture.event(enqueued: 9_000, retries: attempts, lastAttempt: wait), writtenBefore: 9)
     #expect(try fixture.sample().depthLines == ["telegram ready retry 1"])
   }
 
