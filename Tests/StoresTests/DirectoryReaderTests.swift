@@ -121,6 +121,14 @@ import Testing
     #expect(try fixture.sample().depthLines == ["aaa ready first 1"])
   }
 
+  @Test func `an event that is in both directories, as while it is put back, is counted once and alive`() throws {
+    let fixture = try Fixture()
+    try fixture.write("a.json", Fixture.event())
+    try fixture.write("failed/a.json", Fixture.event())
+    let snapshot = try fixture.sample()
+    #expect(snapshot.depth == 1 && snapshot.deadCount == 0)
+  }
+
   @Test(.enabled(if: programOnPath("python3") != nil, "python3 is not on PATH"))
   func `while events fail and die, each of them is counted once`() throws {
     let fixture = try Fixture()
