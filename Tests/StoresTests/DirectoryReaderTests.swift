@@ -111,6 +111,18 @@ import Testing
     #expect(later.ages.map(\.oldest) == [.seconds(70), .seconds(70)])
   }
 
+  @Test func `an event that was written while the directory was read is not one from the future`() throws {
+    let fixture = try Fixture()
+    try fixture.write("a.json", Fixture.event(enqueued: -0.5))
+    let seconds = ManualClock()
+    let reader = fixture.makeReader(clock: {
+      defer { seconds.value += 1 }
+      return Timestamp(nanoseconds: (Int64(Fixture.noon) + seconds.value) * 1_000_000_000)
+    })
+    let snapshot = try reader.sample(deadline: .now + .seconds(600), eventIDs: false)
+    #expect(snapshot.implausible == 0 && snapshot.ages.count == 1)
+  }
+
   @Test func `out of time is a failure, and what was read is not read again`() throws {
     let fixture = try Fixture()
     try fixture.write("a.json", Fixture.event(channel: "aaa"))

@@ -142,13 +142,14 @@ import Testing
       #expect(try others() == 1)
       _ = consume lock
     }
-    #expect(try others() == 0)
+    // A program that another test is just starting may have a copy of the descriptor until it runs.
+    #expect(try eventually { try others() == 0 })
     // A holder that is killed holds nothing.
     let holder = try ChildProcess("flock", ["--no-fork", path, "sleep", "600"])
     #expect(try eventually { try others() == 1 })
     holder.signal(9)
     holder.wait()
-    _ = try FileLock(path)
+    #expect(try others() == 0)
   }
 
   @Test func `the process knows its machine, its number and its environment`() throws {
