@@ -31,6 +31,7 @@ import Testing
     ("q/*", "q/orders.sqlite", "orders.sqlite"),
     ("q/*.sqlite*", "q/orders.sqlite", "orders.sqlite"),
     ("q/o*.sq?", "q/orders.sqx", "orders.sqx"),
+    ("q/o*.sq?", "q/orders.sq?", "orders.sq?"),
     ("q*/.hidden", "q1/.hidden", "q1/.hidden"),
   ])
   func `a match is named by what the pattern leaves open`(pattern: String, path: String, stem: String) {
