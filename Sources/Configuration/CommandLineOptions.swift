@@ -1,11 +1,13 @@
+package import Outbox
+
 /// The flags as the user wrote them; nil where a flag was not given. Nothing is checked yet.
 package struct CommandLineOptions: Sendable, Hashable {
   /// `--once`: one cycle, then an exit status.
   package var once = false
   /// `--config`: path of the configuration file.
   package var config: String?
-  /// `--dsn`: where the outbox is. No password may stand in it, since other users see the command line.
-  package var dsn: String?
+  /// `--dsn`: where the outbox is. A password in it is refused, since other users see the command line.
+  package var dsn: Secret?
   /// `--layout`: how the outbox is laid out.
   package var layout: String?
   /// `--name`: what the outbox is called.

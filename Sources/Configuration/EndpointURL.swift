@@ -83,11 +83,11 @@ struct EndpointURL: Equatable {
       port = rest.isEmpty ? nil : rest.dropFirst()
     } else {
       let parts = authority.split(separator: ":", omittingEmptySubsequences: false)
-      guard let host = parts.first, !host.isEmpty else { throw Problem(message: "the URL has no host", hint: nil) }
       guard parts.count <= 2 else {
         throw Problem(
           message: "the URL's host is malformed", hint: "write an IPv6 address in brackets: http://[::1]:4318")
       }
+      guard let host = parts.first, !host.isEmpty else { throw Problem(message: "the URL has no host", hint: nil) }
       port = parts.count == 2 ? parts[1] : nil
     }
     if let port {

@@ -33,12 +33,12 @@ extension ConfigurationReader {
 
   private mutating func outboxOfVariables() -> OutboxDefinition? {
     let dsnPlace = options.dsn != nil ? ConfigurationPlace.flag("--dsn") : .variable("OUTBOX_DSN")
-    if let flag = options.dsn, DSN.holdsPassword(flag) {
+    if let flag = options.dsn, DSN.holdsPassword(flag.revealed) {
       problem(
         dsnPlace, "a password must not stand in a flag, where every user of the machine can read it",
         "use OUTBOX_DSN, `dsn_file` in a configuration file, PGPASSFILE or a service file")
     }
-    let address = address(options.dsn ?? variable("OUTBOX_DSN") ?? "", at: dsnPlace)
+    let address = address(options.dsn?.revealed ?? variable("OUTBOX_DSN") ?? "", at: dsnPlace)
     guard let layoutName = setting(options.layout, "--layout", "OUTBOX_LAYOUT", nil) else {
       problem(
         dsnPlace, "the DSN has no layout beside it", "set OUTBOX_LAYOUT or --layout: \(layoutNames(for: address))")

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Configuration
+import Outbox
 
 /// The flags of `run`. What they mean stands in ``ConfigurationCatalog/flags``; their values are checked together with
 /// those of the environment and the file, so that every mistake is reported at once.
@@ -43,7 +44,7 @@ struct SourceOptions: ParsableArguments {
   var commandLine: CommandLineOptions {
     var options = CommandLineOptions()
     options.config = config
-    options.dsn = dsn
+    options.dsn = dsn.map { Secret($0) }
     options.layout = layout
     options.name = name
     return options

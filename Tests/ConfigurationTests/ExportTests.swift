@@ -266,12 +266,12 @@ struct ExportTests {
         - {endpoint: "http://a", headers: {"bad name": hunter2}}
       """
     let input = ConfigurationCase(
-      file: file, ConfigurationCase.watched, files: ["h": "hunter2\n", "key.pem": "-----BEGIN"])
+      file: file, ConfigurationCase.watched, files: ["h": "hunter2\n", "key.pem": "-----BEGIN X"])
     #expect(
       input.problems() == [
         "outbox.yaml:2:16: the URL has no scheme (begin it with http:// or https://)",
         "outbox.yaml:2:44: the protocol `grpc` is not there yet (use http/protobuf; a collector takes it on port 4318)",
-        "outbox.yaml:3:34: both `endpoint` and `url` are set (keep one of them)",
+        "outbox.yaml:3:33: both `endpoint` and `url` are set (keep one of them)",
         "outbox.yaml:4:5: `endpoint` is missing (for example endpoint: http://localhost:4318)",
         "outbox.yaml:4:19: `zstd` is not known here (known are `none`, `gzip`)",
         "outbox.yaml:5:5: `client_certificate` and `client_key` belong together (set both, or none)",
