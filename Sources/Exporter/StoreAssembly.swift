@@ -16,7 +16,7 @@ extension ExporterConfiguration {
         guard let definitions = databases.removeValue(forKey: outbox.address) else { continue }
         _ = definitions
       case .sqlite: stores.append(SQLiteStore(outbox, timeLimit: timeouts.statement, now: now))
-      case .files(let path): stores.append(DirectoryStore(outbox, path: path, timeLimit: timeouts.statement, now: now))
+      case .files: stores.append(DirectoryStore(outbox, timeLimit: timeouts.statement, now: now))
       }
     }
     return stores

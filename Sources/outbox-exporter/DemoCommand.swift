@@ -30,7 +30,7 @@ struct DemoCommand: AsyncParsableCommand {
     let path = directory + "/outbox.sqlite"
 
     var options = CommandLineOptions()
-    options.dsn = "sqlite:" + path
+    options.dsn = Secret("sqlite:" + path)
     options.layout = DemoOutbox.layout.name
     options.endpoint = endpoint
     let configuration = try ExporterConfiguration.loaded(options, catalog: [DemoOutbox.layout])
