@@ -24,6 +24,16 @@ package enum ProjectFiles {
     return text
   }
 
+  /// Replaces one file, named relative to the package: for what is generated from the code and committed.
+  package static func write(_ text: String, to path: String) throws {
+    let absolute = "\(root)/\(path)"
+    guard let file = unsafe fopen(absolute, "w") else {
+      throw Unreadable(path: absolute, reason: "it cannot be written")
+    }
+    defer { unsafe fclose(file) }
+    unsafe fputs(text, file)
+  }
+
   /// A file or directory of the project that cannot be read.
   package struct Unreadable: Error, CustomStringConvertible {
     let path: String
