@@ -48,10 +48,6 @@ package struct SampleQuery: Sendable, Hashable {
         waiting.append(try writer.select(selection, withID: false))
       }
     }
-    columns = Dictionary(
-      writer.usedColumns.compactMap { role, names in
-        schema.tables[role].map { ($0.reference, names.sorted()) }
-      }, uniquingKeysWith: { $0 + $1 })
     for selection in queue.selections where schema.tables[selection.table] != nil && selection.id != nil {
       if selection.state == .dead {
         deadWithIDs.append(try writer.select(selection, withID: true))
@@ -59,6 +55,10 @@ package struct SampleQuery: Sendable, Hashable {
         waitingWithIDs.append(try writer.select(selection, withID: true))
       }
     }
+    columns = Dictionary(
+      writer.usedColumns.compactMap { role, names in
+        schema.tables[role].map { ($0.reference, names.sorted()) }
+      }, uniquingKeysWith: { $0 + $1 })
     figures = Self.figures(waiting: waiting, dead: dead, dialect)
     eventIDs = Self.eventIDs(waiting: waitingWithIDs, dead: deadWithIDs, dialect)
     states = try Self.states(queue, schema, dialect)
