@@ -2,13 +2,14 @@
 ///
 /// libpq offers no SQLSTATE before the session has begun. A verbose message holds it after the severity, whose name
 /// depends on the server's language: `FATAL:  28P01: password authentication failed for user "app"`.
-struct ConnectionFailureReport {
+package struct ConnectionFailureReport {
   /// The SQLSTATE of the last server that answered.
-  var sqlState: String?
+  package private(set) var sqlState: String?
   /// The message on one line, without the SQLSTATE and the place in the server's source.
-  var message: String
+  package private(set) var message = ""
 
-  init(verbose text: String) {
+  /// Takes apart what libpq says at the verbosity `PQERRORS_VERBOSE`.
+  package init(verbose text: String) {
     var lines: [String] = []
     for line in text.split(whereSeparator: \.isNewline) where !Self.isPlaceInServerSource(line) {
       if let (state, rest) = Self.takeSQLState(outOf: line) {

@@ -171,8 +171,10 @@ extension PostgreSQLConnection {
     guard let sqlState = unsafe field(result, "C") else {
       return .closed(message: unsafe oneLine(text(PQresultErrorMessage(result))))
     }
-    let message = unsafe field(result, "M") ?? ""
-    return .server(.init(sqlState: sqlState, message: oneLine(message), hint: unsafe field(result, "H").map(oneLine)))
+    return .server(
+      PostgreSQLError.ServerError(
+        sqlState: sqlState, message: unsafe oneLine(field(result, "M") ?? ""),
+        hint: unsafe field(result, "H").map(oneLine), routine: unsafe field(result, "R")))
   }
 
   /// A field of an error report by its letter in the protocol ("Error and Notice Message Fields").

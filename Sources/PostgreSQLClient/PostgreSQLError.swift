@@ -30,12 +30,16 @@ package enum PostgreSQLError: Error, Sendable, Hashable {
     package var message: String
     /// The server's own advice, e.g. the column that was probably meant.
     package var hint: String?
+    /// The routine of the server's source that raised the error; does not depend on the server's language. Tells apart
+    /// what shares an SQLSTATE.
+    package var routine: String?
 
     /// An error report.
-    package init(sqlState: String, message: String, hint: String? = nil) {
+    package init(sqlState: String, message: String, hint: String? = nil, routine: String? = nil) {
       self.sqlState = sqlState
       self.message = message
       self.hint = hint
+      self.routine = routine
     }
 
     /// The first two characters of the SQLSTATE, which name the class of the error.

@@ -4,7 +4,10 @@ import Glibc
 package final class PgBouncer {
   /// Why none can be had on this machine; nil where one can.
   package static let unavailable: String? =
-    programOnPath("pgbouncer") ?? programOnPath("/usr/sbin/pgbouncer") == nil ? "pgbouncer is not on PATH" : nil
+    (try? run("pgbouncer", ["--version"], environment: ["PATH": searchPath])) == nil ? "pgbouncer is not on PATH" : nil
+
+  // Distributions keep it where only root's PATH looks.
+  private static let searchPath = (currentEnvironment()["PATH"] ?? "/usr/bin:/bin") + ":/usr/sbin"
 
   /// Where it listens, on the loopback address.
   package let port: Int
@@ -34,7 +37,7 @@ package final class PgBouncer {
     let command = TemporaryPostgres.asServerUser(["pgbouncer", "\(directory.path)/pgbouncer.ini"])
     process = try ChildProcess(
       command[0], Array(command.dropFirst()),
-      environment: ["PATH": (currentEnvironment()["PATH"] ?? "/usr/bin:/bin") + ":/usr/sbin"])
+      environment: ["PATH": Self.searchPath])
     guard eventually(within: .seconds(10), { canConnect(toPort: port) }) else {
       throw TemporaryPostgres.Failure(program: "pgbouncer", text: process.standardError)
     }

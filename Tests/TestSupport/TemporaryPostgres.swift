@@ -156,6 +156,12 @@ package struct TemporaryDatabase: Sendable {
   /// The cluster that it is in.
   package let server: TemporaryPostgres
 
+  /// A database that is there already.
+  package init(name: String, server: TemporaryPostgres) {
+    self.name = name
+    self.server = server
+  }
+
   /// A conninfo through the socket, where every role is trusted.
   package func conninfo(user: String = "postgres") -> String {
     "host=\(server.socketDirectory) port=\(server.port) dbname=\(name) user=\(user)"
@@ -172,18 +178,9 @@ package struct TemporaryDatabase: Sendable {
     try server.psql(statements, database: name, user: user)
   }
 
-  /// A psql that holds whatever its statements take (a lock, a transaction) until it is let go of.
-  package func holding(_ statements: String) throws -> ChildProcess {
-    let marker = server.uniqueName("holding")
-    let child = try ChildProcess(
-      "psql", ["-d", "\(conninfo()) application_name=\(marker)", "-X", "-q", "-f", "-"],
-      input: "BEGIN;\n\(statements);\nSELECT pg_advisory_lock(1);\nSELECT pg_sleep(600);\n")
-    let ready = try eventually {
-      try psql("SELECT count(*) FROM pg_stat_activity WHERE application_name = '\(marker)' AND wait_event = 'PgSleep'")
-        == "1"
-    }
-    guard ready else { throw TemporaryPostgres.Failure(program: "psql", text: child.standardError) }
-    return child
+  /// A session that holds whatever its statements take (a lock, a transaction) until it is let go of.
+  package func holding(_ statements: String) throws -> HeldTransaction {
+    try HeldTransaction(statements, in: self)
   }
 
   /// How many statements (or messages of several statements) our client has sent to this database, by the server's log.
@@ -203,6 +200,40 @@ package struct TemporaryDatabase: Sendable {
       }
     }
     return messages
+  }
+}
+
+/// A transaction that another session keeps open.
+package final class HeldTransaction {
+  private let database: TemporaryDatabase
+  private let name: String
+  private let client: ChildProcess
+
+  fileprivate init(_ statements: String, in database: TemporaryDatabase) throws {
+    self.database = database
+    name = database.server.uniqueName("holding")
+    client = try ChildProcess(
+      "psql", ["-d", "\(database.conninfo()) application_name=\(name)", "-X", "-q", "-f", "-"],
+      input: "BEGIN;\n\(statements);\nSELECT pg_sleep(600);\n")
+    guard try eventually({ try sessions("AND wait_event = 'PgSleep'") == "1" }) else {
+      throw TemporaryPostgres.Failure(program: "psql", text: client.standardError)
+    }
+  }
+
+  /// Ends the session and waits until all that it held is free.
+  package func release() throws {
+    try database.psql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = '\(name)'")
+    guard try eventually({ try sessions() == "0" }) else {
+      throw TemporaryPostgres.Failure(program: "psql", text: "the session \(name) does not end")
+    }
+  }
+
+  private func sessions(_ condition: String = "") throws -> String {
+    try database.psql("SELECT count(*) FROM pg_stat_activity WHERE application_name = '\(name)' \(condition)")
+  }
+
+  deinit {
+    try? release()
   }
 }
 
