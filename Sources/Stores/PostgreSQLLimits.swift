@@ -1,0 +1,30 @@
+/// What bounds the exporter's presence in a PostgreSQL database.
+package struct PostgreSQLLimits: Sendable, Hashable {
+  /// How long connecting may take, name resolution aside.
+  package var connect: Duration
+  /// The server's `statement_timeout` for each statement of a sample.
+  package var statement: Duration
+  /// The server's `lock_timeout`: how long a sample queues behind, and in front of, somebody else's lock.
+  package var lock: Duration
+  /// How long the client waits for the answer to a sample, whatever the server does. Longer than ``statement``, so that
+  /// the server ends its work first.
+  package var roundTrip: Duration
+  /// How often tables, columns and unknown states are looked up again.
+  package var schemaLifetime: Duration
+  /// The longest wait between two attempts to connect.
+  package var longestBackOff: Duration
+
+  /// Limits; the defaults suit a production database.
+  package init(
+    connect: Duration = .seconds(5), statement: Duration = .seconds(5), lock: Duration = .milliseconds(500),
+    roundTrip: Duration = .seconds(10), schemaLifetime: Duration = .seconds(3600),
+    longestBackOff: Duration = .seconds(30)
+  ) {
+    self.connect = connect
+    self.statement = statement
+    self.lock = lock
+    self.roundTrip = roundTrip
+    self.schemaLifetime = schemaLifetime
+    self.longestBackOff = longestBackOff
+  }
+}

@@ -1,0 +1,119 @@
+import Layouts
+import Outbox
+import PostgreSQLClient
+import SampleSQL
+
+/// What is sent to PostgreSQL: each time one simple-query message, hence one round trip, that holds a whole read-only
+/// transaction. A pooler in transaction mode, or even in statement mode, forwards it as it is.
+///
+/// All settings are `SET LOCAL`: they are in force before the first table is touched, and they neither leak into a
+/// pooled session nor get lost with one.
+///
+/// The isolation level is `READ COMMITTED`. All figures of a sample come from one statement and so from one snapshot,
+/// and that snapshot is taken after the statement has got its locks. A `REPEATABLE READ` snapshot would be older than
+/// a rewriting `ALTER TABLE` or a `TRUNCATE` that the statement had to wait for, and a table that was rewritten reads
+/// as empty in an older snapshot: an outbox with a backlog would be reported as zero.
+enum PostgreSQLMessage {
+  /// Puts statements into a read-only transaction with all limits in force. Their results begin at ``firstResult``.
+  static func transaction(_ statements: [String], _ limits: PostgreSQLLimits) -> String {
+    (opening(limits) + statements + ["COMMIT"]).joined(separator: ";\n")
+  }
+
+  /// How many results come before that of the first statement.
+  static let firstResult = opening(PostgreSQLLimits()).count
+
+  private static func opening(_ limits: PostgreSQLLimits) -> [String] {
+    [
+      "BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY",
+      // Naive timestamps are compared with now() in the session's zone.
+      "SET LOCAL TimeZone = 'UTC'",
+      // A policy that would hide rows becomes an error instead of a smaller number.
+      "SET LOCAL row_security = off",
+      "SET LOCAL statement_timeout = \(milliseconds(limits.statement))",
+      "SET LOCAL lock_timeout = \(milliseconds(limits.lock))",
+      // Compiling costs more than it saves, and one backend is enough for a monitor.
+      "SET LOCAL jit = off",
+      "SET LOCAL max_parallel_workers_per_gather = 0",
+    ]
+  }
+
+  /// Zero would mean "no limit".
+  private static func milliseconds(_ limit: Duration) -> Int64 {
+    max(1, limit.wholeNanoseconds / 1_000_000)
+  }
+
+  /// Answers the store's clock in unix seconds, and how many seconds a replica is behind; NULL on a primary.
+  ///
+  /// A replica that has replayed all it received is up to date only while it is still receiving. Otherwise the time
+  /// since the last replayed commit is the upper bound that can be known.
+  static let clock = """
+    SELECT extract(epoch FROM now())::float8,
+      CASE WHEN NOT pg_is_in_recovery() THEN NULL
+        WHEN pg_last_wal_receive_lsn() = pg_last_wal_replay_lsn() AND EXISTS (SELECT FROM pg_stat_wal_receiver) THEN 0
+        ELSE greatest(0, extract(epoch FROM now() - pg_last_xact_replay_timestamp())::float8) END
+    """
+
+  // MARK: - What the database has
+
+  /// One row for each table that is there: queue, role, schema, name, whether row-level security hides rows from us.
+  static func tables(of queues: [TableQueue]) -> String {
+    """
+    SELECT w.queue, w.role, n.nspname, c.relname, row_security_active(c.oid)
+    FROM \(wanted(queues))
+    """
+  }
+
+  /// One row for each of their columns: queue, role, column, type, whether the column leads a complete index.
+  static func columns(of queues: [TableQueue]) -> String {
+    """
+    SELECT w.queue, w.role, a.attname, format_type(a.atttypid, NULL), EXISTS (
+      SELECT FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid JOIN pg_am m ON m.oid = x.relam
+      WHERE i.indrelid = c.oid AND i.indisvalid AND i.indpred IS NULL AND i.indkey[0] = a.attnum AND m.amname = 'btree')
+    FROM \(wanted(queues))
+    JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+    """
+  }
+
+  /// Tables that a missing one may have been meant to be: the same name but for its case, in any schema.
+  static func namesakes(of tableName: String) -> String {
+    """
+    SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE lower(c.relname) = lower(\(SQLIdentifier.literal(SQLIdentifier.parts(tableName).last ?? "")))
+      AND c.relkind IN \(relationKinds) ORDER BY 1, 2 LIMIT 5
+    """
+  }
+
+  /// The catalogues are readable by every role. `to_regclass` is not used: it fails where a role lacks the schema, just
+  /// when `outbox-exporter sql` is to say what the role needs.
+  private static func wanted(_ queues: [TableQueue]) -> String {
+    var rows: [String] = []
+    for (index, queue) in queues.enumerated() {
+      for (role, table) in queue.tables.sorted(by: { $0.key < $1.key }) {
+        let parts = SQLIdentifier.parts(table.name)
+        let schema = parts.count > 1 ? SQLIdentifier.literal(parts[parts.count - 2]) : "NULL"
+        let name = SQLIdentifier.literal(parts.last ?? "")
+        rows.append("(\(index), \(SQLIdentifier.literal(role)), \(schema), \(name))")
+      }
+    }
+    return """
+      (VALUES \(rows.joined(separator: ", "))) AS w(queue, role, schema, name)
+      JOIN pg_class c ON c.relname = w.name AND c.relkind IN \(relationKinds)
+      JOIN pg_namespace n ON n.oid = c.relnamespace
+        AND (n.nspname = w.schema OR w.schema IS NULL AND pg_table_is_visible(c.oid))
+      """
+  }
+
+  private static let relationKinds = "('r', 'p', 'v', 'm', 'f')"
+}
+
+extension FigureRow {
+  /// Reads the columns in the order of ``SampleQuery/figures``.
+  init(_ result: PostgreSQLResult, row: Int) {
+    self.init(
+      destination: result.text(row, 0) ?? Snapshot.defaultDestination,
+      state: result.text(row, 1).flatMap(EventState.init) ?? .unknown, retry: result.integer(row, 2) == 1,
+      stuck: result.text(row, 3).flatMap(StuckReason.init), count: result.integer(row, 4) ?? 0,
+      oldest: result.number(row, 5), median: result.number(row, 6), p99: result.number(row, 7),
+      stuckSince: result.number(row, 8), implausible: result.integer(row, 9) ?? 0)
+  }
+}

@@ -1,0 +1,195 @@
+import Layouts
+import Outbox
+import PostgreSQLClient
+import SampleSQL
+
+/// The queues of one configured outbox in one database, with the statements that sample them. Lives inside its store's
+/// actor.
+final class PostgreSQLQueues {
+  /// One queue that is there, with everything that can be worked out before a sample.
+  struct Prepared {
+    var suffix: String?
+    var schema: QueueSchema
+    var query: SampleQuery
+    var message: String
+    var messageWithIDs: String
+  }
+
+  let definition: OutboxDefinition
+  private let session: PostgreSQLSession
+  private let limits: PostgreSQLLimits
+  private let clock: @Sendable () -> Int64
+  private var prepared: [Prepared] = []
+  private var preparedAt: Int64 = 0
+  private var preparedIn: Int?
+  /// The last parts of the outboxes' names, as far as they are known.
+  private(set) var knownSuffixes: [String?] = [nil]
+  private var unknownStates: [Int: [String]] = [:]
+
+  init(
+    _ definition: OutboxDefinition, session: PostgreSQLSession, limits: PostgreSQLLimits,
+    clock: @escaping @Sendable () -> Int64
+  ) {
+    self.definition = definition
+    self.session = session
+    self.limits = limits
+    self.clock = clock
+  }
+
+  /// The queues that the database has, looked up anew where a new connection, an error or an hour's time asks for it.
+  func current() throws(SampleFailure) -> [Prepared] {
+    let age = Duration.nanoseconds(clock() - preparedAt)
+    if preparedIn != session.generation || age >= limits.schemaLifetime {
+      // A connection may break while this is looked up, and what was learnt then holds for the next one.
+      prepared = try prepare()
+      preparedIn = session.generation
+      preparedAt = clock()
+      knownSuffixes = prepared.map(\.suffix)
+    }
+    return prepared
+  }
+
+  /// Reads one queue in one round trip. Where its tables have changed since they were looked up, once more.
+  func sample(_ queue: Prepared, eventIDs: Bool) throws(SampleFailure) -> Snapshot {
+    do throws(PostgreSQLError) {
+      return try read(queue, eventIDs: eventIDs)
+    } catch {
+      guard error.meansThatTheSchemaChanged else { throw failure(error) }
+      preparedIn = nil
+      guard let again = try current().first(where: { $0.suffix == queue.suffix }) else { throw failure(error) }
+      do throws(PostgreSQLError) {
+        return try read(again, eventIDs: eventIDs)
+      } catch {
+        // The next sample looks again: the tables may be in the middle of a migration.
+        preparedIn = nil
+        throw failure(error)
+      }
+    }
+  }
+
+  private func read(_ queue: Prepared, eventIDs: Bool) throws(PostgreSQLError) -> Snapshot {
+    let results = try session.query(eventIDs ? queue.messageWithIDs : queue.message)
+    let first = PostgreSQLMessage.firstResult
+    let hasIDs = eventIDs && queue.query.eventIDs != nil
+    guard results.count == first + (hasIDs ? 4 : 3), results[first].rowCount == 1,
+      let seconds = results[first].number(0, 0)
+    else {
+      throw .server(
+        .init(sqlState: "42601", message: "the statements of the layout gave \(results.count) results", hint: nil))
+    }
+    let figures = results[first + 1]
+    return Snapshot(
+      storeTime: Timestamp(seconds: seconds), rows: (0..<figures.rowCount).map { FigureRow(figures, row: $0) },
+      replicaLag: results[first].number(0, 1).map { .seconds($0) },
+      eventIDs: hasIDs ? Snapshot.EventIDs(results[first + 2]) : nil)
+  }
+
+  // MARK: - Looking at the database
+
+  private func prepare() throws(SampleFailure) -> [Prepared] {
+    let queues = definition.layout.queues
+    let found = try look(PostgreSQLMessage.tables(of: queues), PostgreSQLMessage.columns(of: queues))
+    let tables = PostgreSQLTables(found[0], columns: found[1])
+    if let hidden = tables.underRowSecurity.first {
+      throw .rowSecurity(
+        "database \(session.databaseName): row-level security is in force on \(hidden)", role: session.userName)
+    }
+    var prepared: [Prepared] = []
+    for (index, queue) in queues.enumerated() {
+      guard let schema = tables.schemas[index], schema.tables[TableQueue.mainTable] != nil else { continue }
+      let known = try query(queue, schema, unknownStates: [])
+      let unknown = try findUnknownStates(queue, index, known)
+      let query = unknown.isEmpty ? known : try query(queue, schema, unknownStates: unknown)
+      prepared.append(Prepared(suffix: queue.suffix, schema: schema, query: query, limits))
+    }
+    if prepared.isEmpty { throw try missingTables() }
+    return prepared
+  }
+
+  private func query(
+    _ queue: TableQueue, _ schema: QueueSchema, unknownStates: [String]
+  ) throws(SampleFailure) -> SampleQuery {
+    do throws(LayoutProblem) {
+      return try SampleQuery(queue: queue, schema: schema, dialect: .postgresql, unknownStates: unknownStates)
+    } catch {
+      throw SampleFailure(.schema, "database \(session.databaseName): \(error.message)", hint: error.hint)
+    }
+  }
+
+  /// Values of the state column that the layout does not know. A search that the server refuses leaves those of the last
+  /// one: what is wrong with the table is the sample's to say.
+  private func findUnknownStates(
+    _ queue: TableQueue, _ index: Int, _ query: SampleQuery
+  ) throws(SampleFailure) -> [String] {
+    guard let search = query.states else { return [] }
+    do throws(SampleFailure) {
+      let values = try look(search)[0]
+      unknownStates[index] = (0..<values.rowCount).compactMap { values.text($0, 0) }
+        .filter { !queue.knownStates.contains($0) }
+    } catch {
+      guard session.isConnected else { throw error }
+    }
+    return unknownStates[index] ?? []
+  }
+
+  /// The tables that the layout cannot do without, and what they may be called instead.
+  private func missingTables() throws(SampleFailure) -> SampleFailure {
+    let names = definition.layout.queues.compactMap { $0.tables[TableQueue.mainTable]?.name }
+    let problem = LayoutProblem.missingTable(role: TableQueue.mainTable, name: names.joined(separator: " or "))
+    let namesakes = try look(names.map(PostgreSQLMessage.namesakes)).flatMap { result in
+      (0..<result.rowCount).map { "\(result.text($0, 0) ?? "").\(result.text($0, 1) ?? "")" }
+    }
+    let found = namesakes.isEmpty ? "" : "; there is \(namesakes.joined(separator: ", "))"
+    return SampleFailure(
+      .schema, "database \(session.databaseName): \(problem.message)\(found)", hint: problem.hint)
+  }
+
+  /// Runs statements in one round trip and answers their results.
+  private func look(_ statements: String...) throws(SampleFailure) -> [PostgreSQLResult] { try look(statements) }
+
+  private func look(_ statements: [String]) throws(SampleFailure) -> [PostgreSQLResult] {
+    do throws(PostgreSQLError) {
+      let results = try session.query(PostgreSQLMessage.transaction(statements, limits))
+      return Array(results.dropFirst(PostgreSQLMessage.firstResult).dropLast())
+    } catch {
+      throw failure(error)
+    }
+  }
+
+  private func failure(_ error: PostgreSQLError) -> SampleFailure {
+    SampleFailure(error, database: session.databaseName, role: session.userName, limits: limits)
+  }
+}
+
+extension PostgreSQLQueues.Prepared {
+  fileprivate init(suffix: String?, schema: QueueSchema, query: SampleQuery, _ limits: PostgreSQLLimits) {
+    self.suffix = suffix
+    self.schema = schema
+    self.query = query
+    let statements = [PostgreSQLMessage.clock, query.figures]
+    message = PostgreSQLMessage.transaction(statements, limits)
+    messageWithIDs = PostgreSQLMessage.transaction(statements + (query.eventIDs.map { [$0] } ?? []), limits)
+  }
+}
+
+extension PostgreSQLError {
+  /// True for names that are not known, and for whatever else is wrong with a statement that once was right.
+  fileprivate var meansThatTheSchemaChanged: Bool {
+    if case .server(let report) = self { report.sqlStateClass == "42" && report.sqlState != "42501" } else { false }
+  }
+}
+
+extension Snapshot.EventIDs {
+  /// Reads the columns in the order of ``SampleQuery/eventIDs``.
+  fileprivate init(_ result: PostgreSQLResult) {
+    self.init()
+    for row in 0..<result.rowCount {
+      guard let id = result.text(row, 1) else { continue }
+      switch result.text(row, 0) {
+      case "oldest": oldest.append(id)
+      case "stuck": stuck.append(id)
+      default: newestDead.append(id)
+      }
+    }
+  }
+}

@@ -1,0 +1,116 @@
+import Outbox
+import PostgreSQLClient
+
+/// The one connection that a store has to its database: opened when it is needed, replaced when it breaks, left alone
+/// for a while when it cannot be had. Lives inside its store's actor.
+final class PostgreSQLSession {
+  private let conninfo: Secret
+  private let limits: PostgreSQLLimits
+  private let clock: @Sendable () -> Int64
+  private var connection: PostgreSQLConnection?
+  private var backOff: PostgreSQLBackOff
+  private var lastFailure: PostgreSQLError?
+  /// Counts the connections. What was learnt about the database holds for one of them.
+  private(set) var generation = 0
+  /// The database and the role of the last connection, for messages.
+  private(set) var databaseName = ""
+  private(set) var userName = ""
+
+  init(
+    conninfo: Secret, limits: PostgreSQLLimits, clock: @escaping @Sendable () -> Int64,
+    spread: @escaping @Sendable () -> Double
+  ) {
+    self.conninfo = conninfo
+    self.limits = limits
+    self.clock = clock
+    self.backOff = PostgreSQLBackOff(longest: limits.longestBackOff, spread: spread)
+  }
+
+  /// Sends a message that begins and commits a read-only transaction, and returns the result of each statement.
+  ///
+  /// While the database is left alone, fails at once with what went wrong last.
+  func query(_ message: String) throws(PostgreSQLError) -> [PostgreSQLResult] {
+    let wasConnected = connection != nil
+    do {
+      return try attempt(message)
+    } catch {
+      // A server that was restarted, or a pooler that closes idle clients, is noticed only when it is spoken to.
+      guard wasConnected, connection == nil, error.meansThatTheSessionEnded else { throw error }
+      backOff.succeed()
+      return try attempt(message)
+    }
+  }
+
+  /// True while there is a connection of which nothing bad is known.
+  var isConnected: Bool { connection != nil }
+
+  func close() {
+    connection = nil
+  }
+
+  private func attempt(_ message: String) throws(PostgreSQLError) -> [PostgreSQLResult] {
+    if connection == nil {
+      if let lastFailure, backOff.isWaiting(at: clock()) { throw lastFailure }
+      try connect()
+    }
+    do throws(PostgreSQLError) {
+      guard let results = try connection?.query(message, within: limits.roundTrip) else { return [] }
+      backOff.succeed()
+      lastFailure = nil
+      return results
+    } catch {
+      tidyUp(after: error)
+      throw error
+    }
+  }
+
+  private func connect() throws(PostgreSQLError) {
+    do throws(PostgreSQLError) {
+      let opened = try PostgreSQLConnection(to: conninfo.revealed, within: limits.connect)
+      databaseName = opened.databaseName
+      userName = opened.userName
+      connection = consume opened
+      generation += 1
+    } catch {
+      note(error)
+      throw error
+    }
+  }
+
+  /// Leaves the connection outside of any transaction, or gives it up.
+  private func tidyUp(after error: PostgreSQLError) {
+    if connection?.isUsable == true, connection?.isInTransaction == true {
+      _ = try? connection?.query("ROLLBACK", within: limits.roundTrip)
+    }
+    if connection?.isUsable == true, connection?.isInTransaction == false {
+      // The server answered, even if it did not like the question.
+      backOff.succeed()
+      lastFailure = nil
+    } else {
+      connection = nil
+      if error.meansThatTheDatabaseIsAway { note(error) }
+    }
+  }
+
+  private func note(_ error: PostgreSQLError) {
+    lastFailure = error
+    backOff.fail(at: clock())
+  }
+}
+
+extension PostgreSQLError {
+  /// True where the session ended without this query's doing, so that a new session may well answer it.
+  fileprivate var meansThatTheSessionEnded: Bool {
+    if case .timedOut = self { false } else { meansThatTheDatabaseIsAway }
+  }
+
+  /// True where the other outboxes of the database would fail in the same way.
+  fileprivate var meansThatTheDatabaseIsAway: Bool {
+    switch self {
+    case .cannotConnect, .authentication, .timedOut, .closed: true
+    // Connection exceptions, and operator intervention but for a cancelled statement.
+    case .server(let report):
+      report.sqlStateClass == "08" || report.sqlStateClass == "57" && report.sqlState != "57014"
+    }
+  }
+}

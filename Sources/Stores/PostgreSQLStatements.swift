@@ -1,0 +1,27 @@
+import SampleSQL
+
+/// What `outbox-exporter sql` shows of an outbox in PostgreSQL.
+package struct PostgreSQLStatements: Sendable, Hashable {
+  /// The message that each sample sends, to the letter.
+  package let sample: String
+  /// The statements by which an owner lets the exporter's role read what a sample reads, and nothing else.
+  package let grants: [String]
+
+  init(_ queue: PostgreSQLQueues.Prepared, eventIDs: Bool, role: String) {
+    sample = eventIDs ? queue.messageWithIDs : queue.message
+    let grantee = SQLIdentifier.quoted(role)
+    let references = queue.schema.tables.values.map(\.reference).sorted()
+    var schemas: [String] = []
+    for reference in references {
+      let schema = SQLIdentifier.quoted(SQLIdentifier.parts(reference)[0])
+      if !schemas.contains(schema) { schemas.append(schema) }
+    }
+    grants =
+      schemas.map { "GRANT USAGE ON SCHEMA \($0) TO \(grantee)" }
+      + references.map { reference in
+        let columns = queue.query.columns[reference, default: []].map(SQLIdentifier.quoted)
+        let list = columns.isEmpty ? "" : " (\(columns.joined(separator: ", ")))"
+        return "GRANT SELECT\(list) ON \(reference) TO \(grantee)"
+      }
+  }
+}

@@ -1,0 +1,105 @@
+import DedicatedThreads
+package import Layouts
+package import Outbox
+import SystemCalls
+
+/// All outboxes that are watched in one PostgreSQL database, over one connection.
+///
+/// A sample is one round trip for each outbox. Nothing is ever written, no session state is left behind, and every wait
+/// has an end on the server and on the client.
+package actor PostgreSQLStore: OutboxStore {
+  private let executor = PinnedThreadExecutor()
+  private let session: PostgreSQLSession
+  private let outboxes: [PostgreSQLQueues]
+  private let now: @Sendable () -> Timestamp
+
+  package nonisolated var unownedExecutor: UnownedSerialExecutor { executor.unowned }
+
+  /// A store over one database.
+  ///
+  /// - Parameters:
+  ///   - definitions: at least one; all of them with the same PostgreSQL address.
+  ///   - limits: what bounds the exporter's presence in the database.
+  ///   - now: the wall clock, which stamps samples. Ages are measured on the database's own clock.
+  ///   - monotonicNanoseconds: a clock that never jumps, for durations and waits.
+  ///   - spread: the share of a wait between two attempts to connect that is kept, 0…1.
+  package init(
+    _ definitions: [OutboxDefinition], limits: PostgreSQLLimits = PostgreSQLLimits(),
+    now: @escaping @Sendable () -> Timestamp,
+    monotonicNanoseconds: @escaping @Sendable () -> Int64 = { SystemClock.monotonicNanoseconds() },
+    spread: @escaping @Sendable () -> Double = { .random(in: 0.5...1) }
+  ) {
+    guard let address = definitions.first?.address, case .postgresql(let conninfo) = address,
+      definitions.allSatisfy({ $0.address == address })
+    else { preconditionFailure("a PostgreSQL store needs outboxes with one PostgreSQL address") }
+    let session = PostgreSQLSession(
+      conninfo: conninfo, limits: limits, clock: monotonicNanoseconds, spread: spread)
+    self.session = session
+    self.outboxes = definitions.map {
+      PostgreSQLQueues($0, session: session, limits: limits, clock: monotonicNanoseconds)
+    }
+    self.now = now
+  }
+
+  package func sample(eventIDs: Bool) async -> [OutboxSample] {
+    outboxes.flatMap { sample($0, eventIDs: eventIDs) }
+  }
+
+  private func sample(_ outbox: PostgreSQLQueues, eventIDs: Bool) -> [OutboxSample] {
+    let prepared: [PostgreSQLQueues.Prepared]
+    let startedAt = now()
+    let began = SystemClock.monotonicNanoseconds()
+    do throws(SampleFailure) {
+      prepared = try outbox.current()
+    } catch {
+      return outbox.knownSuffixes.map { suffix in
+        OutboxSample(
+          outbox: watched(outbox, suffix), startedAt: startedAt, duration: elapsed(since: began),
+          result: .failure(error))
+      }
+    }
+    return prepared.map { queue in
+      let startedAt = now()
+      let began = SystemClock.monotonicNanoseconds()
+      let result = Result { () throws(SampleFailure) in try outbox.sample(queue, eventIDs: eventIDs) }
+      return OutboxSample(
+        outbox: watched(outbox, queue.suffix), startedAt: startedAt, duration: elapsed(since: began),
+        result: result)
+    }
+  }
+
+  /// What a sample of each outbox sends, and what its role needs for it; or why that cannot be said.
+  package func statements(eventIDs: Bool) async -> [OutboxStatements] {
+    outboxes.flatMap { outbox -> [OutboxStatements] in
+      do throws(SampleFailure) {
+        return try outbox.current().map { queue in
+          let statements = PostgreSQLStatements(queue, eventIDs: eventIDs, role: session.userName)
+          return (watched(outbox, queue.suffix), .success(statements))
+        }
+      } catch {
+        return outbox.knownSuffixes.map { (watched(outbox, $0), .failure(error)) }
+      }
+    }
+  }
+
+  /// The statements of one outbox, or why there are none.
+  package typealias OutboxStatements = (
+    outbox: WatchedOutbox, result: Result<PostgreSQLStatements, SampleFailure>
+  )
+
+  private func watched(_ outbox: PostgreSQLQueues, _ suffix: String?) -> WatchedOutbox {
+    outbox.definition.watched(suffixes: suffix.map { [$0] } ?? [])
+  }
+
+  private func elapsed(since began: Int64) -> Duration {
+    .nanoseconds(SystemClock.monotonicNanoseconds() - began)
+  }
+
+  package func close() async {
+    session.close()
+  }
+
+  deinit {
+    executor.stop()
+  }
+}
