@@ -56,7 +56,8 @@ extension Layout {
           + "ELSE COALESCE({due.seconds}, {created.seconds}) END"),
       Selection(
         rows: "{status}::text IN ('sending', 'processing')", state: .claimed, retry: "{attempts} > 0",
-        since: "{created.seconds}",
+        since: "CASE WHEN {attempts} > 0 OR {due.seconds} > {now} THEN {created.seconds} "
+          + "ELSE COALESCE({due.seconds}, {created.seconds}) END",
         stuck: .init(.leaseExpired, since: "COALESCE({locked.seconds}, {updated.seconds}) + 300")),
       Selection(
         rows: "{status}::text = 'dead'", state: .dead, since: "COALESCE({updated.seconds}, {created.seconds})"),

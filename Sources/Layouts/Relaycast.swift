@@ -88,6 +88,10 @@ extension Layout {
       "created": .column("created_at", encoding: .unixSeconds),
       "due": .column("next_attempt_at", encoding: .unixSeconds),
       "completed": .column("completed_at", encoding: .unixSeconds),
+      // Named in the templates as they are, behind {table:parents}.
+      "parent_id": .column("id", table: "parents"),
+      "parent_type": .column("event_type", table: "parents"),
+      "parent_status": .column("status", table: "parents"),
     ],
     stateColumn: "status",
     knownStates: ["pending", "succeeded", "failed", "dead_letter"],
@@ -127,6 +131,7 @@ extension Layout {
       "delivered": .column("delivered_at", encoding: .unixSeconds),
       "expires": .column("expires_at", encoding: .unixSeconds),
       "dead_lettered": .column("dead_lettered_at", encoding: .unixSeconds),
+      "any_workspace": .column("id", table: "workspaces"),
     ],
     stateColumn: "status",
     knownStates: ["queued", "delivered", "acked", "failed", "dead_lettered"],

@@ -8,7 +8,8 @@ package import Layouts
 /// - `{role.now}`, `{role.now-300}`: the store's clock, less 300 seconds, in the column's own encoding, so that an
 ///   index on the column serves the comparison;
 /// - `{now}`: the store's clock in unix seconds;
-/// - `{table:role}`: the table of that role, quoted;
+/// - `{table:role}`: the table of that role, quoted, for a subquery; columns of it that the subquery names have to be
+///   among the queue's columns, or no role is granted them;
 /// - `{{` and `}}`: braces.
 package struct SQLTemplate {
   private let queue: TableQueue
@@ -53,8 +54,14 @@ package struct SQLTemplate {
   ) throws(LayoutProblem) -> String {
     if name == "now" { return unixNow }
     if name.hasPrefix("table:") {
-      guard let table = schema.tables[String(name.dropFirst("table:".count))] else {
-        throw .template(text: template, problem: "there is no table with the role \(name.dropFirst("table:".count))")
+      let role = String(name.dropFirst("table:".count))
+      guard let table = schema.tables[role] else {
+        throw .template(text: template, problem: "there is no table with the role \(role)")
+      }
+      // A subquery names the columns of its table as they are; the queue declares which ones they are.
+      for case .column(let column) in queue.columns.values.filter({ $0.table == role }).map(\.value)
+      where table.columns[column] != nil {
+        usedColumns[role, default: []].insert(column)
       }
       return table.reference
     }

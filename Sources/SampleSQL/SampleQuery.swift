@@ -55,10 +55,11 @@ package struct SampleQuery: Sendable, Hashable {
         waitingWithIDs.append(try writer.select(selection, withID: true))
       }
     }
+    if let role = queue.stateColumn { try writer.use(role) }
     columns = Dictionary(
-      writer.usedColumns.compactMap { role, names in
-        schema.tables[role].map { ($0.reference, names.sorted()) }
-      }, uniquingKeysWith: { $0 + $1 })
+      writer.usedColumns.compactMap { role, names in schema.tables[role].map { ($0.reference, names) } },
+      uniquingKeysWith: { $0.union($1) }
+    ).mapValues { $0.sorted() }
     figures = Self.figures(waiting: waiting, dead: dead, dialect)
     eventIDs = Self.eventIDs(waiting: waitingWithIDs, dead: deadWithIDs, dialect)
     states = try Self.states(queue, schema, dialect)
@@ -187,6 +188,9 @@ struct SelectionWriter {
   }
 
   var usedColumns: [String: Set<String>] { template.usedColumns }
+
+  /// Notes a column that is read outside of the selects.
+  mutating func use(_ role: String) throws(LayoutProblem) { _ = try template.expand("{\(role)}") }
 
   /// d destination, s state, r retry, f first due, u end of the temporary state, b begin of being stuck, w why,
   /// y whether the first due time is known to this database at all.
