@@ -33,7 +33,7 @@ extension Layout {
     tables: ["events": TableName("outbox"), "dead": TableName("outbox_dlq", optional: true)],
     columns: [
       "id": .column("id"),
-      "channel": .column("channel", optional: true),
+      "destination": .column("channel", optional: true),
       "status": .column("status"),
       "attempts": .column("attempts"),
       "due": .column("next_attempt_at", encoding: .timestamptz, optional: true),
@@ -41,12 +41,12 @@ extension Layout {
       "created": .column("created_at", encoding: .timestamptz),
       "updated": .column("updated_at", encoding: .timestamptz, optional: true),
       "dead_id": .column("id", table: "dead"),
-      "dead_channel": .column("channel", table: "dead", optional: true),
+      "dead_destination": .column("channel", table: "dead", optional: true),
       "dead_since": .column("failed_at", table: "dead", encoding: .timestamptz, optional: true),
     ],
     stateColumn: "status",
     knownStates: ["pending", "sending", "processing", "failed", "delivered", "dead"],
-    destination: "{channel}",
+    destination: "{destination}",
     selections: [
       Selection(
         // As text: an enum type refuses the words that it does not have.
@@ -62,7 +62,7 @@ extension Layout {
       Selection(
         rows: "{status}::text = 'dead'", state: .dead, since: "COALESCE({updated.seconds}, {created.seconds})"),
       Selection(
-        table: "dead", rows: "true", state: .dead, since: "{dead_since.seconds}", destination: "{dead_channel}",
+        table: "dead", rows: "true", state: .dead, since: "{dead_since.seconds}", destination: "{dead_destination}",
         id: "{dead_id}"),
     ])
 }

@@ -43,15 +43,16 @@ extension Layout {
       "attempts": .column("retryCount", optional: true),
       "topic": .column("topic", optional: true),
       "event_type": .column("eventType", optional: true),
+      "destination": .expression("COALESCE({topic}, {event_type})"),
       "dead_id": .column("id", table: "dead"),
-      "dead_topic": .column("topic", table: "dead", optional: true),
+      "dead_destination": .column("topic", table: "dead", optional: true),
       "dead_since": .column("failedAt", table: "dead", encoding: .naiveUTC, optional: true),
     ],
     stateColumn: "status",
     knownStates: [
       "pending", "processing", "published", "processed", "completed", "sent", "failed", "dead_letter", "dead",
     ],
-    destination: "COALESCE({topic}, {event_type})",
+    destination: "{destination}",
     selections: [
       Selection(
         rows: "{status} = 'pending'", state: .ready, retry: "COALESCE({attempts}, 0) > 0", since: "{created.seconds}"),
@@ -62,7 +63,7 @@ extension Layout {
         // As text: an enum type refuses the words that it does not have.
         rows: "{status}::text IN ('failed', 'dead_letter', 'dead')", state: .dead, since: "{updated.seconds}"),
       Selection(
-        table: "dead", rows: "true", state: .dead, since: "{dead_since.seconds}", destination: "{dead_topic}",
+        table: "dead", rows: "true", state: .dead, since: "{dead_since.seconds}", destination: "{dead_destination}",
         id: "{dead_id}"),
     ])
 }

@@ -7,7 +7,6 @@ extension Layout {
     summary: "OpenClaw since mid-2026: the outbound delivery queue in ~/.openclaw/state/openclaw.sqlite",
     systems: [.sqlite],
     queues: [deliveryQueue],
-    createdLazily: true,
     limits: .init(
       age: .init(warning: .seconds(15 * 60), critical: .seconds(30 * 60)), stuck: .init(warning: 1)),
     sources: [
@@ -49,7 +48,7 @@ extension Layout {
       "queue": .column("queue_name"),
       "id": .column("id"),
       "status": .column("status"),
-      "channel": .column("channel", optional: true),
+      "destination": .column("channel", optional: true),
       "recovery_state": .column("recovery_state", optional: true),
       "retries": .column("retry_count", optional: true),
       "last_attempt": .column("last_attempt_at", encoding: .unixMilliseconds, optional: true),
@@ -68,7 +67,7 @@ extension Layout {
       "outbound", "outbound-prepared-v1", "outbound-session-generation-v1", "outbound-preparing-v1",
       "outbound-legacy-preparing-v1", "outbound-prepared-migration-v1", "outbound-media-staging", "session",
     ],
-    destination: "{channel}",
+    destination: "{destination}",
     selections: [
       Selection(
         rows: "{queue} IN \(executable) AND {status} = 'pending' AND {recovery_state} IS NULL", state: .ready,

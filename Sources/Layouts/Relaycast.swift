@@ -45,7 +45,7 @@ extension Layout {
     tables: ["events": TableName("pending_events")],
     columns: [
       "id": .column("id"),
-      "event_type": .column("event_type"),
+      "destination": .column("event_type"),
       "status": .column("status"),
       "attempts": .column("attempts"),
       "max_attempts": .column("max_attempts"),
@@ -56,7 +56,7 @@ extension Layout {
     ],
     stateColumn: "status",
     knownStates: ["pending", "failed", "completed"],
-    destination: "{event_type}",
+    destination: "{destination}",
     // The due time splits the pending rows, so that the index on (status, process_after) serves each part.
     selections: [
       Selection(
@@ -88,14 +88,15 @@ extension Layout {
       "created": .column("created_at", encoding: .unixSeconds),
       "due": .column("next_attempt_at", encoding: .unixSeconds),
       "completed": .column("completed_at", encoding: .unixSeconds),
-      // Named in the templates as they are, behind {table:parents}.
+      "destination": .expression("SELECT p.event_type FROM {table:parents} p WHERE p.id = {event}"),
+      // Named in the subqueries as they are.
       "parent_id": .column("id", table: "parents"),
       "parent_type": .column("event_type", table: "parents"),
       "parent_status": .column("status", table: "parents"),
     ],
     stateColumn: "status",
     knownStates: ["pending", "succeeded", "failed", "dead_letter"],
-    destination: "(SELECT p.event_type FROM {table:parents} p WHERE p.id = {event})",
+    destination: "{destination}",
     // A claim clears the last error here, so that claimed and backing off can be told apart at every attempt.
     selections: [
       Selection(
@@ -123,7 +124,7 @@ extension Layout {
       "workspace": .column("workspace_id"),
       "status": .column("status"),
       "attempts": .column("dispatch_attempts", optional: true),
-      "node_kind": .column("route_node_kind", optional: true),
+      "destination": .column("route_node_kind", optional: true),
       "created": .column("created_at", encoding: .unixSeconds),
       "updated": .column("updated_at", encoding: .unixSeconds),
       "available": .column("available_at", encoding: .unixSeconds),
@@ -135,7 +136,7 @@ extension Layout {
     ],
     stateColumn: "status",
     knownStates: ["queued", "delivered", "acked", "failed", "dead_lettered"],
-    destination: "{node_kind}",
+    destination: "{destination}",
     selections: [
       Selection(
         rows: "\(inAnyWorkspace) AND {status} = 'queued'", state: .ready,

@@ -30,7 +30,10 @@ import Testing
       let expected = figureLines(try classify(now), now: now)
       #expect(
         sampled == expected,
-        "\(comment), \(now - Self.now) ms later: only sampled \(sampled.subtracting(expected).sorted()), only expected \(expected.subtracting(sampled).sorted())"
+        """
+        \(comment), \(now - Self.now) ms later: only sampled \(sampled.subtracting(expected).sorted()), \
+        only expected \(expected.subtracting(sampled).sorted())
+        """
       )
     }
   }
@@ -186,7 +189,7 @@ private func openClawRow(_ id: String, _ random: inout SeededGenerator) -> Strin
       "NULL", "NULL", "NULL", "'producer_claimed'", "'producer_claimed'", "'send_attempt_started'",
       "'unknown_after_send'", "'settlement_pending'", "'completed_permanent'", "'completed_bounded'", "'new'",
     ], &random)
-  let entry = pick(["{}", "{\"availableAt\": \(milliseconds(&random))}", "{oops", ""], &random)
+  let entry = pick(["{}", "{\"availableAt\": \(Int(milliseconds(&random)) ?? 0)}", "{oops", ""], &random)
   let values = [
     "'\(queue)'", "'\(id)'", "'\(pick(["pending", "pending", "pending", "failed", "completed"], &random))'",
     pick(["NULL", "''", "'slack'", "'telegram'"], &random), recovery, "\(Int.random(in: 0...5, using: &random))",
