@@ -5,19 +5,17 @@ import Testing
   let document = try ProjectFiles.text(of: "CONTRIBUTING.md")
   let table = try #require(MarkdownTable.first(in: document, withColumn: "may import"))
   let documented = zip(try #require(table.column("target")), try #require(table.column("may import"))).map {
-    Layer(name: MarkdownTable.codeSpans(in: $0).joined(), imports: Set(MarkdownTable.codeSpans(in: $1)))
+    row(MarkdownTable.codeSpans(in: $0).joined(), Set(MarkdownTable.codeSpans(in: $1)))
   }
   let targets = Set(try ProjectFiles.all(under: "Sources").map { String($0.split(separator: "/")[1]) })
   let manifest = try ProjectFiles.text(of: "Package.swift")
-  let declared = targets.map { Layer(name: $0, imports: dependencies(of: $0, in: manifest)) }
+  let declared = targets.map { row($0, dependencies(of: $0, in: manifest)) }
   #expect(declared.filter { !documented.contains($0) } == [], "not, or otherwise, in CONTRIBUTING")
   #expect(documented.filter { !declared.contains($0) } == [], "not, or otherwise, in Package.swift")
 }
 
-private struct Layer: Equatable, CustomTestStringConvertible {
-  var name: String
-  var imports: Set<String>
-  var testDescription: String { "\(name): \(imports.sorted().joined(separator: ", "))" }
+private func row(_ target: String, _ imports: Set<String>) -> String {
+  "\(target) | \(imports.sorted().joined(separator: ", "))"
 }
 
 /// What Package.swift lists for a target. Read as text: SwiftPM would have to be started for more.
