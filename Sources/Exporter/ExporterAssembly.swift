@@ -5,7 +5,7 @@ import Layouts
 import OTLP
 package import Outbox
 package import Reports
-import Stores
+package import Stores
 import SystemCalls
 
 /// A configuration made into running parts.
@@ -66,6 +66,20 @@ package struct ExporterAssembly: Sendable {
     let ending = await sidecar.run(until: stop)
     for journal in journals { await journal.value }
     return ending
+  }
+
+  /// What a sample of each configured outbox sends to its database, or why that cannot be said; nil for a directory.
+  package static func statements(
+    of configuration: ExporterConfiguration
+  ) async -> [(outbox: WatchedOutbox, statements: Result<SampleStatements, SampleFailure>?)] {
+    var all: [(WatchedOutbox, Result<SampleStatements, SampleFailure>?)] = []
+    for outbox in configuration.outboxes where outbox.address.system == .files { all.append((outbox.watched(), nil)) }
+    for store in configuration.stores(now: { Timestamp(nanoseconds: SystemClock.wallNanoseconds()) }) {
+      guard let store = store as? any SQLStore else { continue }
+      all += await store.statements(eventIDs: false).map { ($0.outbox, $0.result) }
+      await store.close()
+    }
+    return all
   }
 
   /// One cycle whose figures are handed over for delivery, for a caller with a rhythm of its own.

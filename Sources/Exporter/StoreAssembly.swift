@@ -14,11 +14,15 @@ extension ExporterConfiguration {
       switch outbox.address {
       case .postgresql:
         guard let definitions = databases.removeValue(forKey: outbox.address) else { continue }
-        _ = definitions
+        stores.append(PostgreSQLStore(definitions, limits: postgreSQLLimits, now: now))
       case .sqlite: stores.append(SQLiteStore(outbox, timeLimit: timeouts.statement, now: now))
       case .files: stores.append(DirectoryStore(outbox, timeLimit: timeouts.statement, now: now))
       }
     }
     return stores
+  }
+
+  private var postgreSQLLimits: PostgreSQLLimits {
+    PostgreSQLLimits(connect: timeouts.connect, statement: timeouts.statement, lock: timeouts.lock)
   }
 }

@@ -7,7 +7,7 @@ import SystemCalls
 ///
 /// A sample is one round trip for each outbox. Nothing is ever written, no session state is left behind, and every wait
 /// has an end on the server and on the client.
-package actor PostgreSQLStore: OutboxStore {
+package actor PostgreSQLStore: SQLStore {
   private let executor = PinnedThreadExecutor()
   private let session: PostgreSQLSession
   private let outboxes: [PostgreSQLQueues]
@@ -68,12 +68,11 @@ package actor PostgreSQLStore: OutboxStore {
     }
   }
 
-  /// What a sample of each outbox sends, and what its role needs for it; or why that cannot be said.
   package func statements(eventIDs: Bool) async -> [OutboxStatements] {
     outboxes.flatMap { outbox -> [OutboxStatements] in
       do throws(SampleFailure) {
         return try outbox.current().map { queue in
-          let statements = PostgreSQLStatements(queue, eventIDs: eventIDs, role: session.userName)
+          let statements = SampleStatements(queue, eventIDs: eventIDs, role: session.userName)
           return (watched(outbox, queue.suffix), .success(statements))
         }
       } catch {
@@ -81,11 +80,6 @@ package actor PostgreSQLStore: OutboxStore {
       }
     }
   }
-
-  /// The statements of one outbox, or why there are none.
-  package typealias OutboxStatements = (
-    outbox: WatchedOutbox, result: Result<PostgreSQLStatements, SampleFailure>
-  )
 
   private func watched(_ outbox: PostgreSQLQueues, _ suffix: String?) -> WatchedOutbox {
     outbox.definition.watched(suffixes: suffix.map { [$0] } ?? [])

@@ -50,6 +50,24 @@ final class SQLiteFile {
     }
   }
 
+  /// What a sample of each queue of the file sends.
+  func statements(at now: Timestamp, eventIDs: Bool) -> [(suffix: String?, Result<SampleStatements, SampleFailure>)] {
+    do throws(SampleFailure) {
+      guard let database = try database(at: now) else {
+        throw SampleFailure(
+          .absent, "\(path) is not there yet", hint: "the application creates it; ask again when it has")
+      }
+      do {
+        return try database.queries(at: now, limits).map { ($0, .success(SampleStatements($1, eventIDs: eventIDs))) }
+      } catch {
+        close()
+        throw failure(error)
+      }
+    } catch {
+      return knownSuffixes.map { ($0, .failure(error)) }
+    }
+  }
+
   func close() {
     database = nil
     identity = nil
@@ -168,8 +186,8 @@ private final class OpenDatabase {
   func sample(
     at now: Timestamp, eventIDs: Bool, _ limits: SQLiteFile.Limits
   ) throws(Problem) -> [SQLiteFile.Outcome] {
-    connection.setTimeLimit(limits.sample)
-    do {
+    try typed {
+      connection.setTimeLimit(limits.sample)
       try prepare(at: now, limits)
       // Taken before the read: a write in between is read now and, at worst, once more next time.
       let dataVersion = try connection.integer("PRAGMA data_version")
@@ -186,12 +204,25 @@ private final class OpenDatabase {
         outcomes.append((queue.suffix, .success(Snapshot(storeTime: now, rows: queue.rows, eventIDs: ids))))
       }
       return outcomes
+    }
+  }
+
+  /// The statements of each queue that is in the file.
+  func queries(at now: Timestamp, _ limits: SQLiteFile.Limits) throws(Problem) -> [(String?, SampleQuery)] {
+    try typed { try prepare(at: now, limits) }
+    return queues.map { ($0.suffix, $0.query) }
+  }
+
+  /// Only SQLite and the layout can fail in here.
+  private func typed<Value>(_ body: () throws -> Value) throws(Problem) -> Value {
+    do {
+      return try body()
     } catch let error as SQLiteError {
       throw .sqlite(error)
     } catch let problem as LayoutProblem {
       throw .layout(problem)
     } catch {
-      preconditionFailure("only SQLite and the layout can fail here: \(error)")
+      preconditionFailure("neither SQLite nor the layout: \(error)")
     }
   }
 

@@ -4,7 +4,7 @@ package import Outbox
 import SystemCalls
 
 /// An outbox in an SQLite file, or one in each file of a glob. Files are opened read-only and are never written.
-package actor SQLiteStore: OutboxStore {
+package actor SQLiteStore: SQLStore {
   private let executor = PinnedThreadExecutor()
   private let definition: OutboxDefinition
   private let pattern: String
@@ -45,6 +45,17 @@ package actor SQLiteStore: OutboxStore {
     }
     for path in files.keys where !paths.contains(path) { files.removeValue(forKey: path)?.close() }
     return paths.flatMap { sample(path: $0, eventIDs: eventIDs) }
+  }
+
+  package func statements(eventIDs: Bool) async -> [OutboxStatements] {
+    do throws(SampleFailure) {
+      return try matches().flatMap { path -> [OutboxStatements] in
+        let file = files[path] ?? SQLiteFile(path: path, layout: definition.layout, limits: limits)
+        return file.statements(at: now(), eventIDs: eventIDs).map { (outbox(path: path, queue: $0), $1) }
+      }
+    } catch {
+      return [(definition.watched(), .failure(error))]
+    }
   }
 
   private func matches() throws(SampleFailure) -> [String] {

@@ -24,7 +24,7 @@ import Outbox
         outbox-exporter demo
       """,
     version: BuildIdentity.current.version + " (\(BuildIdentity.current.revision))",
-    subcommands: [Run.self, LayoutsCommand.self, MetricsCommand.self, DemoCommand.self],
+    subcommands: [Run.self, LayoutsCommand.self, SQLCommand.self, MetricsCommand.self, DemoCommand.self],
     defaultSubcommand: Run.self)
 }
 

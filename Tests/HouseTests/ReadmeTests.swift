@@ -65,7 +65,9 @@ import Testing
   }
 
   private static func markdown(_ header: [String], _ rows: [[String]]) -> String {
-    let escaped = rows.map { $0.map { $0.split(separator: "|", omittingEmptySubsequences: false).joined(separator: "\\|") } }
+    let escaped = rows.map {
+      $0.map { $0.split(separator: "|", omittingEmptySubsequences: false).joined(separator: "\\|") }
+    }
     return ([header, header.map { _ in "---" }] + escaped)
       .map { "| " + $0.joined(separator: " | ") + " |" }.joined(separator: "\n") + "\n"
   }

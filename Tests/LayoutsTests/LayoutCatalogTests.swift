@@ -80,7 +80,9 @@ import Testing
     name: String
   ) throws {
     let layout = try layout(name)
-    let personal = ["payload", "to", "account_id", "session_key", "reply_text", "prompt", "user_id", "chat_id", "error"]
+    let personal = [
+      "payload", "to", "account_id", "session_key", "reply_text", "prompt", "user_id", "chat_id", "error",
+    ]
     for queue in layout.queues {
       for case .column(let name) in queue.columns.values.map(\.value) {
         #expect(!personal.contains(name), "\(layout.name): \(name)")

@@ -10,7 +10,8 @@ struct ExitStatusTests {
 
   @Test(
     arguments: [
-      ([], Outbox.ExitStatus.ok), ([.ok, .ok], .ok), ([.ok, .warning], .warning), ([.unknown, .warning, .ok], .unknown),
+      ([], Outbox.ExitStatus.ok), ([.ok, .ok], .ok), ([.ok, .warning], .warning),
+      ([.unknown, .warning, .ok], .unknown),
       ([.unknown, .critical, .warning], .critical),
     ] as [([Outbox.ExitStatus], Outbox.ExitStatus)])
   func `critical beats unknown beats warning beats ok`(statuses: [Outbox.ExitStatus], worst: Outbox.ExitStatus) {

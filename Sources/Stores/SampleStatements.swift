@@ -1,11 +1,27 @@
+package import Outbox
 import SampleSQL
 
-/// What `outbox-exporter sql` shows of an outbox in PostgreSQL.
-package struct PostgreSQLStatements: Sendable, Hashable {
+/// A store that is read with SQL, which can be shown to whoever has to allow it.
+package protocol SQLStore: OutboxStore {
+  /// What a sample of each outbox sends, and what its role needs for it; or why that cannot be said.
+  func statements(eventIDs: Bool) async -> [OutboxStatements]
+
+  /// The statements of one outbox, or why there are none.
+  typealias OutboxStatements = (outbox: WatchedOutbox, result: Result<SampleStatements, SampleFailure>)
+}
+
+/// What `outbox-exporter sql` shows of an outbox.
+package struct SampleStatements: Sendable, Hashable {
   /// The message that each sample sends, to the letter.
   package let sample: String
-  /// The statements by which an owner lets the exporter's role read what a sample reads, and nothing else.
+  /// The statements by which an owner lets the exporter's role read what a sample reads, and nothing else. Empty where
+  /// the store has no grants.
   package let grants: [String]
+
+  init(_ query: SampleQuery, eventIDs: Bool) {
+    sample = query.figures + (eventIDs ? query.eventIDs.map { ";\n\($0)" } ?? "" : "")
+    grants = []
+  }
 
   init(_ queue: PostgreSQLQueues.Prepared, eventIDs: Bool, role: String) {
     sample = eventIDs ? queue.messageWithIDs : queue.message

@@ -1,0 +1,45 @@
+import ArgumentParser
+import Configuration
+import Exporter
+import Layouts
+import Outbox
+import Stores
+
+/// Prints what a sample runs.
+struct SQLCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "sql",
+    abstract: "Prints the exact statements that a sample runs, and the grants that they need.",
+    discussion: """
+      The statements depend on which tables and columns are there, so the database is asked; that needs no right but to \
+      connect. Nothing of the outbox is read.
+      """)
+
+  @OptionGroup var source: SourceOptions
+
+  func run() async throws {
+    let configuration = try ExporterConfiguration.loaded(source.commandLine)
+    var isComplete = true
+    for (outbox, statements) in await ExporterAssembly.statements(of: configuration) {
+      printOutput("-- \(outbox.name) (\(outbox.layout), \(outbox.system.rawValue))\n")
+      switch statements {
+      case .none:
+        printOutput("-- A directory has no SQL: it and the files in it have to be readable.\n\n")
+      case .success(let statements):
+        if outbox.system == .sqlite {
+          printOutput(
+            "-- The clock is a parameter; in the sqlite3 shell:\n"
+              + "-- .parameter set :now \"(julianday('now') - 2440587.5) * 86400.0\"\n")
+        }
+        printOutput(statements.sample + ";\n\n")
+        if !statements.grants.isEmpty {
+          printOutput("-- What the role needs, and no more:\n" + statements.grants.map { $0 + ";\n" }.joined() + "\n")
+        }
+      case .failure(let failure):
+        isComplete = false
+        printError("outbox-exporter: \(outbox.name): \(failure.message)" + (failure.hint.map { "; \($0)" } ?? ""))
+      }
+    }
+    if !isComplete { throw ExitStatus.unknown.code }
+  }
+}
