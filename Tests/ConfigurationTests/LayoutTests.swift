@@ -48,7 +48,9 @@ struct UserLayoutTests {
       fields: .init(
         id: ["id"], created: ["enqueuedAt", "createdAt"], attempts: ["retryCount"], lastAttempt: ["lastAttemptAt"],
         claimed: [], recoveryState: ["recoveryState"], destination: ["channel"]),
-      backoff: [.zero, .seconds(5), .seconds(125)], claimedStates: ["send_attempt_started"], lease: .seconds(300)))
+      backoff: [.zero, .seconds(5), .seconds(125)], maxAttempts: 5,
+      claimedStates: ["send_attempt_started": .leaseExpired, "unknown_after_send": .unclaimable],
+      lease: .seconds(300)))
 
   /// What the parser makes of a layout's text, used by an outbox that asks for it by name.
   func parsed(_ text: String, name: String, dsn: String) throws -> Layout? {
@@ -106,7 +108,10 @@ struct UserLayoutTests {
                 recovery_state: [recoveryState]
                 destination: [channel]
               backoff: [0s, 5s, 2m5s]
-              claimed_states: [send_attempt_started]
+              max_attempts: 5
+              claimed_states:
+                send_attempt_started: lease_expired
+                unknown_after_send: unclaimable
               lease: 5m
 
         """)
