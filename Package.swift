@@ -38,7 +38,7 @@ let package = Package(
     layer("Assessment", ["Outbox"]),
     layer("Metrics", ["Outbox"]),
     layer("Reports", ["Outbox", "Assessment"]),
-    layer("Configuration", ["Outbox", "Layouts", "YAMLClient"]),
+    layer("Configuration", ["Outbox", "Layouts", "SampleSQL", "YAMLClient"]),
 
     // The edges: where values come from and where they go.
     layer(

@@ -76,7 +76,9 @@ extension ConfigurationCatalog {
       .init("layouts.<name>.queues[].rows[].stuck.when", "true", "SQL that picks the rows; not about the time."),
       .init("layouts.<name>.queues[].rows[].stuck.since", nil, "SQL of the time from which on they are stuck."),
       .init("layouts.<name>.queues[].rows[].destination", "the queue's", "SQL of the destination of these rows."),
-      .init("layouts.<name>.queues[].rows[].id", "{id}", "SQL of the identifier that `--once` shows; `null` for none."),
+      .init(
+        "layouts.<name>.queues[].rows[].id", "`{id}`, if there is one",
+        "SQL of the identifier that `--once` shows; `null` for none."),
       .init("layouts.<name>.directory.file_suffix", nil, "The suffix of an event's file, e.g. `.json`."),
       .init("layouts.<name>.directory.dead_directory", nil, "The subdirectory of dead events."),
       .init("layouts.<name>.directory.fields.id", nil, "JSON fields of the identifier, in the order of trying."),

@@ -39,6 +39,8 @@ struct ConfigurationReader {
   var layouts: [Layout]
   /// The path of the file that is being read, for the places of its values.
   var filePath = ""
+  /// False where there is a file, but nothing can be said about what it holds.
+  var fileIsReadable = true
   var problems: [ConfigurationProblem] = []
   var warnings: [ConfigurationProblem] = []
 
@@ -126,10 +128,14 @@ struct ConfigurationReader {
       return [:]
     }
     filePath = path
+    fileIsReadable = false
     guard let text = textOfFile(path, named: place) else { return [:] }
     do throws(YAMLError) {
-      guard let root = try YAMLNode.parse(text), root.content != .scalar("", plain: true) else { return [:] }
-      return mapping(FileValue(node: root, key: "")) ?? [:]
+      let root = try YAMLNode.parse(text) ?? YAMLNode(.mapping([]), line: 1, column: 1)
+      let isEmpty = root.content == .scalar("", plain: true)
+      guard let keys = isEmpty ? [:] : mapping(FileValue(node: root, key: "")) else { return [:] }
+      fileIsReadable = true
+      return keys
     } catch {
       problem(.file(path: path, line: error.line, column: error.column), error.message, error.hint)
       return [:]

@@ -49,7 +49,7 @@ package enum LayoutYAML {
     if let role = queue.stateColumn { entries.append(("state_column", .scalar(role))) }
     if !queue.knownStates.isEmpty { entries.append(("known_states", words(queue.knownStates))) }
     if let destination = queue.destination { entries.append(("destination", .scalar(destination))) }
-    entries.append(("rows", .list(queue.selections.map(selection))))
+    entries.append(("rows", .list(queue.selections.map { selection($0, in: queue) })))
     return .mapping(entries)
   }
 
@@ -70,7 +70,7 @@ package enum LayoutYAML {
     return .mapping(entries)
   }
 
-  private static func selection(_ selection: Selection) -> YAMLText {
+  private static func selection(_ selection: Selection, in queue: TableQueue) -> YAMLText {
     var entries: [(key: String, value: YAMLText)] = []
     if selection.table != TableQueue.mainTable { entries.append(("table", .scalar(selection.table))) }
     entries.append(("where", .scalar(selection.rows)))
@@ -87,7 +87,8 @@ package enum LayoutYAML {
       entries.append(("stuck", .mapping(parts)))
     }
     if let destination = selection.destination { entries.append(("destination", .scalar(destination))) }
-    if selection.id != "{id}" { entries.append(("id", selection.id.map { .scalar($0) } ?? .keyword("null"))) }
+    let standardID = queue.columns["id"] == nil ? nil : "{id}"
+    if selection.id != standardID { entries.append(("id", selection.id.map { .scalar($0) } ?? .keyword("null"))) }
     return .mapping(entries)
   }
 

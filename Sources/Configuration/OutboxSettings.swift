@@ -5,10 +5,12 @@ extension ConfigurationReader {
   /// The outbox of flags and variables where they name one, else those of the file.
   mutating func readOutboxes(_ value: FileValue?) -> [OutboxDefinition] {
     if options.dsn != nil || variable("OUTBOX_DSN") != nil { return outboxOfVariables().map { [$0] } ?? [] }
+    var hasName = false
     for (flag, flagName, variableName) in [
       (options.layout, "--layout", "OUTBOX_LAYOUT"), (options.name, "--name", "OUTBOX_NAME"),
     ] where flag != nil || variable(variableName) != nil {
       let place = flag != nil ? ConfigurationPlace.flag(flagName) : .variable(variableName)
+      hasName = true
       problem(place, "is set, but no DSN is", "set OUTBOX_DSN or --dsn; outboxes of the file have a key of their own")
     }
     let items = items(value)
@@ -23,7 +25,7 @@ extension ConfigurationReader {
       }
       definitions.append((definition, place(item)))
     }
-    if items.isEmpty, problems.isEmpty {
+    if items.isEmpty, !hasName, value?.isEmptyList ?? fileIsReadable {
       problem(
         .nowhere, "no outbox is configured",
         "set OUTBOX_DSN and OUTBOX_LAYOUT, or name a file with `outboxes` with --config or OUTBOX_CONFIG")
@@ -125,6 +127,8 @@ extension ConfigurationReader {
 
   private mutating func fits(_ layout: Layout, _ address: StoreAddress, at place: ConfigurationPlace) -> Bool {
     if layout.systems.contains(address.system) { return true }
+    // A layout of the user's without a system was reported already.
+    if layout.systems.isEmpty { return false }
     let forms: [StoreSystem: String] = [
       .postgresql: "postgresql://user@host/database", .sqlite: "sqlite:PATH", .files: "files:DIR",
     ]

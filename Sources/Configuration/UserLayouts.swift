@@ -25,7 +25,9 @@ extension ConfigurationReader {
     layout.limits = limits(keys["limits"], over: Limits())
     layout.sources = strings(keys["sources"])
     layout.notes = strings(keys["notes"])
-    layout.queues = items(keys["queues"]).compactMap { queue($0) }
+    let problemsBefore = problems.count
+    let queues = items(keys["queues"])
+    layout.queues = queues.compactMap { queue($0) }
     layout.directory = directory(keys["directory"])
 
     let isDirectory = keys["directory"] != nil
@@ -46,6 +48,11 @@ extension ConfigurationReader {
     let suffixes = layout.queues.map(\.suffix)
     if Set(suffixes).count < suffixes.count, let value = keys["queues"] {
       problem(place(value), "two queues have the same `suffix`", "each queue becomes an outbox with a name of its own")
+    }
+    if problems.count == problemsBefore {
+      for (queue, value) in zip(layout.queues, queues) {
+        checkTemplates(of: queue, for: layout.systems, at: place(value))
+      }
     }
     return layout
   }
@@ -158,7 +165,11 @@ extension ConfigurationReader {
       if let reason, let since { selection.stuck = Selection.StuckRule(reason, rows: rows ?? "true", since: since) }
     }
     selection.destination = string(keys["destination"])
-    if let id = keys["id"] { selection.id = isNull(id) ? nil : string(id) }
+    if let id = keys["id"] {
+      selection.id = isNull(id) ? nil : string(id)
+    } else if queue.columns["id"] == nil {
+      selection.id = nil
+    }
     return rows == nil || state == nil ? nil : selection
   }
 

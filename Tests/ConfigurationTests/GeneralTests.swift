@@ -149,6 +149,7 @@ struct GeneralTests {
   }
 
   @Test func `every mistake is reported at once, each with its place`() {
+    #expect(ConfigurationCase { $0.interval = "0s" }.problems().count == 2)
     let file = """
       environmnt: production
       interval: 15

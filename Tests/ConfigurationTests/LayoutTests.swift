@@ -14,11 +14,12 @@ struct UserLayoutTests {
         columns: [
           "id": .column("id"), "state": .column("null"), "created": .column("created_at", encoding: .timestamptz),
           "due": .column("next attempt", encoding: .naiveUTC, optional: true),
+          "entry": .column("entry_json"), "attempts": .column("n"), "status": .column("s"), "topic": .column("t"),
           "lease": .expression("json_extract({entry}, '$.availableAt')", encoding: .unixMilliseconds),
           "zone": .column("z", encoding: .naive(zone: "Europe/Paris")),
           "iso": .column("i", table: "dead", encoding: .iso8601, optional: true),
           "seconds": .column("s", encoding: .unixSeconds), "fraction": .column("f", encoding: .unixFractionalSeconds),
-          "literal": .expression("'${env:NOT}' || '$${' || '\\ \" é \u{85} \u{2028} 🦜'\n  || E'\\t\t'"),
+          "literal": .expression("'${{env:NOT}}' || '$${{' || '\\ \" é \u{85} \u{2028} 🦜'\n  || E'\\t\t'"),
         ],
         stateColumn: "state", knownStates: ["pending", "true", "", " x", "0", "~", "- a", "a: b", "[c]"],
         destination: "{topic}",
@@ -33,7 +34,7 @@ struct UserLayoutTests {
         ]),
       TableQueue(
         tables: ["events": TableName("t")], columns: [:],
-        selections: [Selection(rows: "1", state: .unknown, since: "2")]),
+        selections: [Selection(rows: "1", state: .unknown, since: "2", id: nil)]),
     ],
     createdLazily: true,
     limits: Limits(
@@ -68,6 +69,16 @@ struct UserLayoutTests {
     }
   }
 
+  /// What `outbox-exporter layouts NAME` prints is meant to be copied into a file.
+  @Test(arguments: LayoutCatalog.builtIn)
+  func `a built-in layout that is written is read as it was`(layout: Layout) throws {
+    let dsns: [StoreSystem: String] = [.postgresql: "service=a", .sqlite: "sqlite:a.db", .files: "files:a"]
+    for system in layout.systems {
+      let dsn = try #require(dsns[system])
+      #expect(try parsed(LayoutYAML.text(layout), name: layout.name, dsn: dsn) == layout)
+    }
+  }
+
   @Test func `any text survives being written and read`() throws {
     let parts = [
       "a", " ", "'", "\"", "\\", "\n", "\t", ":", "#", "-", "{", "}", "[", "]", ",", "&", "*", "!", "|", ">", "%", "@",
@@ -78,14 +89,16 @@ struct UserLayoutTests {
     for _ in 0..<2000 {
       let text = (0..<Int.random(in: 1...6, using: &generator)).map { _ in parts.randomElement(using: &generator)! }
         .joined()
+      // Braces mean something in a template, and a template that is wrong is refused.
+      let template = text.replacing("{", with: "{{").replacing("}", with: "}}")
       var layout = Layout(
         name: "l", summary: text, systems: [.sqlite],
         queues: [
           TableQueue(
             tables: ["events": TableName("t")], columns: ["id": .column(text)], knownStates: [text, text],
-            selections: [Selection(rows: text, state: .ready, since: text)])
+            selections: [Selection(rows: template, state: .ready, since: template)])
         ], notes: [text])
-      layout.queues[0].destination = text
+      layout.queues[0].destination = template
       #expect(try parsed(LayoutYAML.text(layout), name: "l", dsn: "sqlite:a.db") == layout)
     }
   }
@@ -131,6 +144,9 @@ struct UserLayoutTests {
                   created: {column: created_at, encoding: timestamptz}
                   failed: {column: failed_at, table: dead, encoding: "naive:Europe/Paris"}
                   due: {column: next_attempt_at, encoding: naive_utc, optional: true}
+                  entry: entry_json
+                  attempts: attempts
+                  topic: topic
                   lease: {sql: "json_extract({entry}, '$.availableAt')", encoding: unix_milliseconds}
                 state_column: status
                 known_states: [pending, sent]
@@ -153,6 +169,7 @@ struct UserLayoutTests {
             "id": .column("id"), "status": .column("status"), "created": .column("created_at", encoding: .timestamptz),
             "failed": .column("failed_at", table: "dead", encoding: .naive(zone: "Europe/Paris")),
             "due": .column("next_attempt_at", encoding: .naiveUTC, optional: true),
+            "entry": .column("entry_json"), "attempts": .column("attempts"), "topic": .column("topic"),
             "lease": .expression("json_extract({entry}, '$.availableAt')", encoding: .unixMilliseconds),
           ],
           stateColumn: "status", knownStates: ["pending", "sent"], destination: "{topic}",
@@ -165,6 +182,33 @@ struct UserLayoutTests {
           ])
       ])
     #expect(try ConfigurationCase(file: file).configuration().outboxes.map(\.layout) == [expected])
+  }
+
+  @Test(arguments: [
+    (
+      "{statsu} = 1", "true",
+      "{statsu} is no column role; the roles are created, status, text"
+    ),
+    ("{table:dead} = 1", "true", "there is no table with the role dead"),
+    ("true", "{status.seconds}", "the column role status has no time encoding"),
+    ("{text.now} > 1", "true", "times kept as text do not compare as text; compare {text.seconds} with {now}"),
+    ("{status", "true", "it has a brace without its partner; write {{ or }} for a brace"),
+    ("{status} = '${env:SECRET}' {x}", "true", "{x} is no column role; the roles are created, status, text"),
+  ])
+  func `a template that no database can be asked is a mistake`(rows: String, since: String, cause: String) {
+    let file = """
+      layouts:
+        mine:
+          systems: [sqlite]
+          queues:
+            - tables: {events: t}
+              columns: {status: s, created: {column: c, encoding: unix_seconds}, text: {column: x, encoding: iso8601}}
+              rows: [{where: "\(rows)", state: ready, since: "\(since)", id: null}]
+      """
+    #expect(
+      ConfigurationCase(file: file, ConfigurationCase.watched.merging(["SECRET": "hunter2"]) { $1 }).problems() == [
+        "outbox.yaml:5:9: a template of the queue is wrong: \(cause) (see `outbox-exporter layouts NAME` for working examples)"
+      ])
   }
 
   @Test func `mistakes in a layout have their places`() {
