@@ -45,7 +45,8 @@ extension ConfigurationReader {
     if let value = keys["queues"], value.isEmptyList {
       problem(place(value), "`queues` is empty", "name at least one queue")
     }
-    let suffixes = layout.queues.map(\.suffix)
+    // Queues without a suffix are alternatives: a database has one of them.
+    let suffixes = layout.queues.compactMap(\.suffix)
     if Set(suffixes).count < suffixes.count, let value = keys["queues"] {
       problem(place(value), "two queues have the same `suffix`", "each queue becomes an outbox with a name of its own")
     }

@@ -11,7 +11,7 @@ package enum LayoutOverrideError: Error, Sendable, Hashable {
 ///
 /// A role is written as in the layout. In a layout with several queues `suffix.role` means that queue alone; a role
 /// without a suffix means the column in every queue that has it, and the table of the only queue that has it, or of
-/// the queue without a suffix. A name that the user gives has to be there, even where the layout could do without.
+/// the first queue without a suffix. A name that the user gives has to be there, even where the layout could do without.
 extension Layout {
   /// Every role that a table may be named for.
   package var tableRoles: [String] { roles { Array($0.tables.keys) } }
@@ -24,7 +24,7 @@ extension Layout {
     let places = places(of: role) { $0.tables[$1] != nil }
     if places.isEmpty { throw .unknownRole(role, known: tableRoles) }
     let unsuffixed = places.filter { queues[$0.queue].suffix == nil }
-    let chosen = places.count > 1 && unsuffixed.count == 1 ? unsuffixed : places
+    let chosen = unsuffixed.isEmpty ? places : [unsuffixed[0]]
     if chosen.count > 1 {
       throw .ambiguousRole(
         role, choices: chosen.compactMap { place in queues[place.queue].suffix.map { "\($0).\(role)" } })

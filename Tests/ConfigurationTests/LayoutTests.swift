@@ -217,13 +217,14 @@ struct UserLayoutTests {
         a:
           systems: [oracle, files]
           queues:
-            - tables: {event: t}
+            - suffix: one
+              tables: {event: t}
               columns: {id: {column: a, sql: b}, due: {column: d, encoding: unix_second}, "a b": c, x: {column: x, table: y}}
               state_column: stat
               rows:
                 - {state: delivered, where: "true"}
                 - {where: "true", state: ready, until: {time: now}, stuck: {reason: tired}}
-            - {tables: {events: t}, rows: []}
+            - {suffix: one, tables: {events: t}, rows: []}
         b: {summary: nothing}
         c: {directory: {file_suffix: .json, feilds: {}}}
       """
@@ -233,20 +234,20 @@ struct UserLayoutTests {
         "outbox.yaml:3:23: `files` is not known here (known are `postgresql`, `sqlite`)",
         "outbox.yaml:5:7: two queues have the same `suffix` (each queue becomes an outbox with a name of its own)",
         "outbox.yaml:5:9: the queue has no table `events` (write tables: {events: NAME})",
-        "outbox.yaml:6:23: a column needs either `column` or `sql` (`column` for a name, `sql` for an expression)",
-        "outbox.yaml:6:71: `unix_second` is not a time encoding (did you mean `unix_seconds`?)",
-        "outbox.yaml:6:85: a role has to be a word of letters, digits and `_`",
-        "outbox.yaml:6:117: `table` names no table role (known are `event`)",
-        "outbox.yaml:7:23: `state_column` names no column role (known are `due`, `x`)",
-        "outbox.yaml:9:21: `delivered` is not known here (known are `ready`, `scheduled`, `claimed`, `parked`, `dead`, `unknown`)",
-        "outbox.yaml:10:50: `state` is missing",
-        "outbox.yaml:10:70: `since` is missing",
-        "outbox.yaml:10:79: `tired` is not known here (known are `lease_expired`, `attempts_exhausted`, `unclaimable`)",
-        "outbox.yaml:11:9: the queue has no `rows` (write which rows are in which state)",
-        "outbox.yaml:12:6: the layout needs either `queues` or `directory` (`queues` for tables, `directory` for files)",
-        "outbox.yaml:13:18: `dead_directory` is missing",
-        "outbox.yaml:13:18: `lease` is missing",
-        "outbox.yaml:13:39: unknown key `feilds` (did you mean `fields`?)",
+        "outbox.yaml:7:23: a column needs either `column` or `sql` (`column` for a name, `sql` for an expression)",
+        "outbox.yaml:7:71: `unix_second` is not a time encoding (did you mean `unix_seconds`?)",
+        "outbox.yaml:7:85: a role has to be a word of letters, digits and `_`",
+        "outbox.yaml:7:117: `table` names no table role (known are `event`)",
+        "outbox.yaml:8:23: `state_column` names no column role (known are `due`, `x`)",
+        "outbox.yaml:10:21: `delivered` is not known here (known are `ready`, `scheduled`, `claimed`, `parked`, `dead`, `unknown`)",
+        "outbox.yaml:11:50: `state` is missing",
+        "outbox.yaml:11:70: `since` is missing",
+        "outbox.yaml:11:79: `tired` is not known here (known are `lease_expired`, `attempts_exhausted`, `unclaimable`)",
+        "outbox.yaml:12:9: the queue has no `rows` (write which rows are in which state)",
+        "outbox.yaml:13:6: the layout needs either `queues` or `directory` (`queues` for tables, `directory` for files)",
+        "outbox.yaml:14:18: `dead_directory` is missing",
+        "outbox.yaml:14:18: `lease` is missing",
+        "outbox.yaml:14:39: unknown key `feilds` (did you mean `fields`?)",
       ])
   }
 }

@@ -161,6 +161,10 @@ struct OutboxSettingsTests {
     #expect(one.queues.map { $0.columns["destination"]?.value } == [.column("topic"), .expression("'second'")])
     let both = try twins.naming(column: "destination", "topic")
     #expect(both.queues.allSatisfy { $0.columns["destination"]?.value == .column("topic") })
+    var alternatives = twins
+    for index in alternatives.queues.indices { alternatives.queues[index].suffix = nil }
+    let first = try alternatives.naming(table: "events", "mine")
+    #expect(first.queues.map { $0.tables["events"]?.name } == ["mine", "second"])
     #expect(throws: LayoutOverrideError.unknownRole("third.events", known: ["events"])) {
       try twins.naming(table: "third.events", "x")
     }
