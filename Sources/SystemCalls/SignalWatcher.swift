@@ -11,6 +11,12 @@ package enum SignalWatcher {
   /// Ctrl-C.
   package static let interrupt = SIGINT
 
+  /// Writing to a connection or pipe whose other end is gone fails with an error from now on, instead of ending the
+  /// process: libraries below do not all ask for that.
+  package static func ignoreBrokenPipes() {
+    signal(SIGPIPE, SIG_IGN)
+  }
+
   /// From now on the signals no longer end the process; each one that arrives becomes an element. The stream never
   /// ends. To be called once in a process.
   ///

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Exporter
 import Outbox
+import SystemCalls
 
 /// The command. Each subcommand has a file of its own.
 @main struct OutboxExporter: AsyncParsableCommand {
@@ -26,6 +27,30 @@ import Outbox
     version: BuildIdentity.current.version + " (\(BuildIdentity.current.revision))",
     subcommands: [Run.self, LayoutsCommand.self, SQLCommand.self, MetricsCommand.self, DemoCommand.self],
     defaultSubcommand: Run.self)
+
+  static func main() async {
+    SignalWatcher.ignoreBrokenPipes()
+    do {
+      var command = try parseAsRoot()
+      if var command = command as? any AsyncParsableCommand {
+        try await command.run()
+      } else {
+        try command.run()
+      }
+    } catch {
+      let code = exitCode(for: error)
+      // A DSN that was typed as a stray argument would be repeated with its password.
+      let message = CommandLine.arguments.filter(\.mayHoldAPassword).reduce(fullMessage(for: error)) { text, argument in
+        text.replacing(argument, with: "•••")
+      }
+      if !message.isEmpty { code == .success ? printOutput(message + "\n") : printError(message) }
+      exit(withError: code)
+    }
+  }
+}
+
+extension String {
+  fileprivate var mayHoldAPassword: Bool { contains("://") || lowercased().contains("password=") }
 }
 
 extension ExitStatus {

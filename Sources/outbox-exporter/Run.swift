@@ -42,7 +42,7 @@ struct Run: AsyncParsableCommand {
   }
 
   private func runOnce(_ configuration: ExporterConfiguration) async throws {
-    let state = OnceState(configuration.onceStateDirectory)
+    let state = OnceState(configuration.stateDirectory)
     let assembly = ExporterAssembly(
       configuration, instance: state.instance(outboxes: configuration.outboxes.map(\.name)), once: true)
     let report = await assembly.runOnce(eventIDs: !options.noIDs)
@@ -79,17 +79,6 @@ struct Run: AsyncParsableCommand {
       log.critical("no outbox could be sampled in \(cycles) cycles; ending, as --exit-after-failed-cycles asks")
       throw ExitStatus.unavailable.code
     }
-  }
-}
-
-extension ExporterConfiguration {
-  /// Where `--once` keeps its state unless it was told: the user's state directory (XDG Base Directory Specification).
-  fileprivate var onceStateDirectory: String? {
-    if let stateDirectory { return stateDirectory }
-    let environment = ThisProcess.environment
-    if let base = environment["XDG_STATE_HOME"], base.hasPrefix("/") { return base + "/outbox-exporter" }
-    guard let home = environment["HOME"], home.hasPrefix("/") else { return nil }
-    return home + "/.local/state/outbox-exporter"
   }
 }
 

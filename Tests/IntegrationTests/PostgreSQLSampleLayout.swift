@@ -22,7 +22,7 @@ enum PostgreSQLSampleLayout {
     INSERT INTO outbox (status, "Topic", attempts, created_at, due_at, locked_until)
     SELECT (ARRAY['pending', 'pending', 'sending', 'sent'])[1 + i % 4]::outbox_status, (ARRAY['mail', 'push'])[1 + i / 4 % 2],
       i % 3, now() AT TIME ZONE 'UTC' - i * interval '10 seconds', now() - i * interval '10 seconds' + (i % 5) * interval '1 hour',
-      now() + (i - 60) * interval '10 seconds'
+      now() + (i - 60.5) * interval '10 minutes'
     FROM generate_series(1, 120) i;
     INSERT INTO dead_letters SELECT i, 'mail', now() - i * interval '1 day' FROM generate_series(1, 7) i;
 
