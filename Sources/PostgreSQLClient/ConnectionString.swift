@@ -26,7 +26,7 @@ enum ConnectionString {
   private static let encodingRule =
     "in a URL the characters @ : / ? # % of a user name or password are written %40 %3A %2F %3F %23 %25"
 
-  private static func options(of conninfo: String) -> [String: String]? {
+  static func options(of conninfo: String) -> [String: String]? {
     var message: UnsafeMutablePointer<CChar>?
     guard let first = unsafe PQconninfoParse(conninfo, &message) else {
       unsafe PQfreemem(message)

@@ -14,14 +14,25 @@ import Glibc
   /// Connects to what a libpq URL or conninfo string names. What it leaves open comes from libpq's environment
   /// variables and password file.
   ///
-  /// No start-up `options` are sent, since a pooler refuses them. Where several hosts are named, they share the time.
+  /// No start-up `options` are sent, since a pooler refuses them. Where several servers are named, they share the time,
+  /// so that one that hangs does not keep the exporter from the next.
   ///
   /// - Parameter conninfo: may hold a password; it is handed to libpq and kept nowhere else.
   package init(to conninfo: String, within limit: Duration) throws(PostgreSQLError) {
     if let problem = ConnectionString.problem(in: conninfo) {
       throw .cannotConnect(sqlState: nil, message: problem)
     }
-    unsafe handle = try Self.open(conninfo, until: .now + limit)
+    let deadline = ContinuousClock.now + limit
+    var servers = ServerList(conninfo)
+    for left in stride(from: servers.count, to: 1, by: -1) {
+      do throws(PostgreSQLError) {
+        unsafe handle = try Self.open(conninfo, &servers, until: .now + (deadline - .now) / left)
+        return
+      } catch {
+        guard case .timedOut = error else { throw error }
+      }
+    }
+    unsafe handle = try Self.open(conninfo, &servers, until: deadline)
   }
 
   deinit {
@@ -66,13 +77,14 @@ import Glibc
 
 extension PostgreSQLConnection {
   private static func open(
-    _ conninfo: String, until deadline: ContinuousClock.Instant
+    _ conninfo: String, _ servers: inout ServerList, until deadline: ContinuousClock.Instant
   ) throws(PostgreSQLError) -> OpaquePointer {
     // Later keywords win over earlier ones, and `dbname` stands for all that the conninfo names.
-    let keywords = ["fallback_application_name", "dbname", "client_encoding"]
-    let values = ["outbox-exporter", conninfo, "UTF8"]
-    let started = unsafe withCStrings(keywords) { keywords in
-      unsafe withCStrings(values) { values in unsafe PQconnectStartParams(keywords, values, 1) }
+    let options =
+      [("fallback_application_name", "outbox-exporter"), ("dbname", conninfo), ("client_encoding", "UTF8")]
+      + servers.options
+    let started = unsafe withCStrings(options.map(\.0)) { keywords in
+      unsafe withCStrings(options.map(\.1)) { values in unsafe PQconnectStartParams(keywords, values, 1) }
     }
     guard let handle = unsafe started else {
       throw .cannotConnect(sqlState: nil, message: "out of memory")
@@ -86,6 +98,7 @@ extension PostgreSQLConnection {
       unsafe PQsetnonblocking(handle, 1)
       return unsafe handle
     } catch {
+      unsafe servers.moveToBack(host: text(PQhost(handle)), port: text(PQport(handle)))
       unsafe PQfinish(handle)
       throw error
     }

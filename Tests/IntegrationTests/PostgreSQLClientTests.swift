@@ -120,6 +120,24 @@ struct PostgreSQLClientTests {
         == .timedOut(while: .connecting))
   }
 
+  @Test(arguments: ["host", "hostaddr"])
+  func `a server that hangs leaves time for the next one named`(keyword: String) throws {
+    let (first, second) = (try BlackholeServer(), try BlackholeServer())
+    let server = try TemporaryPostgres.shared()
+    let role = server.uniqueName("app")
+    let database = try server.createDatabase("CREATE ROLE \(role) LOGIN PASSWORD 'right'")
+    let ports = "\(first.port),\(freePort()),\(second.port),\(server.port)"
+    var connection = try PostgreSQLConnection(
+      to:
+        "\(keyword)=127.0.0.1,127.0.0.1,127.0.0.1,127.0.0.1 port=\(ports) dbname=\(database.name) user=\(role) password=right",
+      within: .seconds(4))
+    let results = try connection.query("SELECT current_database()", within: .seconds(10))
+    #expect(results == [PostgreSQLResult(rows: [[database.name]])])
+    #expect(
+      connect("\(keyword)=127.0.0.1,127.0.0.1 port=\(first.port),\(second.port) user=u", within: .milliseconds(400))
+        == .timedOut(while: .connecting))
+  }
+
   @Test func `a closed port is reported with its address`() throws {
     let port = freePort()
     guard case .cannotConnect(nil, let message) = connect("host=127.0.0.1 port=\(port) dbname=d user=u") else {
