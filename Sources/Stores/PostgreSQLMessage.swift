@@ -37,6 +37,21 @@ enum PostgreSQLMessage {
     ]
   }
 
+  /// True where text that should be one statement has a semicolon outside of quotes. What came after it would run outside
+  /// of the read-only transaction if it began with a `COMMIT`.
+  static func isSeveralStatements(_ text: String) -> Bool {
+    var quote: UInt8?
+    for byte in text.utf8 {
+      switch (byte, quote) {
+      case (UInt8(ascii: ";"), nil): return true
+      case (UInt8(ascii: "'"), nil), (UInt8(ascii: "\""), nil): quote = byte
+      case (_, byte): quote = nil
+      default: break
+      }
+    }
+    return false
+  }
+
   /// Zero would mean "no limit".
   private static func milliseconds(_ limit: Duration) -> Int64 {
     max(1, limit.wholeNanoseconds / 1_000_000)

@@ -275,10 +275,15 @@ struct PostgreSQLFailureTests {
     #expect(failure.reason == .schema && failure.message.contains("42601"))
   }
 
-  @Test func `a predicate that smuggles in statements is noticed`() async throws {
+  @Test func `a predicate cannot leave the read-only transaction`() async throws {
     let database = try database()
-    let layout = PostgreSQLSampleLayout.layout(rows: "true) x) c) r GROUP BY 1; SELECT 1; SELECT (((1 --")
+    let before = try database.psql("SELECT count(*) FROM outbox")
+    let layout = PostgreSQLSampleLayout.layout(
+      rows: "false) e) c) r GROUP BY d, s, r, k; COMMIT; DELETE FROM outbox; SELECT * FROM (SELECT ((1")
     let failure = try await failure(PostgreSQLSampleLayout.store(database.conninfo(), layout))
-    #expect(failure.reason == .schema)
+    #expect(failure.reason == .schema && failure.message.contains("semicolon"))
+    #expect(try database.psql("SELECT count(*) FROM outbox") == before)
+    let quoted = PostgreSQLSampleLayout.layout(rows: "{status} = 'pending' AND {topic} <> 'a;''b\";'")
+    #expect(try await snapshot(PostgreSQLSampleLayout.store(database.conninfo(), quoted)).depth > 0)
   }
 }
