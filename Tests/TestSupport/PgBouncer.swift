@@ -4,7 +4,8 @@ import Glibc
 package final class PgBouncer {
   /// Why none can be had on this machine; nil where one can.
   package static let unavailable: String? =
-    (try? run("pgbouncer", ["--version"], environment: ["PATH": searchPath])) == nil ? "pgbouncer is not on PATH" : nil
+    (try? run("env", ["pgbouncer", "--version"], environment: ["PATH": searchPath]).code) == 0
+    ? nil : "pgbouncer is not on PATH"
 
   // Distributions keep it where only root's PATH looks.
   private static let searchPath = (currentEnvironment()["PATH"] ?? "/usr/bin:/bin") + ":/usr/sbin"
@@ -13,6 +14,8 @@ package final class PgBouncer {
   package let port: Int
   private let directory: TemporaryDirectory
   private let process: ChildProcess
+  // Ends the pooler when this process ends before it.
+  private let watchdog: ChildProcess
 
   /// Starts a pooler with room for one server connection per database.
   ///
@@ -34,10 +37,12 @@ package final class PgBouncer {
       max_client_conn = 20
 
       """, to: "pgbouncer.ini")
-    let command = TemporaryPostgres.asServerUser(["pgbouncer", "\(directory.path)/pgbouncer.ini"])
+    // It refuses to run as root, and drops to another user by itself.
+    let user = getuid() == 0 ? ["-u", "postgres"] : []
     process = try ChildProcess(
-      command[0], Array(command.dropFirst()),
-      environment: ["PATH": Self.searchPath])
+      "env", ["pgbouncer"] + user + ["\(directory.path)/pgbouncer.ini"], environment: ["PATH": Self.searchPath])
+    watchdog = try ChildProcess(
+      "sh", ["-c", "while kill -0 \(getpid()) 2>/dev/null; do sleep 0.5; done; kill -9 \(process.pid)"])
     guard eventually(within: .seconds(10), { canConnect(toPort: port) }) else {
       throw TemporaryPostgres.Failure(program: "pgbouncer", text: process.standardError)
     }
