@@ -10,9 +10,12 @@ package import Outbox
 ///     stuck telegram lease_expired 1 oldest 100000
 ///     dead telegram 2 oldest 5000000
 ///     implausible 2
-package func figureLines(_ snapshot: Snapshot) -> Set<String> {
+///
+/// - Parameter moment: where the store has a clock of its own, ages are told as they were at this moment.
+package func figureLines(_ snapshot: Snapshot, at moment: Timestamp? = nil) -> Set<String> {
+  let later = moment.map { snapshot.storeTime.since($0) } ?? .zero
   func milliseconds(_ duration: Duration?) -> String {
-    duration.map { "\(Int(($0.seconds * 1_000).rounded()))" } ?? "-"
+    duration.map { "\(Int((($0 - later).seconds * 1_000).rounded()))" } ?? "-"
   }
   var lines: Set = ["implausible \(snapshot.implausible)"]
   for depth in snapshot.depths {
