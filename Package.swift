@@ -101,13 +101,17 @@ let package = Package(
     tests("AssessmentTests", ["Outbox", "Assessment"]),
     tests("MetricsTests", ["Outbox", "Metrics"]),
     tests("DemoTests", ["Outbox", "Layouts", "SQLiteClient", "Demo", "Stores", "TestSupport"]),
-    tests("ReportsTests", ["Outbox", "Assessment", "Reports"]),
+    tests("ReportsTests", ["Outbox", "Assessment", "Reports", "TestSupport"]),
     tests("ConfigurationTests", ["Outbox", "Layouts", "Configuration"]),
     tests(
       "OTLPTests", ["Outbox", "Metrics", "HTTPClient", "OTLP", "COpenTelemetryProto", "CProtobufC", "TestSupport"]),
     tests("StoresTests", ["Outbox", "Layouts", "SampleSQL", "SQLiteClient", "Stores", "SystemCalls", "TestSupport"]),
     tests(
-      "ExporterTests", ["Outbox", "Layouts", "Metrics", "Configuration", "Stores", "OTLP", "Exporter", "TestSupport"]),
+      "ExporterTests",
+      [
+        "Outbox", "Layouts", "Metrics", "Configuration", "Stores", "OTLP", "Exporter", "CryptoClient", "SystemCalls",
+        "TestSupport", logging,
+      ]),
     tests("YAMLClientTests", ["YAMLClient"]),
     tests(
       "IntegrationTests",

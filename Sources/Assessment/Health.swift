@@ -64,13 +64,14 @@ package struct Judgement: Sendable, Hashable {
           Self.finding(age, limits.age) { "the oldest event waits \(age.text), limit \($0.text)" }
         },
         Self.finding(snapshot.depth(.ready), limits.ready) {
-          "\(snapshot.depth(.ready)) events are ready, limit \($0)"
+          "\(snapshot.depth(.ready).events) ready, limit \($0)"
         },
         Self.finding(snapshot.stuckCount, limits.stuck) { limit in
-          let reasons = Set(snapshot.stuck.map(\.reason.rawValue)).sorted().joined(separator: ", ")
-          return "\(snapshot.stuckCount) events are stuck (\(reasons)), limit \(limit)"
+          let reasons = Set(snapshot.stuck.filter { $0.count > 0 }.map(\.reason.rawValue)).sorted()
+          return "\(snapshot.stuckCount.events) stuck"
+            + (reasons.isEmpty ? "" : " (\(reasons.joined(separator: ", ")))") + ", limit \(limit)"
         },
-        Self.finding(snapshot.deadCount, limits.dead) { "\(snapshot.deadCount) events are dead, limit \($0)" },
+        Self.finding(snapshot.deadCount, limits.dead) { "\(snapshot.deadCount.events) dead, limit \($0)" },
       ]
       self.findings = findings.compactMap { $0 }.sorted { $0.health.severity > $1.health.severity }
       health = Health.worst(self.findings.map(\.health))
@@ -84,4 +85,9 @@ package struct Judgement: Sendable, Hashable {
     if let limit = limits.warning, value >= limit { return Finding(health: .warning, sentence: sentence(limit)) }
     return nil
   }
+}
+
+extension Int {
+  /// The beginning of a sentence: `1 event is`, `2 events are`.
+  fileprivate var events: String { counted("event") + (self == 1 ? " is" : " are") }
 }

@@ -28,11 +28,16 @@ package actor ExportCycle {
   private var skipped = 0
 
   /// A cycle over the stores.
+  ///
+  /// - Parameters:
+  ///   - now: the wall clock, which stamps the cycle.
+  ///   - clock: measures how long stores are waited for.
   package init(
     stores: [any OutboxStore], exporters: [OTLPExporter], resource: [Attribute], environment: String?,
-    destinationLimit: Int, interval: Duration, build: BuildIdentity, now: @escaping @Sendable () -> Timestamp
+    destinationLimit: Int, interval: Duration, build: BuildIdentity, now: @escaping @Sendable () -> Timestamp,
+    clock: any Clock<Duration> = ContinuousClock()
   ) {
-    self.round = SampleRound(stores: stores)
+    self.round = SampleRound(stores: stores, clock: clock)
     self.exporters = exporters
     self.resource = resource
     self.version = build.version

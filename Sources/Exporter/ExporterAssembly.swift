@@ -129,7 +129,7 @@ package struct ExporterAssembly: Sendable {
 extension MetricBatch {
   /// The batch without counters and histograms: a run that ends at once accumulates nothing, and its zero would look
   /// like a reset of the sidecar's counters.
-  fileprivate var withoutAccumulations: MetricBatch {
+  package var withoutAccumulations: MetricBatch {
     var batch = self
     batch.metrics.removeAll { $0.instrument.kind == .counter || $0.instrument.kind == .histogram }
     return batch

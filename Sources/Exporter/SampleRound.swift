@@ -3,8 +3,8 @@ package import Stores
 
 /// Samples all stores at once, and lets none wait for another.
 ///
-/// A store that has not answered in time keeps running and is not sampled again meanwhile; its figures come in the
-/// round in which it answers.
+/// A store that has not answered in time keeps running and is not sampled again meanwhile; later rounds do not wait for
+/// it, and its figures come in the round that finds them.
 package actor SampleRound {
   /// What a round brought.
   package struct Result: Sendable {
@@ -20,21 +20,31 @@ package actor SampleRound {
   private var running: Set<Int> = []
   private var finished: [Int: [OutboxSample]] = [:]
   private var names: [Int: Set<String>] = [:]
+  private let clock: any Clock<Duration>
+  private var awaited: Set<Int> = []
   private var waiter: CheckedContinuation<Void, Never>?
+  private var number = 0
 
   /// A round over the stores.
-  package init(stores: [any OutboxStore]) {
+  ///
+  /// - Parameter clock: measures the patience.
+  package init(stores: [any OutboxStore], clock: any Clock<Duration> = ContinuousClock()) {
     self.stores = stores
+    self.clock = clock
   }
 
   /// Samples every store that is not still at work.
   ///
   /// - Parameters:
   ///   - eventIDs: whether to name a few events worth looking at.
-  ///   - patience: how long to wait for the slowest store; nil waits for all, each within its own deadline.
+  ///   - patience: how long to wait for the slowest store that this round asks; nil waits for all stores, each within
+  ///     its own deadline.
   package func sample(eventIDs: Bool, patience: Duration?) async -> Result {
+    number += 1
+    awaited = patience == nil ? running : []
     for index in stores.indices where !running.contains(index) && finished[index] == nil {
       running.insert(index)
+      awaited.insert(index)
       let store = stores[index]
       Task {
         let samples = await store.sample(eventIDs: eventIDs)
@@ -64,20 +74,25 @@ package actor SampleRound {
   private func finish(_ index: Int, _ samples: [OutboxSample]) {
     running.remove(index)
     finished[index] = samples
-    if running.isEmpty { wake() }
+    awaited.remove(index)
+    if awaited.isEmpty { wake(number) }
   }
 
-  private func wake() {
+  // The alarm of a round that is over must not end the next one.
+  private func wake(_ round: Int) {
+    guard round == number else { return }
     waiter?.resume()
     waiter = nil
   }
 
   private func waitForAll(_ patience: Duration?) async {
-    guard !running.isEmpty else { return }
+    guard !awaited.isEmpty else { return }
+    let round = number
+    let clock = clock
     let alarm = patience.map { patience in
       Task {
-        guard (try? await Task.sleep(for: patience)) != nil else { return }
-        wake()
+        guard (try? await clock.sleep(for: patience)) != nil else { return }
+        wake(round)
       }
     }
     await withCheckedContinuation { waiter = $0 }

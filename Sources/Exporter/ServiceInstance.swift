@@ -41,19 +41,27 @@ package final class SidecarState {
   /// `service.instance.id`: the UUID kept in the state directory, else one made from host and outboxes, so that a
   /// restart continues the series of a backend that keeps this label.
   package func instance(outboxes: [String]) -> String {
-    instanceID ?? NameBasedUUID.serviceInstance(([ThisProcess.hostName] + outboxes).joined(separator: "\n"))
+    instanceID ?? NameBasedUUID.serviceInstance(identity(outboxes))
   }
 
   /// Gives the directory free.
   package func release() { lock = nil }
 
   private static func keptInstanceID(_ path: String) throws(SystemError) -> String {
-    if let status = try FileSystem.status(path), status.size == 36 {
-      return String(decoding: try FileSystem.read(path, atMost: 36).bytes, as: UTF8.self)
+    if try FileSystem.status(path) != nil {
+      let kept = String(decoding: try FileSystem.read(path, atMost: 64).bytes.filter { $0 > 0x20 }, as: UTF8.self)
+      // What a crash or an editor has left behind is no identity.
+      if isUUID(kept) { return kept }
     }
     let id = NameBasedUUID.random(ThisProcess.randomBytes(16))
     try FileSystem.replace(path, with: Array(id.utf8))
     return id
+  }
+
+  private static func isUUID(_ text: String) -> Bool {
+    let groups = text.split(separator: "-", omittingEmptySubsequences: false)
+    return groups.map(\.utf8.count) == [8, 4, 4, 4, 12] && groups.joined().utf8.allSatisfy { $0 < 0x80 }
+      && groups.joined().allSatisfy(\.isHexDigit)
   }
 }
 
@@ -89,7 +97,14 @@ package final class OnceState {
   /// `service.instance.id` of this run.
   package func instance(outboxes: [String]) -> String {
     guard let place else { return NameBasedUUID.random(ThisProcess.randomBytes(16)) }
-    let name = ([ThisProcess.hostName] + outboxes + ["once \(place)"]).joined(separator: "\n")
-    return NameBasedUUID.serviceInstance(name)
+    return NameBasedUUID.serviceInstance(identity(outboxes) + "\nonce \(place)")
   }
+
+  /// Gives the place free, once everything is pushed.
+  package func release() { lock = nil }
+}
+
+/// Host and outboxes, whatever order the configuration names them in.
+private func identity(_ outboxes: [String]) -> String {
+  ([ThisProcess.hostName] + outboxes.sorted()).joined(separator: "\n")
 }

@@ -48,14 +48,18 @@ package struct Sidecar: Sendable {
   private let settings: Settings
   private let log: Logger
   private let show: @Sendable (MetricBatch) -> Void
+  private let clock: any Clock<Duration>
 
   /// A sidecar over a cycle.
   ///
-  /// - Parameter show: is handed every batch too, for `OTEL_METRICS_EXPORTER=console`.
+  /// - Parameters:
+  ///   - clock: the timer.
+  ///   - show: is handed every batch too, for `OTEL_METRICS_EXPORTER=console`.
   package init(
     cycle: ExportCycle, exporters: [OTLPExporter], settings: Settings, log: Logger,
-    show: @escaping @Sendable (MetricBatch) -> Void = { _ in }
+    clock: any Clock<Duration> = ContinuousClock(), show: @escaping @Sendable (MetricBatch) -> Void = { _ in }
   ) {
+    self.clock = clock
     self.cycle = cycle
     self.exporters = exporters
     self.settings = settings
@@ -71,7 +75,7 @@ package struct Sidecar: Sendable {
         await watcher.value
         return .requested
       }
-      group.addTask { await runCycles() }
+      group.addTask { await runCycles(on: clock) }
       var ending: Ending?
       // The first to end decides; a running cycle is still finished, since the group waits for it.
       for await result in group {
@@ -85,8 +89,7 @@ package struct Sidecar: Sendable {
     return ending
   }
 
-  private func runCycles() async -> Ending? {
-    let clock = ContinuousClock()
+  private func runCycles<Timer: Clock<Duration>>(on clock: Timer) async -> Ending? {
     var tick = clock.now
     var failedInARow = 0
     var journal = SampleJournal(log: log)
@@ -107,12 +110,12 @@ package struct Sidecar: Sendable {
       let late = tick.duration(to: clock.now)
       if late > .zero {
         // A sampler wants the newest figures only: what was missed is skipped and counted, never made up for.
-        let missed = Int(late / settings.interval) + 1
+        let missed = Int((late / settings.interval).rounded(.up))
         await cycle.skip(missed)
         log.warning("the cycle took longer than the interval of \(settings.interval.text); skipped \(missed)")
         tick = tick.advanced(by: settings.interval * missed)
       }
-      try? await clock.sleep(until: tick)
+      try? await clock.sleep(until: tick, tolerance: nil)
     }
     return nil
   }

@@ -28,12 +28,12 @@ struct DestinationRoster {
     let before = Set(current)
     let newcomers = counts.filter { lastSeen[$0.key] == nil }.sorted { ($1.value, $0.key) < ($0.value, $1.key) }
     for name in counts.keys where lastSeen[name] != nil { lastSeen[name] = time }
-    for (name, seen) in lastSeen where name != Self.other && time.since(seen) > patience { lastSeen[name] = nil }
+    for (name, seen) in lastSeen where name != Self.other && time.since(seen) >= patience { lastSeen[name] = nil }
     for (name, _) in newcomers {
       let own = lastSeen.count - (lastSeen[Self.other] == nil ? 0 : 1)
       lastSeen[own < limit ? name : Self.other] = time
     }
-    if let seen = lastSeen[Self.other], time.since(seen) > patience { lastSeen[Self.other] = nil }
+    if let seen = lastSeen[Self.other], time.since(seen) >= patience { lastSeen[Self.other] = nil }
     placeholder = lastSeen.isEmpty
     return before.subtracting(current).sorted()
   }

@@ -21,7 +21,7 @@ package struct ExportActivity: Sendable, Hashable {
 
   /// Stable over restarts, e.g. `otlp_http_metric_exporter/0`.
   package var component: String
-  /// The host that is pushed to.
+  /// The host that is pushed to; empty where the endpoint names none.
   package var serverAddress: String
   /// Its port.
   package var serverPort: Int
@@ -67,12 +67,15 @@ struct ExportSeries {
   private var counts = CumulativeSeries<CountKey>()
   private var operations: [OperationKey: (start: Timestamp, durations: HistogramValue)] = [:]
   private var last: [ExportActivity] = []
+  private var start: Timestamp?
 
   mutating func describe(
-    _ activities: [ExportActivity], environment: String?, previous: Timestamp, time: Timestamp,
+    _ activities: [ExportActivity], environment: String?, start: Timestamp, previous: Timestamp, time: Timestamp,
     into sink: inout PointSink
   ) {
     last = activities
+    let inflightStart = self.start ?? start
+    self.start = inflightStart
     for activity in activities {
       let base = attributes(activity, environment)
       let totals =
@@ -85,7 +88,7 @@ struct ExportSeries {
           sink.add(MetricCatalog.exported, point)
         }
       }
-      sink.add(MetricCatalog.inflight, base, .int(Int64(activity.inflight)))
+      sink.add(MetricCatalog.inflight, base, start: inflightStart, .int(Int64(activity.inflight)))
       for operation in activity.operations {
         let key = OperationKey(
           component: activity.component, errorType: operation.errorType, httpStatus: operation.httpStatus)
@@ -107,11 +110,13 @@ struct ExportSeries {
   func end(environment: String?, into sink: inout PointSink) {
     for activity in last {
       let base = attributes(activity, environment)
-      for key in counts.keys where key.component == activity.component {
+      let keys = counts.keys.filter { $0.component == activity.component }
+      for key in keys.sorted(by: { $0.errorType ?? "" < $1.errorType ?? "" }) {
         sink.add(MetricCatalog.exported, base + error(key.errorType), .int(0))
       }
       sink.add(MetricCatalog.inflight, base, .int(0))
-      for (key, series) in operations where key.component == activity.component {
+      for (key, series) in operations.sorted(by: { order($0.key) < order($1.key) })
+      where key.component == activity.component {
         sink.add(
           MetricCatalog.operationDuration, base + error(key.errorType) + status(key.httpStatus),
           .histogram(series.durations))
@@ -121,11 +126,15 @@ struct ExportSeries {
 
   private func attributes(_ activity: ExportActivity, _ environment: String?) -> [Attribute] {
     let type = activity.component.split(separator: "/").first.map(String.init) ?? activity.component
-    return (environment.map { [Attribute(Key.environment, $0)] } ?? []) + [
-      Attribute(Key.componentType, type), Attribute(Key.componentName, activity.component),
-      Attribute(Key.serverAddress, activity.serverAddress),
-      Attribute(Key.serverPort, .int(Int64(activity.serverPort))),
-    ]
+    let server =
+      activity.serverAddress.isEmpty
+      ? []
+      : [
+        Attribute(Key.serverAddress, activity.serverAddress),
+        Attribute(Key.serverPort, .int(Int64(activity.serverPort))),
+      ]
+    return (environment.map { [Attribute(Key.environment, $0)] } ?? [])
+      + [Attribute(Key.componentType, type), Attribute(Key.componentName, activity.component)] + server
   }
 
   private func error(_ type: String?) -> [Attribute] { type.map { [Attribute(Key.errorType, $0)] } ?? [] }

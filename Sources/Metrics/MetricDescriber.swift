@@ -38,7 +38,11 @@ package struct MetricDescriber: Sendable {
   private let environment: String?
   private let destinationLimit: Int
   private let build: [Attribute]
+  private let start: Timestamp
+  // No earlier than any point that was sent: what is sent next comes after it.
   private var previousTime: Timestamp
+  private var previousSkipped = 0
+  private var hasBegun = false
   private var order: [String] = []
   private var outboxes: [String: OutboxSeries] = [:]
   private var exports = ExportSeries()
@@ -50,29 +54,37 @@ package struct MetricDescriber: Sendable {
   ///   - destinationLimit: how many destinations of an outbox get a series of their own.
   ///   - start: when the exporter started; counters begin here.
   package init(environment: String?, destinationLimit: Int, version: String, revision: String, start: Timestamp) {
+    // Backends treat an empty attribute as an absent one, or worse.
+    let environment = environment == "" ? nil : environment
     self.environment = environment
     self.destinationLimit = destinationLimit
     self.build =
       (environment.map { [Attribute(Key.environment, $0)] } ?? [])
       + [Attribute(Key.version, version), Attribute(Key.revision, revision)]
+    self.start = start
     self.previousTime = start
   }
 
   /// The metrics of one cycle, in the order of the catalogue.
   package mutating func describe(_ cycle: CycleObservation) -> [Metric] {
     var sink = PointSink()
+    hasBegun = true
     for sample in cycle.samples {
       let name = sample.outbox.name
       if outboxes[name] == nil {
         order.append(name)
         outboxes[name] = OutboxSeries(
-          sample.outbox, environment: environment, destinationLimit: destinationLimit, start: previousTime)
+          sample.outbox, environment: environment, destinationLimit: destinationLimit, start: previousTime,
+          skippedBefore: Int64(previousSkipped))
       }
       outboxes[name]?.describe(
         sample, interval: cycle.interval, skipped: Int64(cycle.skippedCycles), into: &sink)
     }
-    for name in cycle.vanished {
+    let present = Set(cycle.samples.map(\.outbox.name))
+    var ended: Timestamp?
+    for name in cycle.vanished where !present.contains(name) {
       outboxes[name]?.end(at: cycle.time, into: &sink)
+      ended = max(ended ?? sink.time, sink.time)
       outboxes[name] = nil
     }
     order.removeAll { outboxes[$0] == nil }
@@ -80,22 +92,33 @@ package struct MetricDescriber: Sendable {
     let time = max(cycle.time, previousTime.advanced(by: .milliseconds(1)))
     sink.time = time
     sink.add(MetricCatalog.build, build, .int(1))
-    exports.describe(cycle.exports, environment: environment, previous: previousTime, time: time, into: &sink)
-    previousTime = time
+    exports.describe(
+      cycle.exports, environment: environment, start: start, previous: previousTime, time: time, into: &sink)
+    // An outbox that comes back begins later than it ended, or two points of one series would share a time.
+    previousTime = max(time, ended?.advanced(by: .milliseconds(1)) ?? time)
+    previousSkipped = cycle.skippedCycles
     return sink.metrics
   }
 
-  /// The points that end every series, for a clean stop.
+  /// The points that end every series, for a clean stop; nothing where none was begun. What is described afterwards
+  /// begins anew.
   package mutating func end(at time: Timestamp) -> [Metric] {
+    guard hasBegun else { return [] }
     var sink = PointSink()
-    for name in order { outboxes[name]?.end(at: time, into: &sink) }
+    var latest = time
+    for name in order {
+      outboxes[name]?.end(at: time, into: &sink)
+      latest = max(latest, sink.time)
+    }
     sink.isEnding = true
     sink.time = max(time, previousTime.advanced(by: .milliseconds(1)))
     sink.add(MetricCatalog.build, build, .int(1))
     exports.end(environment: environment, into: &sink)
-    previousTime = sink.time
+    previousTime = max(sink.time, latest).advanced(by: .milliseconds(1))
+    exports = ExportSeries()
     outboxes = [:]
     order = []
+    hasBegun = false
     return sink.metrics
   }
 }
@@ -108,8 +131,13 @@ struct PointSink {
   /// Whether the points that are added next end their series: their values are then left out.
   var isEnding = false
 
-  mutating func add(_ instrument: Instrument, _ attributes: [Attribute], _ value: PointValue) {
-    add(instrument, DataPoint(attributes: attributes, time: time, value: isEnding ? .noRecordedValue : value))
+  /// - Parameter start: where the accumulation of a sum began; nil for gauges.
+  mutating func add(
+    _ instrument: Instrument, _ attributes: [Attribute], start: Timestamp? = nil, _ value: PointValue
+  ) {
+    add(
+      instrument,
+      DataPoint(attributes: attributes, start: start, time: time, value: isEnding ? .noRecordedValue : value))
   }
 
   mutating func add(_ instrument: Instrument, _ point: DataPoint) {

@@ -13,15 +13,21 @@ struct OutboxSeries {
   private var hasAnswered = false
   private var hasReplicaLag = false
   private var hasDeadLetterAge = false
+  private var quantiles: Set<QuantileKey> = []
   private var lastTime: Timestamp
   private let firstStart: Timestamp
+  private let skippedBefore: Int64
   private var failures: [SampleFailure.Reason: Int64] = [:]
   private var failureSeries = CumulativeSeries<SampleFailure.Reason>()
   private var skippedSeries = CumulativeSeries<Int>()
   private var durations = HistogramValue(bounds: Self.durationBounds)
 
-  /// - Parameter start: before the first sample; the accumulation of the outbox's counters begins here.
-  init(_ outbox: WatchedOutbox, environment: String?, destinationLimit: Int, start: Timestamp) {
+  /// - Parameters:
+  ///   - start: before the first sample; the accumulation of the outbox's counters begins here.
+  ///   - skippedBefore: cycles that were skipped until then, which this outbox does not count.
+  init(
+    _ outbox: WatchedOutbox, environment: String?, destinationLimit: Int, start: Timestamp, skippedBefore: Int64
+  ) {
     self.outbox = outbox
     self.base =
       [Attribute(Key.name, outbox.name)]
@@ -29,6 +35,7 @@ struct OutboxSeries {
     self.roster = DestinationRoster(limit: destinationLimit)
     self.lastTime = start
     self.firstStart = start
+    self.skippedBefore = skippedBefore
   }
 
   /// Adds the points of one sample.
@@ -63,7 +70,9 @@ struct OutboxSeries {
         sink.add(MetricCatalog.sampleFailures, point)
       }
     }
-    for point in skippedSeries.points(0, total: skipped, attributes: base, previous: previous, time: time) {
+    for point in skippedSeries.points(
+      0, total: skipped - skippedBefore, attributes: base, previous: previous, time: time)
+    {
       sink.add(MetricCatalog.sampleSkipped, point)
     }
   }
@@ -102,6 +111,8 @@ struct OutboxSeries {
 
   private mutating func describe(_ snapshot: Snapshot, sampledAt: Timestamp, into sink: inout PointSink) {
     hasAnswered = true
+    // An empty attribute would be none, and a destination is always set.
+    let snapshot = snapshot.naming("", Snapshot.defaultDestination)
     let ended = roster.see(snapshot.countsByDestination, at: sampledAt)
     sink.isEnding = true
     for destination in ended { describe(DestinationFigures(), of: destination, into: &sink) }
@@ -111,12 +122,13 @@ struct OutboxSeries {
       describe(figures[destination] ?? DestinationFigures(), of: destination, into: &sink)
     }
     hasReplicaLag = hasReplicaLag || snapshot.replicaLag != nil
-    hasDeadLetterAge = hasDeadLetterAge || snapshot.deadLetterAge != nil
+    hasDeadLetterAge = hasDeadLetterAge || snapshot.deadLetterAge != nil || snapshot.deadCount == 0
     describeTotals(snapshot, sampledAt: sampledAt, into: &sink)
   }
 
-  /// The points of one destination; zero where the sample has nothing.
-  private func describe(_ figures: DestinationFigures, of destination: String, into sink: inout PointSink) {
+  /// The points of one destination; zero where the sample has nothing, none where it cannot know.
+  private mutating func describe(_ figures: DestinationFigures, of destination: String, into sink: inout PointSink) {
+    let start = sink.isEnding ? nil : firstStart
     let isOther = destination == DestinationRoster.other
     let base =
       base + [Attribute(Key.destination, destination)] + (isOther ? [Attribute(Key.overflow, .bool(true))] : [])
@@ -124,28 +136,36 @@ struct OutboxSeries {
       for retry in [false, true] {
         sink.add(
           MetricCatalog.depth, base + [Attribute(Key.state, state.rawValue), Attribute(Key.retry, .bool(retry))],
-          .int(figures.depths[.init(state: state, retry: retry)] ?? 0))
+          start: start, .int(figures.depths[.init(state: state, retry: retry)] ?? 0))
       }
     }
     for retry in [false, true] {
       let age = retry ? figures.retryAge : figures.firstAge
-      let add: (String, Duration?, inout PointSink) -> Void = { stat, value, sink in
-        sink.add(
-          MetricCatalog.eventAge, base + [Attribute(Key.stat, stat), Attribute(Key.retry, .bool(retry))],
-          .double((value ?? .zero).seconds))
-      }
-      add("oldest", age?.oldest, &sink)
+      add(age?.oldest ?? .zero, "oldest", retry: retry, base, into: &sink)
       // Quantiles of several destinations cannot be had from those of each.
-      if !isOther {
-        add("p50", age?.median, &sink)
-        add("p99", age?.p99, &sink)
+      guard !isOther else { continue }
+      for (stat, value) in [("p50", age?.median), ("p99", age?.p99)] {
+        let key = QuantileKey(destination: destination, stat: stat, retry: retry)
+        if sink.isEnding {
+          if quantiles.remove(key) != nil { add(.zero, stat, retry: retry, base, into: &sink) }
+        } else if let value = age == nil ? .zero : value {
+          quantiles.insert(key)
+          add(value, stat, retry: retry, base, into: &sink)
+        }
       }
     }
     for reason in outbox.stuckReasons {
       sink.add(
-        MetricCatalog.stuck, base + [Attribute(Key.stuckReason, reason.rawValue)], .int(figures.stuck[reason] ?? 0))
+        MetricCatalog.stuck, base + [Attribute(Key.stuckReason, reason.rawValue)], start: start,
+        .int(figures.stuck[reason] ?? 0))
     }
-    sink.add(MetricCatalog.deadLetterDepth, base, .int(figures.dead))
+    sink.add(MetricCatalog.deadLetterDepth, base, start: start, .int(figures.dead))
+  }
+
+  private func add(_ age: Duration, _ stat: String, retry: Bool, _ base: [Attribute], into sink: inout PointSink) {
+    sink.add(
+      MetricCatalog.eventAge, base + [Attribute(Key.stat, stat), Attribute(Key.retry, .bool(retry))],
+      .double(age.seconds))
   }
 
   /// The points that are not split by destination.
@@ -160,7 +180,8 @@ struct OutboxSeries {
     } else if snapshot.deadCount == 0, !sink.isEnding || hasDeadLetterAge {
       sink.add(MetricCatalog.deadLetterAge, base, .double(0))
     }
-    sink.add(MetricCatalog.implausible, base, .int(Int64(snapshot.implausible)))
+    sink.add(
+      MetricCatalog.implausible, base, start: sink.isEnding ? nil : firstStart, .int(Int64(snapshot.implausible)))
     sink.add(MetricCatalog.sampleExact, base, .int(snapshot.exact ? 1 : 0))
     for kind in ["head", "counts"] {
       sink.add(MetricCatalog.sampleTime, base + [Attribute(Key.sampleKind, kind)], .double(sampledAt.seconds))
@@ -171,6 +192,13 @@ struct OutboxSeries {
       sink.add(MetricCatalog.replicaLag, base, .double(0))
     }
   }
+}
+
+/// A quantile of the ages that has a series.
+private struct QuantileKey: Hashable {
+  var destination: String
+  var stat: String
+  var retry: Bool
 }
 
 /// The figures of one destination, several of them added up where they share a name.
@@ -194,8 +222,12 @@ private struct DestinationFigures {
     }
     for age in snapshot.ages {
       let key = name(age.destination)
-      let known = age.retry ? all[key]?.retryAge : all[key]?.firstAge
-      let merged = known.map { max($0.oldest, age.oldest) == $0.oldest ? $0 : age } ?? age
+      var merged = age
+      if let known = age.retry ? all[key]?.retryAge : all[key]?.firstAge {
+        merged.oldest = max(known.oldest, age.oldest)
+        merged.median = nil
+        merged.p99 = nil
+      }
       if age.retry {
         all[key, default: .init()].retryAge = merged
       } else {
@@ -211,6 +243,20 @@ private struct DestinationFigures {
 }
 
 extension Snapshot {
+  /// The snapshot with one destination under another name.
+  fileprivate func naming(_ old: String, _ new: String) -> Snapshot {
+    guard
+      depths.contains(where: { $0.destination == old }) || dead.contains(where: { $0.destination == old })
+        || stuck.contains(where: { $0.destination == old })
+    else { return self }
+    var snapshot = self
+    for index in depths.indices where depths[index].destination == old { snapshot.depths[index].destination = new }
+    for index in ages.indices where ages[index].destination == old { snapshot.ages[index].destination = new }
+    for index in stuck.indices where stuck[index].destination == old { snapshot.stuck[index].destination = new }
+    for index in dead.indices where dead[index].destination == old { snapshot.dead[index].destination = new }
+    return snapshot
+  }
+
   /// Time since the oldest dead letter was dead-lettered; nil where there is none or the store does not say.
   fileprivate var deadLetterAge: Duration? { dead.compactMap(\.oldest).max() }
 
@@ -219,6 +265,7 @@ extension Snapshot {
     var counts: [String: Int] = [:]
     for depth in depths { counts[depth.destination, default: 0] += depth.count }
     for dead in dead { counts[dead.destination, default: 0] += dead.count }
+    for stuck in stuck where counts[stuck.destination] == nil { counts[stuck.destination] = stuck.count }
     return counts.filter { $0.value > 0 }
   }
 }

@@ -1,8 +1,8 @@
 extension Duration {
   /// The duration as people say it: the two largest units, e.g. `3m 20s`, `2d 4h`, `850ms`.
   package var text: String {
-    if self < .zero { return "-" + (.zero - self).text }
     let milliseconds = wholeNanoseconds / 1_000_000
+    if milliseconds < 0 { return "-" + Duration.milliseconds(-milliseconds).text }
     if milliseconds < 1_000 { return "\(milliseconds)ms" }
     let seconds = milliseconds / 1_000
     if seconds < 10, milliseconds % 1_000 >= 100 { return "\(seconds).\(milliseconds % 1_000 / 100)s" }

@@ -37,7 +37,7 @@ package struct CycleReport: Sendable {
 extension Timestamp {
   /// The time in UTC as RFC 3339 has it, to the millisecond.
   package var text: String {
-    let milliseconds = (nanoseconds >= 0 ? nanoseconds : nanoseconds - 999_999) / 1_000_000
+    let milliseconds = floorDivision(nanoseconds, 1_000_000)
     let days = floorDivision(milliseconds, 86_400_000)
     let rest = milliseconds - days * 86_400_000
     let (year, month, day) = civil(days: days)
@@ -49,7 +49,8 @@ extension Timestamp {
   private func two(_ number: Int64) -> String { number < 10 ? "0\(number)" : "\(number)" }
 
   private func floorDivision(_ number: Int64, _ divisor: Int64) -> Int64 {
-    number >= 0 ? number / divisor : -((divisor - 1 - number) / divisor)
+    let (quotient, remainder) = number.quotientAndRemainder(dividingBy: divisor)
+    return remainder < 0 ? quotient - 1 : quotient
   }
 
   /// Year, month and day of a day since 1970 in the proleptic Gregorian calendar: counted in eras of 400 years that

@@ -65,7 +65,7 @@ extension CycleReport {
       ("dead_oldest_age_seconds", snapshot.dead.compactMap(\.oldest).max().map { .number($0.seconds) } ?? .null),
       ("implausible", .int(snapshot.implausible)),
       ("replica_lag_seconds", snapshot.replicaLag.map { .number($0.seconds) } ?? .null),
-      ("destinations", .array(snapshot.destinations.map { json(snapshot, destination: $0) })),
+      ("destinations", .array(snapshot.destinations.map { json($0.figures, destination: $0.name) })),
     ]
     if let ids = snapshot.eventIDs {
       pairs.append(
@@ -80,9 +80,8 @@ extension CycleReport {
     return pairs
   }
 
-  private static func json(_ snapshot: Snapshot, destination: String) -> JSONValue {
-    let row = snapshot.only(destination)
-    return .object([
+  private static func json(_ row: Snapshot, destination: String) -> JSONValue {
+    .object([
       ("name", .string(destination)),
       ("depth", .object(EventState.waiting.map { ($0.rawValue, .int(row.depth($0))) })),
       ("retry", .int(row.depths.reduce(0) { $1.retry ? $0 + $1.count : $0 })),
@@ -94,21 +93,16 @@ extension CycleReport {
 }
 
 extension Snapshot {
-  /// Every destination that the snapshot names, the busiest first.
-  var destinations: [String] {
-    let names = Set(depths.map(\.destination) + dead.map(\.destination) + stuck.map(\.destination))
-    return names.map { ($0, only($0)) }
-      .sorted { ($1.1.depth, $1.1.deadCount, $0.0) < ($0.1.depth, $0.1.deadCount, $1.0) }
-      .map(\.0)
-  }
-
-  /// The figures of one destination.
-  func only(_ destination: String) -> Snapshot {
-    var snapshot = self
-    snapshot.depths = depths.filter { $0.destination == destination }
-    snapshot.ages = ages.filter { $0.destination == destination }
-    snapshot.stuck = stuck.filter { $0.destination == destination }
-    snapshot.dead = dead.filter { $0.destination == destination }
-    return snapshot
+  /// The figures of every destination that the snapshot names, the busiest first.
+  var destinations: [(name: String, figures: Snapshot)] {
+    var all: [String: Snapshot] = [:]
+    let empty = Snapshot(storeTime: storeTime)
+    for depth in depths { all[depth.destination, default: empty].depths.append(depth) }
+    for age in ages { all[age.destination, default: empty].ages.append(age) }
+    for stuck in stuck { all[stuck.destination, default: empty].stuck.append(stuck) }
+    for dead in dead { all[dead.destination, default: empty].dead.append(dead) }
+    return all.map { (name: $0, figures: $1, depth: $1.depth, dead: $1.deadCount) }
+      .sorted { ($1.depth, $1.dead, $0.name) < ($0.depth, $0.dead, $1.name) }
+      .map { ($0.name, $0.figures) }
   }
 }

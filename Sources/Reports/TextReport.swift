@@ -11,7 +11,7 @@ extension CycleReport {
       lines.append("")
       lines.append(
         "\(style.health(judgement.health))  \(style.strong(sample.outbox.name))"
-          + "  (\(sample.outbox.layout), \(sample.outbox.system.rawValue))")
+          + "  (\(sample.outbox.layout.printable), \(sample.outbox.system.rawValue))")
       for finding in judgement.findings { lines.append("  " + style.finding(finding)) }
       switch sample.result {
       case .failure(let failure): if let hint = failure.hint { lines.append("  → \(hint.printable)") }
@@ -20,7 +20,7 @@ extension CycleReport {
     }
     switch push {
     case .noEndpoint: lines += ["", "Nothing was pushed: no OTLP endpoint is configured."]
-    case .delivered(let points): lines += ["", "Pushed \(points) data points."]
+    case .delivered(let points): lines += ["", "Pushed \(points.counted("data point"))."]
     case .failed(let message): lines += ["", "The push failed: \(message.printable)"]
     }
     return lines.joined(separator: "\n") + "\n"
@@ -38,7 +38,7 @@ extension CycleReport {
       let count = judgements.count { $0.health == health }
       return count == 0 ? nil : "\(count) \(health.rawValue)"
     }
-    let outboxes = judgements.count == 1 ? "1 outbox" : "\(judgements.count) outboxes"
+    let outboxes = "\(judgements.count) outbox\(judgements.count == 1 ? "" : "es")"
     let reason = judgements.count == 1 ? judgements[0].findings.first?.sentence : nil
     return "\(style.health(health))  \(outboxes): "
       + (reason?.printable ?? (judgements.isEmpty ? "nothing is watched" : counts.joined(separator: ", ")))
@@ -50,7 +50,9 @@ extension Snapshot {
   fileprivate var lines: [String] {
     guard inUse else { return ["not in use yet: the application has not created it"] }
     var lines = tableLines
-    if implausible > 0 { lines.append("\(implausible) events have impossible times and count in no age") }
+    if implausible > 0 {
+      lines.append("\(implausible.counted("event")) with impossible times, counted in the depth and in no age")
+    }
     if let replicaLag { lines.append("read from a replica that is \(replicaLag.text) behind") }
     if !exact { lines.append("some figures are estimates") }
     for (title, ids) in [
@@ -68,8 +70,8 @@ extension Snapshot {
         + [("stuck", .right), ("dead", .right), ("oldest", .right)])
     let destinations = destinations
     let shown = destinations.count > 12 ? Array(destinations.prefix(10)) : destinations
-    for name in shown { table.add(only(name).cells(name.printable)) }
-    if destinations.count != 1 { table.add(cells("all \(destinations.count)")) }
+    for (name, figures) in shown { table.add(figures.cells(name.printable)) }
+    if destinations.count != 1 { table.add(cells(destinations.isEmpty ? "all" : "all \(destinations.count)")) }
     var lines = table.lines
     if shown.count < destinations.count {
       lines.insert("… \(destinations.count - shown.count) more destinations", at: lines.count - 1)
@@ -118,19 +120,30 @@ package struct TextStyle: Sendable {
 }
 
 extension String {
-  /// The text without control characters, which a terminal might obey.
+  /// The text without characters that a terminal might obey: controls, line breaks, and those that turn the direction
+  /// of writing.
   package var printable: String {
-    guard unicodeScalars.contains(where: { $0.properties.generalCategory == .control }) else { return self }
+    guard unicodeScalars.contains(where: \.isObeyed) else { return self }
     var text = ""
     for scalar in unicodeScalars {
       if scalar == "\n" || scalar == "\t" {
         text += " "
-      } else if scalar.properties.generalCategory == .control {
+      } else if scalar.isObeyed {
         text += "\u{fffd}"
       } else {
         text.unicodeScalars.append(scalar)
       }
     }
     return text
+  }
+}
+
+extension Unicode.Scalar {
+  fileprivate var isObeyed: Bool {
+    switch properties.generalCategory {
+    case .control, .lineSeparator, .paragraphSeparator: true
+    case .format: properties.isBidiControl
+    default: false
+    }
   }
 }

@@ -46,6 +46,7 @@ struct Run: AsyncParsableCommand {
     let assembly = ExporterAssembly(
       configuration, instance: state.instance(outboxes: configuration.outboxes.map(\.name)), once: true)
     let report = await assembly.runOnce(eventIDs: !options.noIDs)
+    state.release()
     let status = report.health.status
     switch options.format {
     case .text:

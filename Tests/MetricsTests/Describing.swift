@@ -1,0 +1,141 @@
+import Metrics
+import Outbox
+
+/// Names a series: the metric with its attributes, in their order.
+struct Series: Hashable, Comparable, CustomStringConvertible {
+  var metric: String
+  var attributes: [String]
+
+  init(_ metric: String, _ attributes: [String]) {
+    self.metric = metric
+    self.attributes = attributes
+  }
+
+  init(_ metric: Metric, _ point: DataPoint) {
+    self.metric = metric.instrument.name
+    self.attributes = point.attributes.map { "\($0.key)=\($0.value.shown)" }
+  }
+
+  var description: String { "\(metric){\(attributes.joined(separator: ","))}" }
+
+  static func < (left: Series, right: Series) -> Bool { left.description < right.description }
+}
+
+extension AttributeValue {
+  var shown: String {
+    switch self {
+    case .string(let text): text
+    case .bool(let value): "\(value)"
+    case .int(let value): "\(value)"
+    }
+  }
+}
+
+extension [Metric] {
+  /// All points with the name of their series.
+  var all: [(series: Series, point: DataPoint)] {
+    flatMap { metric in metric.points.map { (Series(metric, $0), $0) } }
+  }
+
+  /// The points of one metric that carry all these attributes, written as `key=value`.
+  func points(_ metric: Instrument, _ attributes: String...) -> [DataPoint] {
+    all.filter { entry in
+      entry.series.metric == metric.name && attributes.allSatisfy(entry.series.attributes.contains)
+    }.map(\.point)
+  }
+
+  /// The values of the points of one metric that carry all these attributes.
+  func values(_ metric: Instrument, _ attributes: String...) -> [PointValue] {
+    all.filter { entry in
+      entry.series.metric == metric.name && attributes.allSatisfy(entry.series.attributes.contains)
+    }.map(\.point.value)
+  }
+
+  /// The series that end here.
+  var ended: Set<Series> { Set(all.filter { $0.point.value == .noRecordedValue }.map(\.series)) }
+
+  /// The series that have a value here.
+  var valued: Set<Series> { Set(all.filter { $0.point.value != .noRecordedValue }.map(\.series)) }
+
+  /// The destinations of the depth points that have a value.
+  var destinations: [String] {
+    let names = points(MetricCatalog.depth).filter { $0.value != .noRecordedValue }.compactMap { point in
+      point.attributes.first { $0.key == "outbox.destination" }?.value.shown
+    }
+    return Set(names).sorted()
+  }
+}
+
+let orders = WatchedOutbox(name: "orders", layout: "praisonai", system: .sqlite)
+
+/// A describer with one outbox and a clock that a test moves.
+struct Describing {
+  static let epoch = Timestamp(nanoseconds: 1_800_000_000_000_000_000)
+
+  var describer: MetricDescriber
+  var now = Self.epoch
+  var skipped = 0
+  var exports: [ExportActivity] = []
+
+  init(limit: Int = 100, environment: String? = nil) {
+    describer = MetricDescriber(
+      environment: environment, destinationLimit: limit, version: "1.2.3", revision: "abc", start: Self.epoch)
+  }
+
+  /// One cycle, 15 s after the one before.
+  mutating func cycle(
+    _ results: [(WatchedOutbox, Result<Snapshot, SampleFailure>)], vanished: [String] = [],
+    after pause: Duration = .seconds(15)
+  ) -> [Metric] {
+    now = now.advanced(by: pause)
+    let samples = results.map { outbox, result in
+      OutboxSample(
+        outbox: outbox, startedAt: now.advanced(by: .milliseconds(2)), duration: .milliseconds(3), result: result)
+    }
+    return describer.describe(
+      CycleObservation(
+        time: now, samples: samples, vanished: vanished, interval: .seconds(15), skippedCycles: skipped,
+        exports: exports))
+  }
+
+  /// A cycle in which the only outbox has the snapshot.
+  mutating func good(_ snapshot: Snapshot = .empty, after pause: Duration = .seconds(15)) -> [Metric] {
+    cycle([(orders, .success(snapshot))], after: pause)
+  }
+
+  /// A cycle in which the only outbox cannot be sampled.
+  mutating func bad(
+    _ reason: SampleFailure.Reason = .timeout, after pause: Duration = .seconds(15)
+  ) -> [Metric] {
+    cycle([(orders, .failure(SampleFailure(reason, "no answer")))], after: pause)
+  }
+
+  /// The time of the sample in the last cycle.
+  var sampled: Timestamp { now.advanced(by: .milliseconds(2)) }
+}
+
+extension Snapshot {
+  static let empty = Snapshot(storeTime: Describing.epoch)
+
+  /// Ready events by destination.
+  static func ready(_ counts: [String: Int]) -> Snapshot {
+    Snapshot(
+      storeTime: Describing.epoch,
+      depths: counts.map { Depth(destination: $0.key, state: .ready, retry: false, count: $0.value) })
+  }
+}
+
+/// A generator whose seed is printed where a property fails (SplitMix64, Steele and others 2014).
+struct SeededGenerator: RandomNumberGenerator {
+  private var state: UInt64
+
+  init(seed: UInt64) { state = seed }
+
+  mutating func next() -> UInt64 {
+    state &+= 0x9e37_79b9_7f4a_7c15
+    var mixed = state
+    mixed = (mixed ^ (mixed >> 30)) &* 0xbf58_476d_1ce4_e5b9
+    mixed = (mixed ^ (mixed >> 27)) &* 0x94d0_49bb_1331_11eb
+    return mixed ^ (mixed >> 31)
+  }
+}
