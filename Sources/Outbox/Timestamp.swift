@@ -12,12 +12,20 @@ package struct Timestamp: Sendable, Hashable, Comparable {
 
   /// A timestamp from seconds since the Unix epoch, as databases give it. Values no clock can show are clamped.
   package init(seconds: Double) {
-    let nanoseconds = (seconds * 1e9).rounded()
-    self.nanoseconds = Int64(exactly: nanoseconds) ?? (nanoseconds > 0 ? .max : nanoseconds < 0 ? .min : 0)
+    // The fraction apart from the whole: together they have more digits than a Double.
+    let whole = seconds.rounded(.down)
+    let clamped = seconds > 0 ? Int64.max : seconds < 0 ? Int64.min : 0
+    let (product, overflow) = (Int64(exactly: whole) ?? clamped).multipliedReportingOverflow(by: 1_000_000_000)
+    let fraction = seconds.isFinite ? Int64(((seconds - whole) * 1e9).rounded()) : 0
+    let (sum, overflowing) = product.addingReportingOverflow(fraction)
+    nanoseconds = overflow || overflowing ? clamped : sum
   }
 
   /// Seconds since the Unix epoch.
-  package var seconds: Double { Double(nanoseconds) / 1e9 }
+  package var seconds: Double {
+    let (whole, rest) = nanoseconds.quotientAndRemainder(dividingBy: 1_000_000_000)
+    return Double(whole) + Double(rest) / 1e9
+  }
 
   /// The time from the other timestamp to this one; negative where the other is later.
   package func since(_ other: Timestamp) -> Duration {

@@ -112,7 +112,7 @@ import Testing
   }
 }
 
-@Suite struct `Health` {
+@Suite struct `The order of health` {
   @Test func `of several is the worst: CRITICAL, UNKNOWN, WARNING, OK`() {
     let order: [Health] = [.ok, .warning, .unknown, .critical]
     for (index, worse) in order.enumerated() {

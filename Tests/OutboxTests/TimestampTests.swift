@@ -12,6 +12,12 @@ import Testing
     #expect(Timestamp(seconds: seconds).nanoseconds == nanoseconds)
   }
 
+  @Test func `shows seconds to the last digit that a number holds`() {
+    #expect(Timestamp(nanoseconds: 1_800_000_015_002_000_000).seconds == 1_800_000_015.002)
+    #expect(Timestamp(nanoseconds: -1_500_000_000).seconds == -1.5)
+    #expect(Timestamp(nanoseconds: 1).seconds == 1e-9)
+  }
+
   @Test func `subtracts without overflow`() {
     let (first, last) = (Timestamp(nanoseconds: .min), Timestamp(nanoseconds: .max))
     #expect(last.since(first) == .nanoseconds(Int64.max))
