@@ -92,7 +92,7 @@ let package = Package(
     // Tests mirror the sources; Integration runs real servers.
     .target(
       name: "TestSupport",
-      dependencies: ["Outbox", "SystemCalls", "CSystem"],
+      dependencies: ["Outbox", "Metrics", "HTTPClient", "SystemCalls", "CSystem"],
       path: "Tests/TestSupport",
       swiftSettings: strict),
     tests("OutboxTests", ["Outbox"]),
@@ -116,9 +116,8 @@ let package = Package(
     tests(
       "IntegrationTests",
       [
-        "Outbox", "Layouts", "SampleSQL", "Metrics", "Stores", "OTLP", "PostgreSQLClient", "SQLiteClient",
-        "SystemCalls",
-        "TestSupport",
+        "Outbox", "Layouts", "SampleSQL", "Metrics", "Stores", "HTTPClient", "OTLP", "PostgreSQLClient", "SQLiteClient",
+        "SystemCalls", "TestSupport",
       ]),
     tests("HouseTests", ["Outbox", "Layouts", "Metrics", "Configuration", "TestSupport"]),
   ]

@@ -179,8 +179,10 @@ package final class HTTPDeadline: Sendable {
       throw HTTPError(
         .responseTooLarge, url: url, detail: "status \(collector.status), more than \(Self.responseLimit) bytes")
     }
-    guard code == CURLE_OK || collector.isHeadComplete else {
-      throw HTTPError(HTTPError.Cause(code, detail: detail), url: url, detail: printable(detail))
+    guard collector.isHeadComplete else {
+      // libcurl takes the end of the connection for the end of the head.
+      let cause = code == CURLE_OK ? .closedWithoutAnswer : HTTPError.Cause(code, detail: detail)
+      throw HTTPError(cause, url: url, detail: code == CURLE_OK ? "within the response head" : printable(detail))
     }
     return HTTPResponse(
       status: collector.status, headers: collector.headers, body: collector.body,
@@ -193,8 +195,8 @@ extension HTTPError.Cause {
   init(_ code: CURLcode, detail: String) {
     switch code {
     case CURLE_URL_MALFORMAT: self = .invalidRequest
-    // Also the code for an answer without a status line ("Received HTTP/0.9 when not allowed").
-    case CURLE_UNSUPPORTED_PROTOCOL: self = detail.contains("HTTP/0.9") ? .notHTTP : .invalidRequest
+    // The same code for a scheme that is not spoken and for an answer that is not HTTP.
+    case CURLE_UNSUPPORTED_PROTOCOL: self = detail.hasPrefix("Protocol ") ? .invalidRequest : .notHTTP
     case CURLE_WEIRD_SERVER_REPLY, CURLE_HTTP2, CURLE_HTTP2_STREAM: self = .notHTTP
     case CURLE_COULDNT_RESOLVE_HOST, CURLE_COULDNT_RESOLVE_PROXY: self = .cannotResolve
     case CURLE_COULDNT_CONNECT: self = .cannotConnect

@@ -1,6 +1,5 @@
 internal import COpenTelemetryProto
 internal import CProtobufC
-internal import Glibc
 internal import Metrics
 internal import Outbox
 
@@ -33,12 +32,12 @@ private typealias HistogramDataPoint = Opentelemetry__Proto__Metrics__V1__Histog
   }
 
   deinit {
-    unsafe chunks.forEach { unsafe free($0) }
+    unsafe chunks.forEach { unsafe $0.deallocate() }
   }
 
   /// Takes back everything that was handed out.
   mutating func reset() {
-    unsafe chunks.dropFirst().forEach { unsafe free($0) }
+    unsafe chunks.dropFirst().forEach { unsafe $0.deallocate() }
     unsafe chunks.removeLast(max(0, chunks.count - 1))
     unsafe next = chunks.first
     left = unsafe chunks.isEmpty ? 0 : Self.chunkSize
@@ -50,8 +49,8 @@ private typealias HistogramDataPoint = Opentelemetry__Proto__Metrics__V1__Histog
     if size > left {
       // A value larger than a chunk gets one of its own size; the first chunk always has the usual size.
       let chunkSize = max(size, Self.chunkSize)
-      if unsafe chunks.isEmpty, size > Self.chunkSize { unsafe chunks.append(malloc(Self.chunkSize)!) }
-      let chunk = unsafe malloc(chunkSize)!
+      if unsafe chunks.isEmpty, size > Self.chunkSize { unsafe chunks.append(.allocate(byteCount: Self.chunkSize, alignment: 16)) }
+      let chunk = UnsafeMutableRawPointer.allocate(byteCount: chunkSize, alignment: 16)
       unsafe chunks.append(chunk)
       unsafe next = chunk
       left = chunkSize
@@ -100,15 +99,15 @@ private typealias HistogramDataPoint = Opentelemetry__Proto__Metrics__V1__Histog
         count = limit
         while count > 0, unsafe bytes[count] & 0xc0 == 0x80 { count -= 1 }
       }
-      if count > 0, unsafe memchr(bytes.baseAddress!, 0, count) != nil {
+      if unsafe bytes[..<count].contains(0) {
         let replaced = unsafe String(decoding: bytes[..<count], as: UTF8.self)
           .unicodeScalars.map { $0 == "\0" ? "\u{fffd}" : String($0) }.joined()
         return unsafe self.text(replaced, limit: limit)
       }
-      let copy = unsafe allocate(count + 1).bindMemory(to: CChar.self, capacity: count + 1)
-      if count > 0 { unsafe memcpy(copy, bytes.baseAddress!, count) }
-      unsafe copy[count] = 0
-      return unsafe copy
+      let copy = unsafe allocate(count + 1)
+      if count > 0 { unsafe copy.copyMemory(from: bytes.baseAddress!, byteCount: count) }
+      unsafe copy.storeBytes(of: 0, toByteOffset: count, as: CChar.self)
+      return unsafe copy.bindMemory(to: CChar.self, capacity: count + 1)
     }
   }
 }

@@ -28,13 +28,21 @@ package final class ChildProcess {
       &actions, 1, output.path + "/stdout", O_WRONLY | O_CREAT | O_TRUNC | O_APPEND, 0o600)
     unsafe posix_spawn_file_actions_addopen(
       &actions, 2, output.path + "/stderr", O_WRONLY | O_CREAT | O_TRUNC | O_APPEND, 0o600)
+    // Tests run on threads that block all signals, and a child inherits that.
+    var attributes = posix_spawnattr_t()
+    unsafe posix_spawnattr_init(&attributes)
+    defer { unsafe posix_spawnattr_destroy(&attributes) }
+    var noSignals = sigset_t()
+    unsafe sigemptyset(&noSignals)
+    unsafe posix_spawnattr_setsigmask(&attributes, &noSignals)
+    unsafe posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK))
     let command = directory.map { ["env", "-C", $0, program] } ?? [program]
     var variables = currentEnvironment()
     for (name, value) in environment { variables[name] = value }
     var child = pid_t()
     let code = unsafe withCStrings(command + arguments) { argv in
       unsafe withCStrings(variables.map { "\($0.key)=\($0.value)" }) { envp in
-        unsafe posix_spawnp(&child, command[0], &actions, nil, argv, envp)
+        unsafe posix_spawnp(&child, command[0], &actions, &attributes, argv, envp)
       }
     }
     guard code == 0 else { throw CannotStart(program: program, code: code) }

@@ -12,5 +12,5 @@ int csystem_terminal_columns(int descriptor);
 // EBUSY where signals are watched already.
 int csystem_watch_signals(const int *signals, int count);
 
-// The commit that the program was built from; "unknown" where scripts/build did not say.
+/// The commit that the program was built from, as `-DOUTBOX_EXPORTER_REVISION` gave it to the compiler.
 const char *csystem_source_revision(void);

@@ -1,0 +1,117 @@
+import HTTPClient
+
+/// A real receiver of OTLP on a loopback port, with a directory of its own. It is killed when it goes out of use.
+package final class OTLPReceiver {
+  /// The whole URL to push to.
+  package let endpoint: String
+  /// The root of its HTTP interface.
+  package let base: String
+  private let process: ChildProcess
+  private let directory: TemporaryDirectory
+
+  /// A receiver that did not come up.
+  package struct NotReady: Error, CustomStringConvertible {
+    package let description: String
+  }
+
+  private init(
+    _ program: String, port: Int, path: String, directory: TemporaryDirectory, arguments: [String],
+    ready: (OTLPReceiver) -> Bool
+  ) throws {
+    base = "http://127.0.0.1:\(port)"
+    endpoint = base + path
+    self.directory = directory
+    process = try ChildProcess(program, arguments, directory: directory.path)
+    guard eventually({ !process.isRunning || ready(self) }), process.isRunning else {
+      throw NotReady(description: "\(program) is not ready: \(process.standardError)\(process.standardOutput)")
+    }
+  }
+
+  /// The OpenTelemetry Collector, which prints what it gets.
+  package static func collector() throws -> OTLPReceiver {
+    let directory = try TemporaryDirectory()
+    let port = freePort()
+    try directory.write(
+      """
+      receivers: {otlp: {protocols: {http: {endpoint: "127.0.0.1:\(port)"}}}}
+      exporters: {debug: {verbosity: detailed, sampling_initial: 1000000}}
+      service: {telemetry: {metrics: {level: none}}, pipelines: {metrics: {receivers: [otlp], exporters: [debug]}}}
+      """, to: "config.yaml")
+    return try OTLPReceiver(
+      "otelcol", port: port, path: "/v1/metrics", directory: directory, arguments: ["--config", "config.yaml"]
+    ) { $0.process.standardError.contains("Everything is ready") }
+  }
+
+  /// rotel, a second implementation of OTLP, which prints what it gets.
+  package static func rotel() throws -> OTLPReceiver {
+    let port = freePort()
+    return try OTLPReceiver(
+      "rotel", port: port, path: "/v1/metrics", directory: try TemporaryDirectory(),
+      arguments: [
+        "start", "--otlp-http-endpoint", "127.0.0.1:\(port)", "--otlp-grpc-endpoint", "127.0.0.1:\(freePort())",
+        "--exporter", "blackhole", "--debug-log", "metrics", "--debug-log-verbosity", "detailed",
+      ]
+    ) { $0.status("/v1/metrics") != nil }
+  }
+
+  /// Prometheus with its OTLP receiver and the default translation of names.
+  package static func prometheus() throws -> OTLPReceiver {
+    let directory = try TemporaryDirectory()
+    try directory.write("global: {scrape_interval: 1h}\n", to: "prometheus.yml")
+    let port = freePort()
+    return try OTLPReceiver(
+      "prometheus", port: port, path: "/api/v1/otlp/v1/metrics", directory: directory,
+      arguments: [
+        "--config.file=prometheus.yml", "--storage.tsdb.path=data", "--web.listen-address=127.0.0.1:\(port)",
+        "--web.enable-otlp-receiver",
+      ]
+    ) { $0.status("/-/ready") == 200 }
+  }
+
+  /// VictoriaMetrics with Prometheus' names.
+  package static func victoriaMetrics() throws -> OTLPReceiver {
+    let port = freePort()
+    return try OTLPReceiver(
+      "victoria-metrics", port: port, path: "/opentelemetry/v1/metrics", directory: try TemporaryDirectory(),
+      arguments: [
+        "-httpListenAddr=127.0.0.1:\(port)", "-storageDataPath=data", "-opentelemetry.usePrometheusNaming",
+        "-search.latencyOffset=0s",
+      ]
+    ) { $0.status("/health") == 200 }
+  }
+
+  /// What it printed so far: standard output and standard error.
+  package var output: String { process.standardOutput + process.standardError }
+
+  /// What it shows of the points it got (Collector and rotel).
+  package var dump: DebugDump { DebugDump(output) }
+
+  /// Ends it, cleanly.
+  package func stop() {
+    process.signal(15)
+    _ = process.wait(atMost: .seconds(30))
+  }
+
+  /// The JSON answer to a GET.
+  package func json(_ path: String) throws -> ParsedJSON { try ParsedJSON(try get(path)) }
+
+  /// The body of the answer to a GET.
+  package func get(_ path: String) throws -> String {
+    let connection = HTTPConnection(userAgent: "test")
+    return String(decoding: try connection.perform(HTTPRequest(.get, base + path)).body, as: UTF8.self)
+  }
+
+  private func status(_ path: String) -> Int? {
+    let connection = HTTPConnection(userAgent: "test")
+    return try? connection.perform(HTTPRequest(.get, base + path, timeout: .seconds(5))).status
+  }
+}
+
+/// Text as it may stand in the query of a URL.
+package func percentEncoded(_ text: String) -> String {
+  text.utf8.map { byte in
+    let isPlain = (0x30...0x39).contains(byte) || (0x41...0x5a).contains(byte) || (0x61...0x7a).contains(byte)
+    if isPlain { return String(Unicode.Scalar(byte)) }
+    return "%" + String(byte >> 4, radix: 16) + String(byte & 15, radix: 16)
+  }.joined()
+}
