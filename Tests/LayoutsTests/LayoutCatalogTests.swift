@@ -6,6 +6,12 @@ import Testing
 @Suite struct `Built-in layouts` {
   private static let all = LayoutCatalog.builtIn
 
+  @Test func `limit no dead letters where they never go away, and those that the vendor limits as it does`() {
+    #expect(Layout.openClaw.limits.dead == .init())
+    #expect(Layout.kaireon.limits.dead == .init(warning: 11, critical: 101))
+    #expect(Layout.kaireon.limits.ready == .init(warning: 101))
+  }
+
   @Test func `have names that no other has, as the command line wants them`() {
     #expect(Set(Self.all.map(\.name)).count == Self.all.count)
     for layout in Self.all {
