@@ -13,9 +13,14 @@ int csystem_terminal_columns(int descriptor) {
 }
 
 static int signal_pipe[2] = {-1, -1};
+static volatile sig_atomic_t may_end = 0;
+static volatile sig_atomic_t was_asked = 0;
 
-// write() is all it does, and write() is async-signal-safe (signal-safety(7)).
+// write() and _exit() are all it calls, and they are async-signal-safe (signal-safety(7)).
 static void pass_on(int number) {
+  // The default action would not do: the kernel keeps it from process 1 of a container.
+  if (may_end && was_asked) _exit(128 + number);
+  was_asked = 1;
   int saved = errno;
   unsigned char byte = (unsigned char)number;
   while (write(signal_pipe[1], &byte, 1) < 0 && errno == EINTR) {
@@ -23,12 +28,13 @@ static void pass_on(int number) {
   errno = saved;
 }
 
-int csystem_watch_signals(const int *signals, int count) {
+int csystem_watch_signals(const int *signals, int count, int second_ends) {
   if (signal_pipe[0] >= 0) {
     errno = EBUSY;
     return -1;
   }
   if (pipe2(signal_pipe, O_CLOEXEC) != 0) return -1;
+  may_end = second_ends;
   // A full pipe must not block whichever thread the signal interrupts.
   fcntl(signal_pipe[1], F_SETFL, O_NONBLOCK);
   struct sigaction action = {.sa_handler = pass_on, .sa_flags = SA_RESTART};

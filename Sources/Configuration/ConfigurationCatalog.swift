@@ -71,7 +71,7 @@ package enum ConfigurationCatalog {
     .init(
       "OTEL_METRIC_EXPORT_INTERVAL", "15000 (the specification has 60000)", "As `--interval`, in milliseconds."),
     .init(
-      "OTEL_METRIC_EXPORT_TIMEOUT", "30000", "The most milliseconds that the push of one cycle takes; 0 for no limit."),
+      "OTEL_METRIC_EXPORT_TIMEOUT", "30000", "The most milliseconds that the push of `--once` takes, 30000 at most."),
     .init("OTEL_METRICS_EXPORTER", "otlp", "`otlp`, `console` (standard output) or `none`."),
     .init("OTEL_SDK_DISABLED", "false", "`true`: watch, but push nothing."),
     .init("OTEL_SERVICE_NAME", "outbox-exporter", "`service.name` of the exporter."),

@@ -41,12 +41,14 @@ package struct ExporterAssembly: Sendable {
   /// The endpoints that are pushed to, for people; empty where nothing is pushed.
   package var endpoints: [String] { exporters.map(\.destination.shownEndpoint) }
 
-  /// One cycle as a health check: every store is waited for, and the push ends within 30 seconds.
+  /// One cycle as a health check: every store is waited for, and the push ends within 30 seconds, or sooner where
+  /// OTEL_METRIC_EXPORT_TIMEOUT says so.
   package func runOnce(eventIDs: Bool) async -> CycleReport {
     let outcome = await cycle.run(eventIDs: eventIDs, patience: nil)
     let batch = outcome.batch.withoutAccumulations
+    let bound = min(.seconds(30), configuration.exportTimeout ?? .seconds(30))
     let push: CycleReport.Push =
-      exporters.isEmpty ? .noEndpoint : await Self.push(batch, to: exporters, within: .seconds(30))
+      exporters.isEmpty ? .noEndpoint : await Self.push(batch, to: exporters, within: bound)
     await cycle.close()
     return CycleReport(time: outcome.time, samples: outcome.samples, push: push)
   }

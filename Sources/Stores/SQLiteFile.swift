@@ -93,6 +93,11 @@ final class SQLiteFile {
       }
     }
     if let database, identity == current { return database }
+    if FileSystem.isDirectory(path) {
+      throw SampleFailure(
+        .absent, "\(path) is a directory, not an SQLite file", hint: "name the file, or a glob such as \(path)/*.sqlite"
+      )
+    }
     close()
     do {
       let opened = try OpenDatabase(path: path, layout: layout, limits: limits)

@@ -9,8 +9,11 @@ extension FileSystem {
     var ancestor = path.hasPrefix("/") ? "" : "."
     for part in path.split(separator: "/") {
       ancestor += "/" + part
-      if unsafe mkdir(ancestor, permissions) != 0 && !isDirectory(ancestor) {
-        throw SystemError(code: errno == EEXIST ? ENOTDIR : errno, call: "mkdir", path: ancestor)
+      guard unsafe mkdir(ancestor, permissions) != 0 else { continue }
+      // Looking what is there sets errno anew.
+      let code = errno
+      if !isDirectory(ancestor) {
+        throw SystemError(code: code == EEXIST ? ENOTDIR : code, call: "mkdir", path: ancestor)
       }
     }
   }

@@ -20,9 +20,15 @@ package enum SignalWatcher {
   /// From now on the signals no longer end the process; each one that arrives becomes an element. The stream never
   /// ends. To be called once in a process.
   ///
+  /// - Parameter secondEnds: whether the second of them ends the process at once, whatever it is waiting for, with
+  ///   128 + the signal's number as a shell reports a process that was killed.
   /// - Throws: signals are watched already, or a number is no signal that can be caught.
-  package static func watch(_ signals: [Int32]) throws(SystemError) -> AsyncStream<Int32> {
-    let descriptor = try retrying("sigaction") { unsafe csystem_watch_signals(signals, Int32(signals.count)) }
+  package static func watch(
+    _ signals: [Int32], secondEnds: Bool = false
+  ) throws(SystemError) -> AsyncStream<Int32> {
+    let descriptor = try retrying("sigaction") {
+      unsafe csystem_watch_signals(signals, Int32(signals.count), secondEnds ? 1 : 0)
+    }
     let (stream, continuation) = AsyncStream.makeStream(of: Int32.self)
     let reader = unsafe Unmanaged.passRetained(Reader(descriptor, continuation)).toOpaque()
     var thread = pthread_t()

@@ -66,7 +66,7 @@ struct Run: AsyncParsableCommand {
       printError("outbox-exporter: \(error.message)")
       throw ExitStatus.configuration.code
     }
-    let stop = try SignalWatcher.watch([SignalWatcher.terminate, SignalWatcher.interrupt])
+    let stop = try SignalWatcher.watch([SignalWatcher.terminate, SignalWatcher.interrupt], secondEnds: true)
     let assembly = ExporterAssembly(
       configuration, instance: state.instance(outboxes: configuration.outboxes.map(\.name)), once: false)
     log.info("\(assembly.summary)")

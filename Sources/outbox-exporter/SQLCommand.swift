@@ -28,8 +28,8 @@ struct SQLCommand: AsyncParsableCommand {
       case .success(let statements):
         if outbox.system == .sqlite {
           printOutput(
-            "-- The clock is a parameter; in the sqlite3 shell:\n"
-              + "-- .parameter set :now \"(julianday('now') - 2440587.5) * 86400.0\"\n")
+            "-- The clock is a parameter, set here as the sqlite3 shell does it:\n"
+              + ".parameter set :now \"(julianday('now') - 2440587.5) * 86400.0\"\n")
         }
         printOutput(statements.sample + ";\n\n")
         if !statements.grants.isEmpty {

@@ -9,8 +9,9 @@
 int csystem_terminal_columns(int descriptor);
 
 // From now on each of these signals writes its number as one byte into a pipe. The pipe's reading end, or -1 with errno;
-// EBUSY where signals are watched already.
-int csystem_watch_signals(const int *signals, int count);
+// EBUSY where signals are watched already. With second_ends the second of them ends the process at once, with 128 + its
+// number.
+int csystem_watch_signals(const int *signals, int count, int second_ends);
 
 /// The commit that the program was built from, as `-DOUTBOX_EXPORTER_REVISION` gave it to the compiler.
 const char *csystem_source_revision(void);
