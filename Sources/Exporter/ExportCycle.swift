@@ -66,7 +66,7 @@ package actor ExportCycle {
     let metrics = describer.describe(
       CycleObservation(
         time: time, samples: round.samples, vanished: round.vanished, interval: interval, skippedCycles: skipped,
-        exports: activities))
+        missedCycles: round.missed, exports: activities))
     return Outcome(
       time: time, samples: round.samples, unanswered: round.unanswered,
       batch: MetricBatch(resource: resource, scopeVersion: version, metrics: metrics))

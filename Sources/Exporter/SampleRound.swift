@@ -14,12 +14,15 @@ package actor SampleRound {
     package var vanished: [String] = []
     /// How many stores are still at work.
     package var unanswered = 0
+    /// How many rounds so far came while the store of an outbox was still at work, by the outbox's name.
+    package var missed: [String: Int] = [:]
   }
 
   private let stores: [any OutboxStore]
   private var running: Set<Int> = []
   private var finished: [Int: [OutboxSample]] = [:]
   private var names: [Int: Set<String>] = [:]
+  private var missed: [Int: Int] = [:]
   private let clock: any Clock<Duration>
   private var awaited: Set<Int> = []
   private var waiter: CheckedContinuation<Void, Never>?
@@ -42,6 +45,7 @@ package actor SampleRound {
   package func sample(eventIDs: Bool, patience: Duration?) async -> Result {
     number += 1
     awaited = patience == nil ? running : []
+    for index in running { missed[index, default: 0] += 1 }
     for index in stores.indices where !running.contains(index) && finished[index] == nil {
       running.insert(index)
       awaited.insert(index)
@@ -62,6 +66,7 @@ package actor SampleRound {
       result.samples += samples
       result.vanished += (names[index] ?? []).subtracting(present).sorted()
       names[index] = present
+      for name in present { result.missed[name] = missed[index] }
     }
     return result
   }

@@ -34,7 +34,7 @@ package final class SidecarState {
       throw StateProblem(
         message: error.kind == .locked
           ? "another sidecar uses the state directory \(directory); give each its own --state-dir"
-          : "the state directory \(directory) cannot be used: \(error); name one that this user may write to")
+          : "the state directory \(directory) cannot be used: \(error); point --state-dir to one that may be written")
     }
   }
 

@@ -73,7 +73,8 @@ package enum MetricCatalog {
   /// Cycles that were left out because the one before was still running.
   package static let sampleSkipped = Instrument(
     name: "outbox.sample.skipped", kind: .counter, unit: "{cycle}",
-    description: "Cycles that were skipped because the one before took longer than the interval.",
+    description:
+      "Cycles that left the outbox out because the one before, or its own sample, took longer than the interval.",
     attributes: [], prometheusName: "outbox_sample_skipped_total")
   /// Events whose times cannot be true.
   package static let implausible = Instrument(

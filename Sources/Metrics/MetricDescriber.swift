@@ -12,19 +12,22 @@ package struct CycleObservation: Sendable {
   package var interval: Duration
   /// Cycles that were skipped since the exporter started.
   package var skippedCycles: Int
+  /// Cycles that went on without an outbox since the exporter started, because its last sample was still running.
+  package var missedCycles: [String: Int]
   /// What became of earlier exports, one entry per destination of telemetry.
   package var exports: [ExportActivity]
 
   /// A cycle's observations.
   package init(
     time: Timestamp, samples: [OutboxSample], vanished: [String] = [], interval: Duration, skippedCycles: Int = 0,
-    exports: [ExportActivity] = []
+    missedCycles: [String: Int] = [:], exports: [ExportActivity] = []
   ) {
     self.time = time
     self.samples = samples
     self.vanished = vanished
     self.interval = interval
     self.skippedCycles = skippedCycles
+    self.missedCycles = missedCycles
     self.exports = exports
   }
 }
@@ -71,14 +74,15 @@ package struct MetricDescriber: Sendable {
     hasBegun = true
     for sample in cycle.samples {
       let name = sample.outbox.name
+      let missed = cycle.missedCycles[name] ?? 0
       if outboxes[name] == nil {
         order.append(name)
         outboxes[name] = OutboxSeries(
           sample.outbox, environment: environment, destinationLimit: destinationLimit, start: previousTime,
-          skippedBefore: Int64(previousSkipped))
+          skippedBefore: Int64(previousSkipped + missed))
       }
       outboxes[name]?.describe(
-        sample, interval: cycle.interval, skipped: Int64(cycle.skippedCycles), into: &sink)
+        sample, interval: cycle.interval, skipped: Int64(cycle.skippedCycles + missed), into: &sink)
     }
     let present = Set(cycle.samples.map(\.outbox.name))
     var ended: Timestamp?

@@ -13,4 +13,9 @@ package struct FileLock: ~Copyable {
     _ = try retrying("flock", path) { flock(opened.number, LOCK_EX | LOCK_NB) }
     file = opened
   }
+
+  deinit {
+    // Closing alone would leave the lock to a child process that has not come to its program yet.
+    flock(file.number, LOCK_UN)
+  }
 }

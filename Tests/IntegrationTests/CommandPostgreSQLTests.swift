@@ -126,6 +126,34 @@ import Testing
       ["no connection", "→ the host takes connections"])
   }
 
+  @Test func `a slow database leaves ticks out, and they are counted`() async throws {
+    let database = try TemporaryPostgres.shared().createDatabase(Self.schema)
+    let server = ScriptedHTTPServer([.answer(200)])
+    let fixture = try CommandFixture()
+    let configured = try fixture.configured(
+      """
+      outboxes: [{name: slow, dsn: "${env:SLOW}", layout: slow}]
+      layouts:
+        slow:
+          systems: [postgresql]
+          queues:
+            - tables: {events: outbox_events}
+              columns: {id: id, status: status}
+              rows: [{where: "{status} = 'pending' AND pg_sleep(0.5)::text IS NOT NULL", state: ready}]
+      """)
+    let sidecar = try fixture.start(
+      configured + ["--interval", "200ms", "--endpoint", server.url("")],
+      environment: ["SLOW": database.conninfo()])
+    let isCounted = await happens {
+      let points = server.requests.flatMap { ReceivedFigure.all(in: $0.body) }
+      return points.contains { $0.metric == "outbox.depth" && $0.value == 1 }
+        && points.contains { $0.metric == "outbox.sample.skipped" && $0.value ?? 0 >= 2 }
+    }
+    #expect(isCounted, "\(sidecar.standardError)")
+    sidecar.signal(15)
+    #expect(try CommandFixture.outcome(of: sidecar).code == 0)
+  }
+
   @Test func `somebody holds the table`() throws {
     let database = try TemporaryPostgres.shared().createDatabase(Self.schema)
     let holder = try database.holding("LOCK TABLE outbox_events IN ACCESS EXCLUSIVE MODE")

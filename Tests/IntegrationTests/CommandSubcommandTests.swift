@@ -36,7 +36,8 @@ import Testing
       if system != "postgresql" {
         try fixture.exporter.home.write(outcome.output, to: "printed.yaml")
         let again = try fixture.run(["--print-config", "--config", "printed.yaml"])
-        #expect(again.output == outcome.output, "\(name): \(again)")
+        // The comments tell what was not written in the file; now it is.
+        #expect(lines(again) == lines(outcome).filter { !$0.hasPrefix("#") }, "\(name): \(again)")
       }
     }
   }
@@ -57,7 +58,7 @@ import Testing
         """)
     let outcome = try fixture.run(["--once"] + configured)
     #expect(outcome.code == 2, "\(outcome)")
-    let reports = outcome.output.components(startingWith: "CRITICAL  ").dropFirst().map { report in
+    let reports = outcome.output.components(startingWith: "CRITICAL  ").dropFirst(2).map { report in
       report.split(separator: "\n").dropFirst().filter { $0.hasPrefix("  ") }
     }
     #expect(reports.count == 2 && reports.first == reports.last && reports.first?.isEmpty == false)
@@ -150,10 +151,11 @@ import Testing
         - {endpoint: "http://collector:4318?token=\(secret)", headers: {X-Token: \(secret)}, headers_file: headers}
       """)
     let outcome = try fixture.run(
-      ["--print-config"] + configured, environment: ["SHOP_DSN": "postgresql://shop:\(secret)@db/c"])
+      ["--print-config"] + configured,
+      environment: ["SHOP_DSN": "postgresql://shop:\(secret)@db/c", "OTEL_EXPORTER_OTLP_HEADERS": ""])
     #expect(outcome.code == 0 && outcome.error == "", "\(outcome)")
     for word in [
-      "environment: production", "name: c", "layout: kaireon", "X-Token: •••", "Authorization: •••", "age: 1m",
+      "environment: production", "name: c", "layout: kaireon", "X-Token: \"•••\"", "Authorization: \"•••\"", "age: 1m",
     ] {
       #expect(outcome.output.contains(word), "\(word) is not in \(outcome.output)")
     }
