@@ -49,7 +49,9 @@ private typealias HistogramDataPoint = Opentelemetry__Proto__Metrics__V1__Histog
     if size > left {
       // A value larger than a chunk gets one of its own size; the first chunk always has the usual size.
       let chunkSize = max(size, Self.chunkSize)
-      if unsafe chunks.isEmpty, size > Self.chunkSize { unsafe chunks.append(.allocate(byteCount: Self.chunkSize, alignment: 16)) }
+      if unsafe chunks.isEmpty, size > Self.chunkSize {
+        unsafe chunks.append(.allocate(byteCount: Self.chunkSize, alignment: 16))
+      }
       let chunk = UnsafeMutableRawPointer.allocate(byteCount: chunkSize, alignment: 16)
       unsafe chunks.append(chunk)
       unsafe next = chunk

@@ -17,6 +17,9 @@ package struct SampleQuery: Sendable, Hashable {
 
   /// The earliest time that can be true: 2000-01-01. Earlier ones are zeros, unset clocks or wrong units.
   package static let earliestPlausibleTime: Double = 946_684_800
+  /// How far ahead of the store a writer's clock may be, in seconds, before its times count as impossible. Clocks of two
+  /// hosts always differ a little, and a sample that waited for a lock looks back.
+  package static let clockSkew: Double = 1
   /// A due time later than this many seconds ahead is a wrong unit, not a plan: a hundred years.
   package static let latestPlausibleDelay: Double = 3_155_760_000
 
@@ -76,7 +79,7 @@ package struct SampleQuery: Sendable, Hashable {
     if !waiting.isEmpty {
       let next =
         dialect == .sqlite
-        ? ", min(CASE WHEN u > :now THEN u END), min(CASE WHEN f > :now THEN f END), min(CASE WHEN b > :now THEN b END)"
+        ? ", min(CASE WHEN u > :now THEN u END), \(nextFirstDue), min(CASE WHEN b > :now THEN b END)"
         : ""
       branches.append(
         """
@@ -96,12 +99,12 @@ package struct SampleQuery: Sendable, Hashable {
     if !dead.isEmpty {
       let noText = dialect == .postgresql ? "NULL::text" : "NULL"
       let noTime = dialect == .postgresql ? "NULL::float8" : "NULL"
-      let next = dialect == .sqlite ? ", NULL, min(CASE WHEN f > :now THEN f END), NULL" : ""
+      let next = dialect == .sqlite ? ", NULL, \(nextFirstDue), NULL" : ""
       branches.append(
         """
         SELECT d, 'dead', 0, \(noText), count(*),
             min(CASE WHEN f <= \(now(dialect)) AND f >= \(Self.floor) THEN f END), \(noTime), \(noTime), \(noTime),
-            sum(CASE WHEN f > \(now(dialect)) OR f < \(Self.floor) THEN 1 ELSE 0 END)\(next)
+            sum(CASE WHEN f > \(now(dialect)) + \(Self.skew) OR f < \(Self.floor) THEN 1 ELSE 0 END)\(next)
         FROM (
         \(dead.joined(separator: "\nUNION ALL\n").indented(2))
         ) dead_letters
@@ -122,7 +125,7 @@ package struct SampleQuery: Sendable, Hashable {
           CASE WHEN b <= \(now) THEN w END AS k,
           CASE WHEN b <= \(now) THEN b END AS kt,
           CASE WHEN y = 1 AND (f IS NULL OR f < \(Self.floor) OR u > \(now) + \(Self.century)
-              OR f > \(now) AND NOT (s = 'scheduled' AND r = 0)) THEN 1 ELSE 0 END AS x
+              OR f > \(now) + \(Self.skew) AND NOT (s = 'scheduled' AND r = 0)) THEN 1 ELSE 0 END AS x
       FROM (
       \(selects.joined(separator: "\nUNION ALL\n").indented(2))
       ) events
@@ -169,8 +172,12 @@ package struct SampleQuery: Sendable, Hashable {
     dialect == .sqlite ? ":now" : "extract(epoch from now())::float8"
   }
 
-  private static let floor = "946684800.0"
-  private static let century = "3155760000.0"
+  private static let floor = "\(earliestPlausibleTime)"
+  private static let skew = "\(clockSkew)"
+  /// A time ahead is first no longer impossible and then the beginning of an age.
+  private static let nextFirstDue =
+    "min(CASE WHEN f > :now + \(skew) THEN f - \(skew) WHEN f > :now THEN f END)"
+  private static let century = "\(latestPlausibleDelay)"
 }
 
 /// Writes the innermost selects: one per selection, each row's raw times and text.

@@ -1,5 +1,6 @@
 import Layouts
 import Outbox
+import SampleSQL
 
 /// One file of a queue directory, as far as anybody needs to know it.
 struct DirectoryEvent: Sendable, Hashable {
@@ -56,7 +57,8 @@ extension DirectoryEventFields {
   /// True for an event that was tried before.
   var isRetry: Bool { attempts > 0 || lastAttempt != nil }
 
-  /// True where a time cannot be: absent though every event has it, before the year 2000, or later than now.
+  /// True where a time cannot be: absent though every event has it, before the year 2000, or later than a writer's
+  /// clock may be ahead.
   func isImplausible(now: Timestamp) -> Bool {
     guard let created, created.isPlausible(now: now) else { return true }
     return [lastAttempt, claimed].contains { $0.map { !$0.isPlausible(now: now) } ?? false }
@@ -74,6 +76,8 @@ extension Timestamp {
   /// 2000-01-01: no outbox is older, and what is was written in another unit or by a clock that was not set.
   private static let earliest = Timestamp(nanoseconds: 946_684_800_000_000_000)
 
-  /// True for a time that an event can have.
-  func isPlausible(now: Timestamp) -> Bool { self >= Timestamp.earliest && self <= now }
+  /// True for a time that an event can have: as in SQL stores, a writer's clock may be ahead a little.
+  func isPlausible(now: Timestamp) -> Bool {
+    self >= Timestamp.earliest && self <= now.advanced(by: .nanoseconds(Int64(SampleQuery.clockSkew * 1e9)))
+  }
 }

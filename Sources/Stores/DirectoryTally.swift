@@ -49,7 +49,7 @@ struct DirectoryTally {
     depths[Series(destination: event.destination, state: state, retry: fields.isRetry), default: 0] += 1
     if fields.isImplausible(now: now) {
       implausible += 1
-    } else if let created = fields.created, state != .unknown {
+    } else if let created = fields.created, created <= now, state != .unknown {
       waits[AgeSeries(destination: event.destination, retry: fields.isRetry), default: []].append(created)
       waitingIDs.append(Dated(since: created, id: event.id))
     }
@@ -70,7 +70,7 @@ struct DirectoryTally {
         times = []
       }
     }
-    let since = times.first { $0.isPlausible(now: now) }
+    let since = times.first { $0.isPlausible(now: now) }.map { min($0, now) }
     let (count, oldest) = dead[event.destination] ?? (0, nil)
     dead[event.destination] = (count + 1, [oldest, since].compactMap { $0 }.min())
     if let since { deadIDs.append(Dated(since: since, id: event.id)) }

@@ -200,7 +200,7 @@ import Testing
     let noon = Fixture.before(0)
     let impossible = [
       #"{"enqueuedAt": 0}"#, #"{"enqueuedAt": -5}"#, #"{"enqueuedAt": \#(noon / 1_000)}"#, #"{"id": "none"}"#,
-      #"{"enqueuedAt": \#(noon + 1)}"#, #"{"enqueuedAt": 1e300}"#, #"{"enqueuedAt": 946684799999}"#,
+      #"{"enqueuedAt": \#(noon + 1_001)}"#, #"{"enqueuedAt": 1e300}"#, #"{"enqueuedAt": 946684799999}"#,
       #"{"enqueuedAt": \#(noon), "retryCount": 9, "lastAttemptAt": \#(noon + 86_400_000)}"#,
     ]
     for (index, file) in impossible.enumerated() { try fixture.write("\(index).json", file) }
