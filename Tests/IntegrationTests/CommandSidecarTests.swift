@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 /// The sidecar as a process: how it lives, and how it ends.
-@Suite struct `The sidecar` {
+@Suite struct `The sidecar process` {
   private let terminate: Int32 = 15
   private let interrupt: Int32 = 2
   private let stop: Int32 = 19
