@@ -45,12 +45,13 @@ int csystem_watch_signals(const int *signals, int count, int second_ends) {
   return signal_pipe[0];
 }
 
-#ifndef OUTBOX_EXPORTER_REVISION
-#define OUTBOX_EXPORTER_REVISION unknown
+// scripts/build writes it; it is not committed.
+#if __has_include("Revision.h")
+#include "Revision.h"
+#else
+#define OUTBOX_EXPORTER_REVISION "unknown"
 #endif
-#define TEXT_OF(name) #name
-#define TEXT(name) TEXT_OF(name)
 
 const char *csystem_source_revision(void) {
-  return TEXT(OUTBOX_EXPORTER_REVISION);
+  return OUTBOX_EXPORTER_REVISION;
 }

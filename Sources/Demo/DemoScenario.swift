@@ -29,14 +29,14 @@ package struct DemoScenario: Sendable {
       seconds: 9, arrivals: 12, capacity: 6, brokenChannel: nil),
     Phase(
       title: "dead worker",
-      sentence: "The worker died with events in hand. Nothing crashed; their leases run out and they are stuck.",
+      sentence: "The worker died with events in hand. Their leases run out: they are stuck.",
       seconds: 11, arrivals: 8, capacity: nil, brokenChannel: nil),
     Phase(
       title: "channel down",
-      sentence: "A new worker drains the backlog, but webhook refuses: its events are tried again, then dead.",
+      sentence: "A new worker drains, but webhook refuses: events are tried again, then dead.",
       seconds: 14, arrivals: 8, capacity: 60, brokenChannel: "webhook"),
     Phase(
-      title: "recovered", sentence: "webhook answers again. What is dead stays dead until a person looks at it.",
+      title: "recovered", sentence: "webhook answers again. What is dead stays dead until a person steps in.",
       seconds: 8, arrivals: 12, capacity: 60, brokenChannel: nil),
   ]
 

@@ -8,6 +8,8 @@ import Glibc
 package enum SignalWatcher {
   /// "Please end": what `kill`, systemd and container runtimes send.
   package static let terminate = SIGTERM
+  /// The terminal was closed.
+  package static let hangUp = SIGHUP
   /// Ctrl-C.
   package static let interrupt = SIGINT
 

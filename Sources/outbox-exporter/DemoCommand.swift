@@ -36,7 +36,7 @@ struct DemoCommand: AsyncParsableCommand {
     let configuration = try ExporterConfiguration.loaded(options, catalog: [DemoOutbox.layout])
     let assembly = ExporterAssembly(
       configuration, instance: OnceState(nil).instance(outboxes: ["demo"]), once: true)
-    let stop = try SignalWatcher.watch([SignalWatcher.terminate, SignalWatcher.interrupt])
+    let stop = try SignalWatcher.watch([SignalWatcher.terminate, SignalWatcher.interrupt, SignalWatcher.hangUp])
     let story = Task { try await tell(path: path, assembly: assembly) }
     let interruption = Task {
       for await _ in stop {
@@ -85,9 +85,11 @@ struct DemoCommand: AsyncParsableCommand {
     }
   }
 
-  /// Moves up over what was drawn before and clears it line by line, so that nothing flickers.
+  /// Moves up over what was drawn before and clears it line by line, so that nothing flickers. Lines do not wrap
+  /// meanwhile: in a narrow terminal one line of the picture would become two of the screen.
   private static func redraw(_ lines: [String], over count: Int) -> String {
-    (count > 0 ? "\u{1b}[\(count)A" : "") + lines.map { "\r\u{1b}[2K\($0)\n" }.joined() + "\u{1b}[J"
+    (count > 0 ? "\u{1b}[\(count)A" : "") + "\u{1b}[?7l" + lines.map { "\r\u{1b}[2K\($0)\n" }.joined()
+      + "\u{1b}[J\u{1b}[?7h"
   }
 
   private static func randomName() -> String {

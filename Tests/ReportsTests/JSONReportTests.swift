@@ -135,7 +135,8 @@ import Testing
       print(outbox["depth"]["ready"], outbox["depth"]["unknown"], outbox["oldest_age_seconds"], outbox["dead"])
       print(outbox["dead_oldest_age_seconds"], outbox["stuck_oldest_age_seconds"], outbox["replica_lag_seconds"])
       print([d["name"] for d in outbox["destinations"]], [d["retry"] for d in outbox["destinations"]])
-      print(ascii(outbox["event_ids"]), outbox["findings"])
+      print(ascii(outbox["event_ids"]))
+      print(outbox["findings"])
       print(failed["failure"], "depth" in failed, empty["destinations"], "event_ids" in empty)
       """
     let result = try run("python3", ["-c", script], input: whole.json(exitCode: 3).text)
@@ -146,7 +147,8 @@ import Testing
         120 2 200 4
         86400.5 30 1.5
         ['email', 'sms', 'fax'] [3, 7, 0]
-        {'oldest': ['7'], 'stuck': [], 'newest_dead': ['\\x01\\xfc']} [{'health': 'WARNING', 'message': '4 events are dead, limit 4'}]
+        {'oldest': ['7'], 'stuck': [], 'newest_dead': ['\\x01\\xfc']}
+        [{'health': 'WARNING', 'message': '4 events are dead, limit 4'}]
         {'reason': 'absent', 'message': 'cannot open "b.db"', 'hint': None} False [] False
 
         """)

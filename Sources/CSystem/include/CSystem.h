@@ -13,5 +13,5 @@ int csystem_terminal_columns(int descriptor);
 // number.
 int csystem_watch_signals(const int *signals, int count, int second_ends);
 
-/// The commit that the program was built from, as `-DOUTBOX_EXPORTER_REVISION` gave it to the compiler.
+// The commit that the program was built from; "unknown" where scripts/build did not say.
 const char *csystem_source_revision(void);
