@@ -50,7 +50,7 @@ struct PostgreSQLTopologyTests {
     let database = try database(server)
     let pooler = try PgBouncer(mode: mode, before: server)
     let store = PostgreSQLSampleLayout.store(
-      pooler.conninfo(database), limits: PostgreSQLLimits(lock: .milliseconds(50)))
+      pooler.conninfo(database), limits: PostgreSQLLimits(lock: .milliseconds(400)))
     _ = try await snapshot(store)
     let locker = try database.holding("LOCK TABLE outbox IN ACCESS EXCLUSIVE MODE")
     let failures = [await store.sample(eventIDs: false), await store.sample(eventIDs: false)]
