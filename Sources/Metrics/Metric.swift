@@ -26,10 +26,14 @@ package struct Instrument: Sendable, Hashable {
   package let attributes: [String]
   /// The name in PromQL after the default translation of Prometheus.
   package let prometheusName: String
+  /// The bounds of a histogram, strictly rising. A series that ends has to name them again: backends end only the
+  /// buckets that they find in the point.
+  package let bounds: [Double]
 
   /// An instrument.
   package init(
-    name: String, kind: InstrumentKind, unit: String, description: String, attributes: [String], prometheusName: String
+    name: String, kind: InstrumentKind, unit: String, description: String, attributes: [String],
+    prometheusName: String, bounds: [Double] = []
   ) {
     self.name = name
     self.kind = kind
@@ -37,6 +41,7 @@ package struct Instrument: Sendable, Hashable {
     self.description = description
     self.attributes = attributes
     self.prometheusName = prometheusName
+    self.bounds = bounds
   }
 }
 

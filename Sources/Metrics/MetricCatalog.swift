@@ -64,7 +64,8 @@ package enum MetricCatalog {
   package static let sampleDuration = Instrument(
     name: "outbox.sample.duration", kind: .histogram, unit: "s",
     description: "Time that samples took, failed ones included.",
-    attributes: [Key.sampleKind], prometheusName: "outbox_sample_duration_seconds")
+    attributes: [Key.sampleKind], prometheusName: "outbox_sample_duration_seconds",
+    bounds: OutboxSeries.durationBounds)
   /// Whether the figures are exact.
   package static let sampleExact = Instrument(
     name: "outbox.sample.exact", kind: .gauge, unit: "",

@@ -130,6 +130,7 @@ private typealias HistogramDataPoint = Opentelemetry__Proto__Metrics__V1__Histog
   private var metric: UnsafeMutablePointer<MetricMessage>?
   private var points: UnsafeMutablePointer<UnsafeMutableRawPointer?>?
   private var metricPointCount = 0
+  private var bounds: [Double] = []
   // Neighbouring points share most of their attributes, so each is compared with the last one at its place.
   private var lastEntries: [Entry] = []
 
@@ -179,6 +180,7 @@ private typealias HistogramDataPoint = Opentelemetry__Proto__Metrics__V1__Histog
 
   /// Opens a metric, which may take so many points.
   mutating func openMetric(_ instrument: Instrument, pointCapacity: Int) {
+    bounds = instrument.bounds
     let metric = unsafe arena.message(opentelemetry__proto__metrics__v1__metric__init)
     unsafe metric.pointee.name = arena.text(instrument.name)
     unsafe metric.pointee.description = arena.text(instrument.description)
@@ -293,20 +295,24 @@ private typealias HistogramDataPoint = Opentelemetry__Proto__Metrics__V1__Histog
     let message = unsafe arena.message(opentelemetry__proto__metrics__v1__histogram_data_point__init)
     unsafe message.pointee.start_time_unix_nano = UInt64(point.start?.nanoseconds ?? 0)
     unsafe message.pointee.time_unix_nano = UInt64(point.time.nanoseconds)
-    if case .histogram(let value) = point.value {
-      unsafe message.pointee.count = value.count
-      unsafe message.pointee.bucket_counts = arena.array(value.counts)
-      unsafe message.pointee.n_bucket_counts = value.counts.count
-      unsafe message.pointee.explicit_bounds = arena.array(value.bounds)
-      unsafe message.pointee.n_explicit_bounds = value.bounds.count
-      // Only a sum of measurements that cannot be negative is a counter (metrics.proto, HistogramDataPoint.sum).
-      if value.sum >= 0 {
-        unsafe message.pointee.sum = value.sum
-        unsafe message.pointee.sum_presence_case =
-          OPENTELEMETRY__PROTO__METRICS__V1__HISTOGRAM_DATA_POINT__SUM_PRESENCE_SUM
-      }
+    let value: HistogramValue
+    if case .histogram(let recorded) = point.value {
+      value = recorded
     } else {
+      // Prometheus and VictoriaMetrics end the buckets that the point names, and the sum only where it has one.
+      value = HistogramValue(bounds: bounds)
       unsafe message.pointee.flags = OTLPSchema.noRecordedValue
+    }
+    unsafe message.pointee.count = value.count
+    unsafe message.pointee.bucket_counts = arena.array(value.counts)
+    unsafe message.pointee.n_bucket_counts = value.counts.count
+    unsafe message.pointee.explicit_bounds = arena.array(value.bounds)
+    unsafe message.pointee.n_explicit_bounds = value.bounds.count
+    // Only a sum of measurements that cannot be negative is a counter (metrics.proto, HistogramDataPoint.sum).
+    if value.sum >= 0 {
+      unsafe message.pointee.sum = value.sum
+      unsafe message.pointee.sum_presence_case =
+        OPENTELEMETRY__PROTO__METRICS__V1__HISTOGRAM_DATA_POINT__SUM_PRESENCE_SUM
     }
     let ownSize = unsafe packedSize(message)
     let (list, count, size) = unsafe keyValues(point.attributes)
