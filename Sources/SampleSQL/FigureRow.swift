@@ -14,7 +14,7 @@ package struct FigureRow: Sendable, Hashable {
   package var count: Int
   /// Earliest first due time of an event whose age counts; for dead ones the earliest dead-lettering.
   package var oldest: Double?
-  /// First due time of the event at the median age of its destination and retry, if that event is among these.
+  /// First due time of the event at the median age of all events of the destination and retry; set in one of their rows.
   package var median: Double?
   /// The same at the 99th percentile.
   package var p99: Double?
@@ -44,18 +44,44 @@ package struct FigureRow: Sendable, Hashable {
   }
 }
 
+/// What an age is split by.
+private struct AgeGroup: Hashable {
+  var destination: String
+  var retry: Bool
+}
+
+extension [FigureRow] {
+  /// The rows with the quantiles that the first due times of each row's events add up to.
+  ///
+  /// - Parameter times: the first due times of the events of each row in microseconds, in any order.
+  package func ranked(_ times: [[Int64]]) -> [FigureRow] {
+    var groups: [AgeGroup: [Int64]] = [:]
+    for (row, times) in zip(self, times) where !times.isEmpty {
+      groups[AgeGroup(destination: row.destination, retry: row.retry), default: []] += times
+    }
+    var rows = self
+    for index in rows.indices where rows[index].state != .dead && rows[index].oldest != nil {
+      let key = AgeGroup(destination: rows[index].destination, retry: rows[index].retry)
+      guard let latestFirst = groups.removeValue(forKey: key)?.sorted(by: >) else { continue }
+      let count = latestFirst.count
+      rows[index].median = Double(latestFirst[(count + 1) / 2 - 1]) / 1e6
+      rows[index].p99 = Double(latestFirst[(count * 99 + 99) / 100 - 1]) / 1e6
+    }
+    return rows
+  }
+}
+
 extension Snapshot {
   /// Adds up the rows of one sample at one moment of the store's clock.
   package init(storeTime: Timestamp, rows: [FigureRow], replicaLag: Duration? = nil, eventIDs: EventIDs? = nil) {
     struct DepthKey: Hashable { var destination: String, state: EventState, retry: Bool }
-    struct AgeKey: Hashable { var destination: String, retry: Bool }
     struct StuckKey: Hashable { var destination: String, reason: StuckReason }
     func age(_ seconds: Double) -> Duration {
       // Rounding a time to nanoseconds may put it a hair past the clock it was compared with.
       max(.zero, storeTime.since(Timestamp(seconds: seconds)))
     }
     var depths: [DepthKey: Int] = [:]
-    var ages: [AgeKey: Age] = [:]
+    var ages: [AgeGroup: Age] = [:]
     var stuck: [StuckKey: Stuck] = [:]
     var dead: [DeadLetters] = []
     for row in rows {
@@ -63,9 +89,11 @@ extension Snapshot {
         dead.append(DeadLetters(destination: row.destination, count: row.count, oldest: row.oldest.map(age)))
         continue
       }
-      depths[DepthKey(destination: row.destination, state: row.state, retry: row.retry), default: 0] += row.count
+      if row.count > 0 {
+        depths[DepthKey(destination: row.destination, state: row.state, retry: row.retry), default: 0] += row.count
+      }
       if let oldest = row.oldest.map(age) {
-        let key = AgeKey(destination: row.destination, retry: row.retry)
+        let key = AgeGroup(destination: row.destination, retry: row.retry)
         var figure =
           ages[key]
           ?? Age(destination: row.destination, retry: row.retry, oldest: oldest, median: nil, p99: nil)
@@ -86,9 +114,21 @@ extension Snapshot {
       storeTime: storeTime,
       depths: depths.map { Depth(destination: $0.destination, state: $0.state, retry: $0.retry, count: $1) }
         .sorted { ($0.destination, $0.state, $0.retry ? 1 : 0) < ($1.destination, $1.state, $1.retry ? 1 : 0) },
-      ages: ages.values.sorted { ($0.destination, $0.retry ? 1 : 0) < ($1.destination, $1.retry ? 1 : 0) },
+      ages: ages.values.map(\.consistent).sorted {
+        ($0.destination, $0.retry ? 1 : 0) < ($1.destination, $1.retry ? 1 : 0)
+      },
       stuck: stuck.values.sorted { ($0.destination, $0.reason.rawValue) < ($1.destination, $1.reason.rawValue) },
       dead: dead.sorted { $0.destination < $1.destination },
       implausible: rows.reduce(0) { $0 + $1.implausible }, replicaLag: replicaLag, eventIDs: eventIDs)
+  }
+}
+
+extension Snapshot.Age {
+  /// Quantiles that were rounded to microseconds must not be older than the oldest.
+  fileprivate var consistent: Snapshot.Age {
+    var age = self
+    age.median = median.map { min($0, oldest) }
+    age.p99 = p99.map { min($0, oldest) }
+    return age
   }
 }

@@ -114,7 +114,7 @@ package struct SQLTemplate {
     return .naiveUTC
   }
 
-  private var unixNow: String { dialect == .sqlite ? ":now" : "extract(epoch from now())::float8" }
+  private var unixNow: String { dialect == .sqlite ? ":now" : "date_part('epoch', now())" }
 
   private func seconds(_ sql: String, _ encoding: TimeEncoding) -> String {
     switch (dialect, encoding) {
@@ -124,10 +124,10 @@ package struct SQLTemplate {
     case (.postgresql, .unixSeconds), (.postgresql, .unixFractionalSeconds): "(\(sql))::float8"
     case (.postgresql, .unixMilliseconds): "((\(sql))::float8 / 1000.0)"
     // The epoch of a naive timestamp is taken as if it were UTC, whatever the session's zone.
-    case (.postgresql, .timestamptz), (.postgresql, .naiveUTC): "extract(epoch from \(sql))::float8"
+    case (.postgresql, .timestamptz), (.postgresql, .naiveUTC): "date_part('epoch', \(sql))"
     case (.postgresql, .naive(let zone)):
-      "extract(epoch from \(sql) AT TIME ZONE \(SQLIdentifier.literal(zone)))::float8"
-    case (.postgresql, .iso8601): "extract(epoch from (\(sql))::timestamptz)::float8"
+      "date_part('epoch', \(sql) AT TIME ZONE \(SQLIdentifier.literal(zone)))"
+    case (.postgresql, .iso8601): "date_part('epoch', (\(sql))::timestamptz)"
     }
   }
 
@@ -139,7 +139,7 @@ package struct SQLTemplate {
     case (.sqlite, .unixFractionalSeconds): return "(:now\(moved))"
     case (.sqlite, .unixMilliseconds): return "CAST((:now\(moved)) * 1000 AS INTEGER)"
     case (.postgresql, .unixSeconds): return "floor(extract(epoch from now())\(moved))::bigint"
-    case (.postgresql, .unixFractionalSeconds): return "(extract(epoch from now())::float8\(moved))"
+    case (.postgresql, .unixFractionalSeconds): return "(date_part('epoch', now())\(moved))"
     case (.postgresql, .unixMilliseconds): return "floor((extract(epoch from now())\(moved)) * 1000)::bigint"
     case (.postgresql, .timestamptz): return interval(offset)
     case (.postgresql, .naiveUTC): return "(\(interval(offset)) AT TIME ZONE 'UTC')"

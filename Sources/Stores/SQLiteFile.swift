@@ -288,13 +288,15 @@ private final class OpenDatabase {
 
   private func read(_ queue: Queue, at now: Timestamp) throws -> [FigureRow] {
     var rows: [FigureRow] = []
+    var times: [[Int64]] = []
     queue.statement.reset()
     defer { queue.statement.reset() }
     queue.statement.bind(":now", .real(now.seconds))
     while try queue.statement.step() {
       rows.append(FigureRow(queue.statement))
+      times.append(wholeNumbers(queue.statement.text(6) ?? ""))
     }
-    return rows
+    return rows.ranked(times)
   }
 
   private func eventIDs(_ query: SampleQuery, at now: Timestamp) throws -> Snapshot.EventIDs? {
@@ -319,6 +321,22 @@ extension [FigureRow] {
   }
 }
 
+/// The numbers of a list with commas, as group_concat writes it.
+private func wholeNumbers(_ list: String) -> [Int64] {
+  var numbers: [Int64] = []
+  var number: Int64 = 0
+  for byte in list.utf8 {
+    if byte == UInt8(ascii: ",") {
+      numbers.append(number)
+      number = 0
+    } else {
+      // Plausible times alone are in the list: digits, and no sign.
+      number = number &* 10 &+ Int64(byte &- UInt8(ascii: "0"))
+    }
+  }
+  return list.isEmpty ? numbers : numbers + [number]
+}
+
 extension FigureRow {
   /// Reads the columns in the order of ``SampleQuery/figures``.
   fileprivate init(_ row: borrowing SQLiteStatement) {
@@ -326,7 +344,7 @@ extension FigureRow {
       destination: row.text(0) ?? Snapshot.defaultDestination,
       state: row.text(1).flatMap(EventState.init) ?? .unknown, retry: row.integer(2) == 1,
       stuck: row.text(3).flatMap(StuckReason.init), count: Int(row.integer(4) ?? 0), oldest: row.double(5),
-      median: row.double(6), p99: row.double(7), stuckSince: row.double(8), implausible: Int(row.integer(9) ?? 0),
+      median: nil, p99: nil, stuckSince: row.double(8), implausible: Int(row.integer(9) ?? 0),
       nextChange: [row.double(10), row.double(11), row.double(12)].compactMap { $0 }.min())
   }
 }
