@@ -93,10 +93,13 @@ struct PostgreSQLTopologyTests {
     // A commit to replay, so that the replica knows of a time.
     try database.psql("ANALYZE outbox")
     func catchUp() throws {
-      let written = try database.psql("SELECT pg_current_wal_lsn()")
+      let written = try database.psql("SELECT pg_current_wal_insert_lsn()")
       let isCaughtUp = try eventually {
-        try copy.psql("SELECT pg_last_wal_replay_lsn() >= '\(written)' AND EXISTS (SELECT FROM pg_stat_wal_receiver)")
-          == "t"
+        try copy.psql(
+          """
+          SELECT pg_last_wal_replay_lsn() >= '\(written)' AND EXISTS (SELECT FROM pg_stat_wal_receiver)
+            AND pg_last_xact_replay_timestamp() IS NOT NULL
+          """) == "t"
       }
       #expect(isCaughtUp)
     }
@@ -110,7 +113,7 @@ struct PostgreSQLTopologyTests {
     try copy.psql("SELECT pg_wal_replay_pause()")
     let replayed = try #require(Double(try copy.psql("SELECT extract(epoch FROM pg_last_xact_replay_timestamp())")))
     try database.psql("DELETE FROM outbox")
-    let written = try database.psql("SELECT pg_current_wal_lsn()")
+    let written = try database.psql("SELECT pg_current_wal_insert_lsn()")
     let isReceived = try eventually {
       try copy.psql("SELECT pg_last_wal_receive_lsn() >= '\(written)'") == "t"
     }
