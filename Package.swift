@@ -100,7 +100,7 @@ let package = Package(
     tests("SampleSQLTests", ["Outbox", "Layouts", "SampleSQL"]),
     tests("AssessmentTests", ["Outbox", "Assessment"]),
     tests("MetricsTests", ["Outbox", "Metrics"]),
-    tests("DemoTests", ["Outbox", "Layouts", "SQLiteClient", "Demo", "Stores", "TestSupport"]),
+    tests("DemoTests", ["Outbox", "Layouts", "Reports", "SQLiteClient", "Demo", "Stores", "TestSupport"]),
     tests("ReportsTests", ["Outbox", "Assessment", "Reports", "TestSupport"]),
     tests("ConfigurationTests", ["Outbox", "Layouts", "Configuration"]),
     tests(

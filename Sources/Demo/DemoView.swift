@@ -22,9 +22,12 @@ package struct DemoView: Sendable {
       "\(Self.progress(second)) \(second)s of \(DemoScenario.seconds)s   \(style.strong(phase.title))",
       phase.sentence,
       "",
-      "\(style.health(judgement.health))  \(judgement.findings.map(\.sentence).joined(separator: "; "))",
-      "",
     ]
+    // One finding a line: together they are wider than a terminal of 80 columns, which does not wrap here.
+    let indent = String(repeating: " ", count: judgement.health.rawValue.count)
+    lines.append("\(style.health(judgement.health))  \(judgement.findings.first?.sentence ?? "")")
+    lines += judgement.findings.dropFirst().map { "\(indent)  \($0.sentence)" }
+    lines.append("")
     if let snapshot = sample.snapshot { lines += snapshot.tableLines }
     lines += ["", "backlog  \(Self.sparkline(backlog.suffix(60)))  \(backlog.last ?? 0)", "", pushes]
     return lines

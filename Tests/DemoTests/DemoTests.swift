@@ -1,6 +1,7 @@
 import Demo
 import Layouts
 import Outbox
+import Reports
 import SQLiteClient
 import Stores
 import Synchronization
@@ -27,6 +28,7 @@ import Testing
       now: { clock.withLock { Timestamp(seconds: $0) } })
     var outbox = try DemoOutbox(path: path)
     var worst: [String: Snapshot] = [:]
+    var view = DemoView()
     var last: Snapshot?
     for second in 0..<DemoScenario.seconds {
       let phase = try #require(DemoScenario.phase(at: second))
@@ -34,7 +36,11 @@ import Testing
         try outbox.live(phase, at: clock.withLock { $0 }, for: 0.25)
         clock.withLock { $0 += 0.25 }
       }
-      let snapshot = try #require(await store.sample(eventIDs: false).first?.snapshot)
+      let sample = try #require(await store.sample(eventIDs: false).first)
+      let snapshot = try #require(sample.snapshot)
+      view.see(sample)
+      let picture = view.picture(sample, second: second, style: TextStyle(isColoured: false), pushes: "")
+      #expect(picture.allSatisfy { $0.count <= 80 } && picture.count < 24, "\(picture)")
       #expect(snapshot.implausible == 0)
       if snapshot.depth >= worst[phase.title]?.depth ?? 0 { worst[phase.title] = snapshot }
       last = snapshot
