@@ -1,0 +1,32 @@
+/// What is kept of one good sample of one destination, or of all of them together: few numbers, since an exporter may
+/// watch ten thousand destinations.
+struct Moment: Sendable, Hashable {
+  /// Seconds on the window's own clock, which only rises.
+  var time: Double
+  /// The backlog.
+  var ready = 0
+  /// Events past their first due time, in whatever state.
+  var due = 0
+  /// Tried events that wait for their next attempt.
+  var backingOff = 0
+  /// Tried events that are due again, or in a worker's hands: what they wait for is not their back-off.
+  var triedElsewhere = 0
+  /// Events that a person or another job must release.
+  var parked = 0
+  /// First due time of the oldest due event, on the store's clock; nil where none is due.
+  var oldestDue: Double?
+  /// The same of those that were tried.
+  var oldestTried: Double?
+  /// The longest wait in seconds.
+  var age = 0.0
+  /// Events that cannot move by themselves.
+  var stuck = 0
+  /// Seconds since the one that is stuck longest got stuck.
+  var stuckAge = 0.0
+  /// At least so many events left since the sample before.
+  var departures = 0
+  /// At least so many finished events came back since then.
+  var returned = 0
+  /// Whether anybody tried to deliver one since then.
+  var attempted = false
+}
