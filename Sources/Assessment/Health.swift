@@ -50,8 +50,9 @@ package struct Judgement: Sendable, Hashable {
   /// All findings, worst first; empty for OK.
   package var findings: [Finding]
 
-  /// Judges a sample by the limits of its outbox.
-  package init(_ sample: OutboxSample) {
+  /// Judges a sample by the limits of its outbox, and by what its trend says: stalled, spinning and stuck are
+  /// CRITICAL, falling_behind and rewound WARNING. A verdict that is unknown for want of history worsens nothing.
+  package init(_ sample: OutboxSample, _ assessment: OutboxAssessment? = nil) {
     outbox = sample.outbox
     switch sample.result {
     case .failure(let failure):
@@ -73,8 +74,24 @@ package struct Judgement: Sendable, Hashable {
         },
         Self.finding(snapshot.deadCount, limits.dead) { "\(snapshot.deadCount.events) dead, limit \($0)" },
       ]
-      self.findings = findings.compactMap { $0 }.sorted { $0.health.severity > $1.health.severity }
+      self.findings = (findings.compactMap { $0 } + (assessment.map(Self.findings) ?? []))
+        .sorted { $0.health.severity > $1.health.severity }
       health = Health.worst(self.findings.map(\.health))
+    }
+  }
+
+  private static func findings(_ assessment: OutboxAssessment) -> [Finding] {
+    var findings: [Finding] = []
+    if let health = assessment.verdict.health {
+      findings.append(Finding(health: health, sentence: "\(assessment.verdict.rawValue): \(assessment.sentence)"))
+    }
+    // The destinations of an outbox that is bad as a whole are no news.
+    guard findings.isEmpty else { return findings }
+    return assessment.destinations.compactMap { destination in
+      destination.verdict.health.map {
+        Finding(
+          health: $0, sentence: "\(destination.name) \(destination.verdict.rawValue): \(destination.sentence)")
+      }
     }
   }
 
@@ -84,6 +101,17 @@ package struct Judgement: Sendable, Hashable {
     if let limit = limits.critical, value >= limit { return Finding(health: .critical, sentence: sentence(limit)) }
     if let limit = limits.warning, value >= limit { return Finding(health: .warning, sentence: sentence(limit)) }
     return nil
+  }
+}
+
+extension Verdict {
+  /// What the verdict means for health; nil where it worsens nothing.
+  fileprivate var health: Health? {
+    switch self {
+    case .stalled, .spinning, .stuck: .critical
+    case .rewound, .fallingBehind: .warning
+    case .unknown, .draining, .ok, .idle: nil
+    }
   }
 }
 

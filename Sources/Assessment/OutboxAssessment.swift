@@ -10,6 +10,13 @@ package struct OutboxAssessment: Sendable, Hashable {
     package var verdict: Verdict
     /// The figures behind it.
     package var sentence: String
+
+    /// A destination that stands out.
+    package init(name: String, verdict: Verdict, sentence: String) {
+      self.name = name
+      self.verdict = verdict
+      self.sentence = sentence
+    }
   }
 
   /// Whose trend it is.

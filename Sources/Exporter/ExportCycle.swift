@@ -1,3 +1,4 @@
+package import Assessment
 package import Metrics
 package import OTLP
 package import Outbox
@@ -12,6 +13,8 @@ package actor ExportCycle {
     package var time: Timestamp
     /// The samples of the stores that have answered.
     package var samples: [OutboxSample]
+    /// What the trend of each outbox says, by its name.
+    package var assessments: [String: OutboxAssessment]
     /// How many stores have not answered yet.
     package var unanswered: Int
     /// What is to be sent.
@@ -26,6 +29,7 @@ package actor ExportCycle {
   private let now: @Sendable () -> Timestamp
   private var describer: MetricDescriber
   private var skipped = 0
+  private var windows: [String: SampleWindow] = [:]
 
   /// A cycle over the stores.
   ///
@@ -63,13 +67,25 @@ package actor ExportCycle {
     for (index, exporter) in exporters.enumerated() {
       activities.append(await exporter.activity(index: index))
     }
+    let assessments = assess(round)
     let metrics = describer.describe(
       CycleObservation(
-        time: time, samples: round.samples, vanished: round.vanished, interval: interval, skippedCycles: skipped,
-        missedCycles: round.missed, exports: activities))
+        time: time, samples: round.samples, assessments: assessments, vanished: round.vanished, interval: interval,
+        skippedCycles: skipped, missedCycles: round.missed, exports: activities))
     return Outcome(
-      time: time, samples: round.samples, unanswered: round.unanswered,
+      time: time, samples: round.samples, assessments: assessments, unanswered: round.unanswered,
       batch: MetricBatch(resource: resource, scopeVersion: version, metrics: metrics))
+  }
+
+  private func assess(_ round: SampleRound.Result) -> [String: OutboxAssessment] {
+    for name in round.vanished { windows[name] = nil }
+    var assessments: [String: OutboxAssessment] = [:]
+    for sample in round.samples {
+      let name = sample.outbox.name
+      windows[name, default: SampleWindow()].append(sample)
+      assessments[name] = windows[name].map { OutboxAssessment($0, of: sample.outbox) }
+    }
+    return assessments
   }
 
   /// The batch that ends every series, for a clean stop.

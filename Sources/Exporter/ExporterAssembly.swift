@@ -50,7 +50,8 @@ package struct ExporterAssembly: Sendable {
     let push: CycleReport.Push =
       exporters.isEmpty ? .noEndpoint : await Self.push(batch, to: exporters, within: bound)
     await cycle.close()
-    return CycleReport(time: outcome.time, samples: outcome.samples, push: push)
+    return CycleReport(
+      time: outcome.time, samples: outcome.samples, assessments: outcome.assessments, push: push)
   }
 
   /// Cycles at every interval until `stop` has its first element, or nothing works any more.

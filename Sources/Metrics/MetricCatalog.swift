@@ -40,6 +40,16 @@ package enum MetricCatalog {
     name: "outbox.objective.target", kind: .gauge, unit: "",
     description: "The share of events that is to be delivered by that age, 0 to 1, as configured.",
     attributes: [], prometheusName: "outbox_objective_target")
+  /// What the trend says.
+  package static let verdict = Instrument(
+    name: "outbox.verdict", kind: .gauge, unit: "",
+    description: "1 for what the trend says, 0 for what it does not; of destinations only those neither ok nor idle.",
+    attributes: [Key.destination, Key.verdict], prometheusName: "outbox_verdict")
+  /// When the backlog is empty.
+  package static let drainTime = Instrument(
+    name: "outbox.drain.time", kind: .gauge, unit: "s",
+    description: "Time until the backlog is empty if it goes on shrinking; only while it shrinks, and not by chance.",
+    attributes: [], prometheusName: "outbox_drain_time_seconds")
   /// Whether the store could be sampled.
   package static let up = Instrument(
     name: "outbox.up", kind: .gauge, unit: "",
@@ -115,8 +125,9 @@ package enum MetricCatalog {
 
   /// All of them, in the order of the documentation.
   package static let all: [Instrument] = [
-    depth, eventAge, stuck, stuckAge, deadLetterDepth, deadLetterAge, objectiveAge, objectiveTarget, up,
-    sampleFailures, sampleTime, sampleInterval, sampleDuration, sampleExact, sampleSkipped, implausible, replicaLag,
+    depth, eventAge, stuck, stuckAge, deadLetterDepth, deadLetterAge, objectiveAge, objectiveTarget, verdict,
+    drainTime, up, sampleFailures, sampleTime, sampleInterval, sampleDuration, sampleExact, sampleSkipped, implausible,
+    replicaLag,
     build, exported, inflight, operationDuration,
   ]
 
@@ -136,6 +147,8 @@ package enum MetricCatalog {
     package static let stat = "outbox.stat"
     /// Why events are stuck.
     package static let stuckReason = "outbox.stuck.reason"
+    /// What the trend says: unknown, stalled, spinning, stuck, rewound, falling_behind, draining, ok, idle.
+    package static let verdict = "outbox.verdict"
     /// The layout's name.
     package static let layout = "outbox.layout"
     /// postgresql, sqlite, files.

@@ -1,3 +1,4 @@
+package import Assessment
 package import Outbox
 
 /// What one cycle saw.
@@ -6,6 +7,8 @@ package struct CycleObservation: Sendable {
   package var time: Timestamp
   /// One sample per outbox whose store has answered.
   package var samples: [OutboxSample]
+  /// What the trend of each outbox says, by its name; none where nobody keeps one.
+  package var assessments: [String: OutboxAssessment]
   /// Names of outboxes that are not watched any more, such as a file that a glob does not match any longer.
   package var vanished: [String]
   /// The rhythm in force.
@@ -19,11 +22,12 @@ package struct CycleObservation: Sendable {
 
   /// A cycle's observations.
   package init(
-    time: Timestamp, samples: [OutboxSample], vanished: [String] = [], interval: Duration, skippedCycles: Int = 0,
-    missedCycles: [String: Int] = [:], exports: [ExportActivity] = []
+    time: Timestamp, samples: [OutboxSample], assessments: [String: OutboxAssessment] = [:], vanished: [String] = [],
+    interval: Duration, skippedCycles: Int = 0, missedCycles: [String: Int] = [:], exports: [ExportActivity] = []
   ) {
     self.time = time
     self.samples = samples
+    self.assessments = assessments
     self.vanished = vanished
     self.interval = interval
     self.skippedCycles = skippedCycles
@@ -82,7 +86,8 @@ package struct MetricDescriber: Sendable {
           skippedBefore: Int64(previousSkipped + missed))
       }
       outboxes[name]?.describe(
-        sample, interval: cycle.interval, skipped: Int64(cycle.skippedCycles + missed), into: &sink)
+        sample, cycle.assessments[name], interval: cycle.interval, skipped: Int64(cycle.skippedCycles + missed),
+        into: &sink)
     }
     let present = Set(cycle.samples.map(\.outbox.name))
     var ended: Timestamp?

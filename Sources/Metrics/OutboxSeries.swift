@@ -1,3 +1,4 @@
+import Assessment
 import Outbox
 
 /// The series of one outbox over time: what has been sent decides what has to be sent or ended next.
@@ -13,6 +14,7 @@ struct OutboxSeries {
   private var hasAnswered = false
   private var hasReplicaLag = false
   private var hasDeadLetterAge = false
+  private var verdicts = VerdictSeries()
   private var quantiles: Set<QuantileKey> = []
   private var lastTime: Timestamp
   private let firstStart: Timestamp
@@ -40,7 +42,8 @@ struct OutboxSeries {
 
   /// Adds the points of one sample.
   mutating func describe(
-    _ sample: OutboxSample, interval: Duration, skipped: Int64, into sink: inout PointSink
+    _ sample: OutboxSample, _ assessment: OutboxAssessment?, interval: Duration, skipped: Int64,
+    into sink: inout PointSink
   ) {
     outbox = sample.outbox
     let previous = lastTime
@@ -52,6 +55,11 @@ struct OutboxSeries {
     switch sample.result {
     case .success(let snapshot): describe(snapshot, sampledAt: sample.startedAt, into: &sink)
     case .failure(let failure): failures[failure.reason, default: 0] += 1
+    }
+    if let assessment {
+      verdicts.describe(
+        assessment, base: base, isMeasured: sample.snapshot != nil,
+        name: { [roster] in roster.name(for: $0.isEmpty ? Snapshot.defaultDestination : $0) }, into: &sink)
     }
     sink.add(MetricCatalog.up, upAttributes, .int(sample.snapshot == nil ? 0 : 1))
     describeObjective(into: &sink)
@@ -87,6 +95,7 @@ struct OutboxSeries {
       for destination in roster.current { describe(DestinationFigures(), of: destination, into: &sink) }
       describeTotals(Snapshot(storeTime: time), sampledAt: time, into: &sink)
     }
+    verdicts.end(base: base, into: &sink)
     sink.add(MetricCatalog.up, upAttributes, .int(0))
     describeObjective(into: &sink)
     for kind in ["head", "counts"] {

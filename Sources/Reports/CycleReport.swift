@@ -17,18 +17,28 @@ package struct CycleReport: Sendable {
   package var time: Timestamp
   /// The samples, in the order of the configuration.
   package var samples: [OutboxSample]
+  /// What the trend of each outbox says, by its name; one that is missing is unknown.
+  package var assessments: [String: OutboxAssessment]
   /// What became of the push.
   package var push: Push
 
   /// A report.
-  package init(time: Timestamp, samples: [OutboxSample], push: Push) {
+  package init(
+    time: Timestamp, samples: [OutboxSample], assessments: [String: OutboxAssessment] = [:], push: Push
+  ) {
     self.time = time
     self.samples = samples
+    self.assessments = assessments
     self.push = push
   }
 
   /// The judgement of each sample, in the same order.
-  package var judgements: [Judgement] { samples.map { Judgement($0) } }
+  package var judgements: [Judgement] { samples.map { Judgement($0, assessments[$0.outbox.name]) } }
+
+  /// What the trend of an outbox says.
+  package func assessment(of outbox: WatchedOutbox) -> OutboxAssessment {
+    assessments[outbox.name] ?? OutboxAssessment(outbox: outbox.name)
+  }
 
   /// The worst of all outboxes; UNKNOWN where there is none.
   package var health: Health { samples.isEmpty ? .unknown : Health.worst(judgements.map(\.health)) }

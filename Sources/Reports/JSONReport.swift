@@ -8,7 +8,7 @@ extension CycleReport {
       ("health", .string(health.rawValue)),
       ("exit_code", .int(exitCode)),
       ("time", .string(time.text)),
-      ("outboxes", .array(zip(samples, judgements).map { Self.json($0, $1) })),
+      ("outboxes", .array(zip(samples, judgements).map { Self.json($0, $1, assessment(of: $0.outbox)) })),
       ("push", pushJSON),
     ])
   }
@@ -22,7 +22,9 @@ extension CycleReport {
     }
   }
 
-  private static func json(_ sample: OutboxSample, _ judgement: Judgement) -> JSONValue {
+  private static func json(
+    _ sample: OutboxSample, _ judgement: Judgement, _ assessment: OutboxAssessment
+  ) -> JSONValue {
     var pairs: [(String, JSONValue)] = [
       ("name", .string(sample.outbox.name)),
       ("layout", .string(sample.outbox.layout)),
@@ -33,6 +35,19 @@ extension CycleReport {
         .array(
           judgement.findings.map {
             .object([("health", .string($0.health.rawValue)), ("message", .string($0.sentence))])
+          })
+      ),
+      ("verdict", .string(assessment.verdict.rawValue)),
+      ("verdict_reason", .string(assessment.sentence)),
+      ("drain_time_seconds", json(assessment.drainTime)),
+      ("breach_time_seconds", json(assessment.breachTime)),
+      (
+        "destination_verdicts",
+        .array(
+          assessment.destinations.map {
+            .object([
+              ("name", .string($0.name)), ("verdict", .string($0.verdict.rawValue)), ("reason", .string($0.sentence)),
+            ])
           })
       ),
       ("sampled_at", .string(sample.startedAt.text)),
@@ -51,6 +66,14 @@ extension CycleReport {
     case .success(let snapshot): pairs += figures(snapshot)
     }
     return .object(pairs)
+  }
+
+  private static func json(_ range: TimeRange?) -> JSONValue {
+    guard let range else { return .null }
+    return .object([
+      ("expected", .number(range.expected.seconds)), ("earliest", .number(range.earliest.seconds)),
+      ("latest", range.latest.map { .number($0.seconds) } ?? .null),
+    ])
   }
 
   private static func figures(_ snapshot: Snapshot) -> [(String, JSONValue)] {

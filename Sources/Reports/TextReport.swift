@@ -13,6 +13,7 @@ extension CycleReport {
         "\(style.health(judgement.health))  \(style.strong(sample.outbox.name))"
           + "  (\(sample.outbox.layout.printable), \(sample.outbox.system.rawValue))")
       for finding in judgement.findings { lines.append("  " + style.finding(finding)) }
+      lines += assessment(of: sample.outbox).lines.map { "  " + $0 }
       switch sample.result {
       case .failure(let failure): if let hint = failure.hint { lines.append("  → \(hint.printable)") }
       case .success(let snapshot): lines += snapshot.lines.map { "  " + $0 }
@@ -42,6 +43,17 @@ extension CycleReport {
     let reason = judgements.count == 1 ? judgements[0].findings.first?.sentence : nil
     return "\(style.health(health))  \(outboxes): "
       + (reason?.printable ?? (judgements.isEmpty ? "nothing is watched" : counts.joined(separator: ", ")))
+  }
+}
+
+extension OutboxAssessment {
+  /// What the findings of the judgement do not say yet: the verdict, and destinations that stand out.
+  fileprivate var lines: [String] {
+    let lines = verdict.isBad ? [] : ["verdict \(verdict.rawValue): \(sentence.printable)"]
+    let others = destinations.filter { verdict.isBad || !$0.verdict.isBad }
+    let shown = others.prefix(5)
+    return lines + shown.map { "  \($0.name.printable) \($0.verdict.rawValue): \($0.sentence.printable)" }
+      + (shown.count < others.count ? ["  … \(others.count - shown.count) more destinations"] : [])
   }
 }
 

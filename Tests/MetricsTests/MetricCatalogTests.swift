@@ -18,6 +18,8 @@ import Testing
     ("outbox.dlq.age", .gauge, "s", [], "outbox_dlq_age_seconds"),
     ("outbox.objective.age", .gauge, "s", [], "outbox_objective_age_seconds"),
     ("outbox.objective.target", .gauge, "", [], "outbox_objective_target"),
+    ("outbox.verdict", .gauge, "", ["outbox.destination", "outbox.verdict"], "outbox_verdict"),
+    ("outbox.drain.time", .gauge, "s", [], "outbox_drain_time_seconds"),
     ("outbox.up", .gauge, "", ["outbox.layout", "db.system.name"], "outbox_up"),
     ("outbox.sample.failures", .counter, "{sample}", ["error.type"], "outbox_sample_failures_total"),
     ("outbox.sample.time", .gauge, "s", ["outbox.sample.kind"], "outbox_sample_time_seconds"),

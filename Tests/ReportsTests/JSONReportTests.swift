@@ -36,6 +36,11 @@ import Testing
               "system": "sqlite",
               "health": "OK",
               "findings": [],
+              "verdict": "unknown",
+              "verdict_reason": "no samples yet",
+              "drain_time_seconds": null,
+              "breach_time_seconds": null,
+              "destination_verdicts": [],
               "sampled_at": "2027-01-15T08:00:00.250Z",
               "duration_seconds": 0.003,
               "in_use": true,
@@ -98,7 +103,11 @@ import Testing
     let states = ["ready", "scheduled", "claimed", "parked", "unknown"]
     let outbox =
       [
-        "name", "layout", "system", "health", "findings[].health", "findings[].message", "sampled_at",
+        "name", "layout", "system", "health", "findings[].health", "findings[].message", "verdict",
+        "verdict_reason", "drain_time_seconds", "drain_time_seconds.expected", "drain_time_seconds.earliest",
+        "drain_time_seconds.latest", "breach_time_seconds", "breach_time_seconds.expected",
+        "breach_time_seconds.earliest", "breach_time_seconds.latest", "destination_verdicts[].name",
+        "destination_verdicts[].verdict", "destination_verdicts[].reason", "sampled_at",
         "duration_seconds", "failure.reason", "failure.message", "failure.hint", "in_use", "exact",
         "oldest_age_seconds", "stuck", "stuck_oldest_age_seconds", "dead", "dead_oldest_age_seconds", "implausible",
         "replica_lag_seconds", "destinations[].name", "destinations[].retry", "destinations[].oldest_age_seconds",
@@ -121,7 +130,9 @@ import Testing
       default: found.insert(path)
       }
     }
-    walk(whole.json(exitCode: 3), "")
+    var report = whole
+    report.assessments = [report.samples[0].outbox.name: .complete]
+    walk(report.json(exitCode: 3), "")
     #expect(found == Self.documented)
   }
 
@@ -210,4 +221,15 @@ import Testing
       }
     #expect(result.output == expected.map { $0 + "\n" }.joined(), "seed \(seed)")
   }
+}
+
+extension OutboxAssessment {
+  /// An assessment in which nothing is missing.
+  fileprivate static let complete: OutboxAssessment = {
+    var assessment = OutboxAssessment(outbox: "orders")
+    assessment.drainTime = TimeRange(expected: .seconds(60), earliest: .seconds(50), latest: .seconds(70))
+    assessment.breachTime = TimeRange(expected: .seconds(90), earliest: .seconds(80), latest: .seconds(99))
+    assessment.destinations = [.init(name: "email", verdict: .stalled, sentence: "3 events due")]
+    return assessment
+  }()
 }

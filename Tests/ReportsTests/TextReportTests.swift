@@ -15,6 +15,7 @@ import Testing
         OK  1 outbox: 1 OK
 
         OK  orders  (praisonai, sqlite)
+          verdict unknown: no samples yet
           destination  ready  scheduled  claimed  parked  unknown  stuck  dead  oldest
           email           12          0        0       0        0      0     0      2s
 
@@ -29,6 +30,7 @@ import Testing
         OK  1 outbox: 1 OK
 
         OK  orders  (praisonai, sqlite)
+          verdict unknown: no samples yet
           destination  ready  scheduled  claimed  parked  unknown  stuck  dead  oldest
           all              0          0        0       0        0      0     0       -
 
@@ -58,6 +60,7 @@ import Testing
           ! 2 events are stuck (lease_expired), limit 2
           ! 120 events are ready, limit 100
           ! 4 events are dead, limit 4
+          verdict unknown: no samples yet
           destination  ready  scheduled  claimed  parked  unknown  stuck  dead  oldest
           email          120          0        3       0        0      2     0  3m 20s
           sms              0          7        0       1        2      0     0  1m 30s
@@ -66,10 +69,12 @@ import Testing
 
         UNKNOWN  b  (relaycast, sqlite)
           ! not sampled: cannot open b.db: no such file
+          verdict unknown: no samples yet
           → check the path in the DSN
 
         WARNING  d  (praisonai, sqlite)
           ! 4 events are dead, limit 1
+          verdict unknown: no samples yet
           destination  ready  scheduled  claimed  parked  unknown  stuck  dead  oldest
           email          120          0        3       0        0      2     0  3m 20s
           sms              0          7        0       1        2      0     0  1m 30s
@@ -77,6 +82,7 @@ import Testing
           all 3          120          7        3       1        2      2     4  3m 20s
 
         OK  a  (praisonai, sqlite)
+          verdict unknown: no samples yet
           destination  ready  scheduled  claimed  parked  unknown  stuck  dead  oldest
           all              0          0        0       0        0      0     0       -
           1 event with impossible times, counted in the depth and in no age
@@ -108,7 +114,7 @@ import Testing
   @Test func `of a queue that is not in use yet has no table`() {
     let unused = Snapshot(storeTime: morning, inUse: false)
     let lines = report([sample("o", .success(unused))]).text(plain).split(separator: "\n")
-    #expect(lines[2] == "  not in use yet: the application has not created it")
+    #expect(lines[3] == "  not in use yet: the application has not created it")
     #expect(!lines.contains { $0.contains("destination") })
   }
 
@@ -118,7 +124,7 @@ import Testing
         Snapshot.Depth(destination: "d\($0)", state: .ready, retry: false, count: $0)
       }
       let text = report([sample("o", .success(Snapshot(storeTime: morning, depths: depths)))]).text(plain)
-      return text.split(separator: "\n").dropFirst(3).dropLast()
+      return text.split(separator: "\n").dropFirst(4).dropLast()
     }
     let twelve = rows(12)
     #expect(twelve.count == 13)
@@ -135,7 +141,7 @@ import Testing
   @Test func `orders equally busy destinations by name`() {
     let depths = ["b", "c", "a"].map { Snapshot.Depth(destination: $0, state: .ready, retry: false, count: 1) }
     let text = report([sample("o", .success(Snapshot(storeTime: morning, depths: depths)))]).text(plain)
-    #expect(text.split(separator: "\n")[3...5].map { $0.split(separator: " ")[0] } == ["a", "b", "c"])
+    #expect(text.split(separator: "\n")[4...6].map { $0.split(separator: " ")[0] } == ["a", "b", "c"])
   }
 
   @Test func `names the events worth looking at, where there are any`() {
