@@ -41,7 +41,7 @@ package actor ExportCycle {
     destinationLimit: Int, interval: Duration, build: BuildIdentity, now: @escaping @Sendable () -> Timestamp,
     clock: any Clock<Duration> = ContinuousClock()
   ) {
-    self.round = SampleRound(stores: stores, clock: clock)
+    self.round = SampleRound(stores: stores, clock: clock, now: now)
     self.exporters = exporters
     self.resource = resource
     self.version = build.version

@@ -43,15 +43,18 @@ package struct ExporterAssembly: Sendable {
 
   /// One cycle as a health check: every store is waited for, and the push ends within 30 seconds, or sooner where
   /// OTEL_METRIC_EXPORT_TIMEOUT says so.
-  package func runOnce(eventIDs: Bool) async -> CycleReport {
-    let outcome = await cycle.run(eventIDs: eventIDs, patience: nil)
+  package func runOnce(
+    eventIDs: Bool, found: @Sendable (CycleReport, MetricBatch) -> Void
+  ) async -> CycleReport {
+    let outcome = await cycle.run(eventIDs: eventIDs, patience: .seconds(60))
     let batch = outcome.batch.withoutAccumulations
     let bound = min(.seconds(30), configuration.exportTimeout ?? .seconds(30))
-    let push: CycleReport.Push =
-      exporters.isEmpty ? .noEndpoint : await Self.push(batch, to: exporters, within: bound)
+    var report = CycleReport(
+      time: outcome.time, samples: outcome.samples, assessments: outcome.assessments, push: .noEndpoint)
+    found(report, batch)
+    if !exporters.isEmpty { report.push = await Self.push(batch, to: exporters, within: bound) }
     await cycle.close()
-    return CycleReport(
-      time: outcome.time, samples: outcome.samples, assessments: outcome.assessments, push: push)
+    return report
   }
 
   /// Cycles at every interval until `stop` has its first element, or nothing works any more.
@@ -87,7 +90,7 @@ package struct ExporterAssembly: Sendable {
 
   /// One cycle whose figures are handed over for delivery, for a caller with a rhythm of its own.
   package func runCycle() async -> [OutboxSample] {
-    let outcome = await cycle.run(eventIDs: false, patience: nil)
+    let outcome = await cycle.run(eventIDs: false, patience: .seconds(10))
     for exporter in exporters { await exporter.enqueue(outcome.batch) }
     return outcome.samples
   }

@@ -29,7 +29,7 @@ struct SampleJournal {
       }
     }
     if unanswered > 0, self.unanswered == 0 {
-      log.warning("\(unanswered) stores have not answered in time; the others go on without them")
+      log.warning("\(unanswered.counted("store")) did not answer in time; the others go on without waiting")
     }
     self.unanswered = unanswered
   }

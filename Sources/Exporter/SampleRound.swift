@@ -3,12 +3,13 @@ package import Stores
 
 /// Samples all stores at once, and lets none wait for another.
 ///
-/// A store that has not answered in time keeps running and is not sampled again meanwhile; later rounds do not wait for
-/// it, and its figures come in the round that finds them.
+/// A store that has not answered in time is a failed sample of each of its outboxes: unknown is not silence. It keeps
+/// running and is not sampled again meanwhile; later rounds do not wait for it, and its figures come in the round that
+/// finds them.
 package actor SampleRound {
   /// What a round brought.
   package struct Result: Sendable {
-    /// The samples of the stores that have answered, in the order of the stores.
+    /// The samples in the order of the stores; failed ones of those that have not answered.
     package var samples: [OutboxSample] = []
     /// Outboxes that their store does not hold any more.
     package var vanished: [String] = []
@@ -21,19 +22,26 @@ package actor SampleRound {
   private let stores: [any OutboxStore]
   private var running: Set<Int> = []
   private var finished: [Int: [OutboxSample]] = [:]
-  private var names: [Int: Set<String>] = [:]
+  private var known: [Int: [WatchedOutbox]] = [:]
   private var missed: [Int: Int] = [:]
   private let clock: any Clock<Duration>
+  private let now: @Sendable () -> Timestamp
   private var awaited: Set<Int> = []
   private var waiter: CheckedContinuation<Void, Never>?
   private var number = 0
 
   /// A round over the stores.
   ///
-  /// - Parameter clock: measures the patience.
-  package init(stores: [any OutboxStore], clock: any Clock<Duration> = ContinuousClock()) {
+  /// - Parameters:
+  ///   - clock: measures the patience.
+  ///   - now: the wall clock, which stamps the samples of stores that do not answer.
+  package init(
+    stores: [any OutboxStore], clock: any Clock<Duration> = ContinuousClock(),
+    now: @escaping @Sendable () -> Timestamp
+  ) {
     self.stores = stores
     self.clock = clock
+    self.now = now
   }
 
   /// Samples every store that is not still at work.
@@ -55,17 +63,26 @@ package actor SampleRound {
         finish(index, samples)
       }
     }
+    let startedAt = now()
     await waitForAll(patience)
     var result = Result()
     for index in stores.indices {
       guard let samples = finished.removeValue(forKey: index) else {
         result.unanswered += 1
+        result.samples += (known[index] ?? stores[index].configured).map { outbox in
+          OutboxSample(
+            outbox: outbox, startedAt: startedAt, duration: max(.zero, now().since(startedAt)),
+            result: .failure(
+              SampleFailure(
+                .timeout, "the store has not answered yet",
+                hint: "a network file system or a server hangs; its answer is taken whenever it comes")))
+        }
         continue
       }
       let present = Set(samples.map(\.outbox.name))
       result.samples += samples
-      result.vanished += (names[index] ?? []).subtracting(present).sorted()
-      names[index] = present
+      result.vanished += Set((known[index] ?? []).map(\.name)).subtracting(present).sorted()
+      known[index] = samples.map(\.outbox)
       for name in present { result.missed[name] = missed[index] }
     }
     return result

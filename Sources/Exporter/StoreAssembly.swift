@@ -15,7 +15,8 @@ extension ExporterConfiguration {
       case .postgresql:
         guard let definitions = databases.removeValue(forKey: outbox.address) else { continue }
         stores.append(PostgreSQLStore(definitions, limits: postgreSQLLimits, now: now))
-      case .sqlite: stores.append(SQLiteStore(outbox, timeLimit: timeouts.statement, now: now))
+      case .sqlite:
+        stores.append(SQLiteStore(outbox, timeLimit: timeouts.statement, lockLimit: timeouts.lock, now: now))
       case .files: stores.append(DirectoryStore(outbox, timeLimit: timeouts.statement, now: now))
       }
     }

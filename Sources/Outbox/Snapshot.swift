@@ -4,8 +4,9 @@
 package struct Snapshot: Sendable, Equatable {
   /// The store's clock at the sample. Every age below is measured against it.
   package var storeTime: Timestamp
-  /// False for a queue that its application creates lazily and has not created yet; its depth is truly zero.
-  package var inUse: Bool
+  /// The path of a queue that its application creates lazily and has not created yet; nil where the queue is there. Its
+  /// depth is truly zero, unless the path is wrong.
+  package var missingPath: String?
   /// Events by destination, state and whether they were tried before.
   package var depths: [Depth]
   /// Ages of undelivered events that are past their first due time, by destination and retry.
@@ -26,12 +27,12 @@ package struct Snapshot: Sendable, Equatable {
 
   /// A snapshot; everything but the store's clock defaults to an empty, exact outbox.
   package init(
-    storeTime: Timestamp, inUse: Bool = true, depths: [Depth] = [], ages: [Age] = [], stuck: [Stuck] = [],
+    storeTime: Timestamp, missingPath: String? = nil, depths: [Depth] = [], ages: [Age] = [], stuck: [Stuck] = [],
     dead: [DeadLetters] = [], implausible: Int = 0, replicaLag: Duration? = nil, exact: Bool = true,
     eventIDs: EventIDs? = nil
   ) {
     self.storeTime = storeTime
-    self.inUse = inUse
+    self.missingPath = missingPath
     self.depths = depths
     self.ages = ages
     self.stuck = stuck
@@ -141,6 +142,9 @@ package struct Snapshot: Sendable, Equatable {
 }
 
 extension Snapshot {
+  /// False for a queue that its application has not created yet.
+  package var inUse: Bool { missingPath == nil }
+
   /// Events in any waiting state.
   package var depth: Int { depths.reduce(0) { $0 + $1.count } }
 

@@ -2,10 +2,15 @@ package import Assessment
 package import Outbox
 
 extension CycleReport {
-  /// The report for people: the worst first, each outbox with its reasons.
+  /// The report for people: what was found, then what became of the push.
   ///
   /// - Parameter style: colours, for a terminal that shows them.
-  package func text(_ style: TextStyle) -> String {
+  package func text(_ style: TextStyle) -> String { foundText(style) + "\n" + pushText }
+
+  /// What was found, for people: the worst first, each outbox with its reasons. It does not wait for the push.
+  ///
+  /// - Parameter style: colours, for a terminal that shows them.
+  package func foundText(_ style: TextStyle) -> String {
     var lines = [headline(style)]
     for (sample, judgement) in sorted {
       lines.append("")
@@ -19,12 +24,16 @@ extension CycleReport {
       case .success(let snapshot): lines += snapshot.lines.map { "  " + $0 }
       }
     }
-    switch push {
-    case .noEndpoint: lines += ["", "Nothing was pushed: no OTLP endpoint is configured."]
-    case .delivered(let points): lines += ["", "Pushed \(points.counted("data point"))."]
-    case .failed(let message): lines += ["", "The push failed: \(message.printable)"]
-    }
     return lines.joined(separator: "\n") + "\n"
+  }
+
+  /// What became of the push, in a sentence.
+  package var pushText: String {
+    switch push {
+    case .noEndpoint: "Nothing was pushed: no OTLP endpoint is configured.\n"
+    case .delivered(let points): "Pushed \(points.counted("data point")).\n"
+    case .failed(let message): "The push failed: \(message.printable)\n"
+    }
   }
 
   private var sorted: [(OutboxSample, Judgement)] {
@@ -60,7 +69,9 @@ extension OutboxAssessment {
 extension Snapshot {
   /// The figures as lines: a table by destination, then what else there is to know.
   fileprivate var lines: [String] {
-    guard inUse else { return ["not in use yet: the application has not created it"] }
+    if let missingPath {
+      return ["not in use yet: \(missingPath.printable) is not there; if the application is running, check the path"]
+    }
     var lines = tableLines
     if implausible > 0 {
       lines.append("\(implausible.counted("event")) with impossible times, counted in the depth and in no age")

@@ -16,12 +16,17 @@ package struct QueueSchema: Sendable, Hashable {
     package var columns: [String: String]
     /// Columns that lead a complete (not partial) index, through which distinct values can be skipped over.
     package var indexedColumns: Set<String>
+    /// Columns that are known never to be NULL.
+    package var filledColumns: Set<String>
 
     /// A table that is there.
-    package init(reference: String, columns: [String: String], indexedColumns: Set<String> = []) {
+    package init(
+      reference: String, columns: [String: String], indexedColumns: Set<String> = [], filledColumns: Set<String> = []
+    ) {
       self.reference = reference
       self.columns = columns
       self.indexedColumns = indexedColumns
+      self.filledColumns = filledColumns
     }
   }
 
@@ -67,9 +72,18 @@ package enum SQLIdentifier {
     parts(name).map(quoted).joined(separator: ".")
   }
 
-  /// A text literal.
-  package static func literal(_ text: String) -> String {
-    "'" + text.split(separator: "'", omittingEmptySubsequences: false).joined(separator: "''") + "'"
+  /// A text literal, whatever is in the text and however the database is set.
+  ///
+  /// In PostgreSQL a backslash means something or not by `standard_conforming_strings`, except in the form `E''`. SQLite
+  /// ends a statement at a zero character.
+  package static func literal(_ text: String, _ dialect: SQLDialect) -> String {
+    if dialect == .sqlite, text.utf8.contains(0) {
+      let bytes = text.utf8.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+      return "CAST(x'\(bytes)' AS TEXT)"
+    }
+    let quoted = "'" + text.split(separator: "'", omittingEmptySubsequences: false).joined(separator: "''") + "'"
+    guard dialect == .postgresql, text.contains("\\") else { return quoted }
+    return "E" + quoted.split(separator: "\\", omittingEmptySubsequences: false).joined(separator: "\\\\")
   }
 }
 

@@ -17,6 +17,8 @@ package struct SQLTemplate {
   private let dialect: SQLDialect
   /// The columns that were used so far, by table role: what a role has to be granted.
   package private(set) var usedColumns: [String: Set<String>] = [:]
+  /// True once a template has asked for the clock: what it says may then change without any write.
+  package private(set) var usesClock = false
 
   /// An expander for one queue in one database.
   package init(queue: TableQueue, schema: QueueSchema, dialect: SQLDialect) {
@@ -29,6 +31,9 @@ package struct SQLTemplate {
   ///
   /// - Throws: a placeholder that means nothing here, or a required column that the database does not have.
   package mutating func expand(_ template: String, depth: Int = 0) throws(LayoutProblem) -> String {
+    // What came after a semicolon would be a statement of its own, outside of the read-only transaction if it began with
+    // a COMMIT. In a literal it can be written as a character code.
+    if template.contains(";") { throw .template(text: template, problem: "it has a semicolon; write one statement") }
     guard depth < 8 else { throw .template(text: template, problem: "its columns refer to each other in a circle") }
     var sql = ""
     var rest = Substring(template)
@@ -52,7 +57,10 @@ package struct SQLTemplate {
   private mutating func placeholder(
     _ name: Substring, in template: String, depth: Int
   ) throws(LayoutProblem) -> String {
-    if name == "now" { return unixNow }
+    if name == "now" {
+      usesClock = true
+      return unixNow
+    }
     if name.hasPrefix("table:") {
       let role = String(name.dropFirst("table:".count))
       guard let table = schema.tables[role] else {
@@ -79,6 +87,7 @@ package struct SQLTemplate {
     guard parts[1].hasPrefix("now"), let offset = offset(parts[1].dropFirst(3)) else {
       throw .template(text: template, problem: "{\(name)}: after the dot comes seconds, now, now-N or now+N")
     }
+    usesClock = true
     guard let now = now(offset, encoding) else {
       throw .template(
         text: template, problem: "times kept as text do not compare as text; compare {\(role).seconds} with {now}")
@@ -126,7 +135,7 @@ package struct SQLTemplate {
     // The epoch of a naive timestamp is taken as if it were UTC, whatever the session's zone.
     case (.postgresql, .timestamptz), (.postgresql, .naiveUTC): "date_part('epoch', \(sql))"
     case (.postgresql, .naive(let zone)):
-      "date_part('epoch', \(sql) AT TIME ZONE \(SQLIdentifier.literal(zone)))"
+      "date_part('epoch', \(sql) AT TIME ZONE \(SQLIdentifier.literal(zone, .postgresql)))"
     case (.postgresql, .iso8601): "date_part('epoch', (\(sql))::timestamptz)"
     }
   }
@@ -143,7 +152,8 @@ package struct SQLTemplate {
     case (.postgresql, .unixMilliseconds): return "floor((extract(epoch from now())\(moved)) * 1000)::bigint"
     case (.postgresql, .timestamptz): return interval(offset)
     case (.postgresql, .naiveUTC): return "(\(interval(offset)) AT TIME ZONE 'UTC')"
-    case (.postgresql, .naive(let zone)): return "(\(interval(offset)) AT TIME ZONE \(SQLIdentifier.literal(zone)))"
+    case (.postgresql, .naive(let zone)):
+      return "(\(interval(offset)) AT TIME ZONE \(SQLIdentifier.literal(zone, .postgresql)))"
     }
   }
 

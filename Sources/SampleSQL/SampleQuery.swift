@@ -12,6 +12,8 @@ package struct SampleQuery: Sendable, Hashable {
   package let eventIDs: String?
   /// Answers the distinct values of the state column by skipping through an index; nil where no index serves.
   package let states: String?
+  /// True where the layout's own SQL asks for the clock, so that time alone may change which rows it picks.
+  package let dependsOnClock: Bool
   /// The columns that the statements read, by the table's quoted name: what a role has to be granted.
   package let columns: [String: [String]]
 
@@ -43,14 +45,14 @@ package struct SampleQuery: Sendable, Hashable {
     var dead: [String] = []
     var waitingWithIDs: [String] = []
     var deadWithIDs: [String] = []
-    for selection in queue.selections + Self.unknownSelection(queue, unknownStates)
-    where schema.tables[selection.table] != nil {
+    for selection in queue.selections where schema.tables[selection.table] != nil {
       if selection.state == .dead {
         dead.append(try writer.select(selection, withID: false))
       } else {
         waiting.append(try writer.select(selection, withID: false))
       }
     }
+    waiting += try Self.unknownSelects(queue, schema, unknownStates, &writer)
     for selection in queue.selections where schema.tables[selection.table] != nil && selection.id != nil {
       if selection.state == .dead {
         deadWithIDs.append(try writer.select(selection, withID: true))
@@ -66,12 +68,30 @@ package struct SampleQuery: Sendable, Hashable {
     figures = Self.figures(waiting: waiting, dead: dead, dialect)
     eventIDs = Self.eventIDs(waiting: waitingWithIDs, dead: deadWithIDs, dialect)
     states = try Self.states(queue, schema, dialect)
+    dependsOnClock = writer.usesClock
   }
 
-  private static func unknownSelection(_ queue: TableQueue, _ values: [String]) -> [Selection] {
-    guard let column = queue.stateColumn, !values.isEmpty else { return [] }
-    let list = values.map(SQLIdentifier.literal).map { $0.replacingBraces() }.joined(separator: ", ")
-    return [Selection(rows: "{\(column)} IN (\(list))", state: .unknown, since: nil, id: nil)]
+  /// Rows in a state that the layout does not know, NULL among them, where an index leads to them.
+  private static func unknownSelects(
+    _ queue: TableQueue, _ schema: QueueSchema, _ values: [String], _ writer: inout SelectionWriter
+  ) throws(LayoutProblem) -> [String] {
+    guard let role = queue.stateColumn, let definition = queue.columns[role], definition.table == TableQueue.mainTable,
+      case .column(let name) = definition.value,
+      let table = schema.tables[TableQueue.mainTable], table.indexedColumns.contains(name)
+    else { return [] }
+    let unknown = Selection(rows: "{\(role)} IS NULL", state: .unknown, since: nil, id: nil)
+    var selects: [String] = []
+    // To some layouts NULL means something.
+    let isKnown =
+      table.filledColumns.contains(name)
+      || queue.selections.contains { $0.rows.contains(unknown.rows) || $0.rows.contains("({\(role)}") }
+    if !isKnown { selects.append(try writer.select(unknown, withID: false)) }
+    if !values.isEmpty {
+      let list = values.map { SQLIdentifier.literal($0, writer.dialect) }.joined(separator: ", ")
+      let rows = "e.\(SQLIdentifier.quoted(name)) IN (\(list))"
+      selects.append(try writer.select(unknown, withID: false, rows: rows))
+    }
+    return selects
   }
 
   private static func figures(waiting: [String], dead: [String], _ dialect: SQLDialect) -> String {
@@ -197,7 +217,7 @@ package struct SampleQuery: Sendable, Hashable {
 struct SelectionWriter {
   private let queue: TableQueue
   private let schema: QueueSchema
-  private let dialect: SQLDialect
+  let dialect: SQLDialect
   private var template: SQLTemplate
 
   init(queue: TableQueue, schema: QueueSchema, dialect: SQLDialect) {
@@ -208,19 +228,24 @@ struct SelectionWriter {
   }
 
   var usedColumns: [String: Set<String>] { template.usedColumns }
+  var usesClock: Bool { template.usesClock }
 
   /// Notes a column that is read outside of the selects.
   mutating func use(_ role: String) throws(LayoutProblem) { _ = try template.expand("{\(role)}") }
 
   /// d destination, s state, r retry, f first due, u end of the temporary state, b begin of being stuck, w why,
   /// y whether the first due time is known to this database at all.
-  mutating func select(_ selection: Selection, withID: Bool) throws(LayoutProblem) -> String {
+  ///
+  /// - Parameter rows: a predicate that is SQL already, instead of the selection's template.
+  mutating func select(
+    _ selection: Selection, withID: Bool, rows given: String? = nil
+  ) throws(LayoutProblem) -> String {
     guard let table = schema.tables[selection.table] else {
       throw .missingTable(role: selection.table, name: queue.tables[selection.table]?.name ?? selection.table)
     }
     let destination = try destination(selection)
     let first = try time(selection.since)
-    let rows = try template.expand(selection.rows)
+    let rows: String = if let given { given } else { try template.expand(selection.rows) }
     var columns = ["\(destination) AS d"]
     if selection.state == .dead {
       columns.append("\(first.sql) AS f")
@@ -281,12 +306,5 @@ extension String {
   fileprivate func indented(_ spaces: Int) -> String {
     let margin = String(repeating: " ", count: spaces)
     return split(separator: "\n", omittingEmptySubsequences: false).map { margin + $0 }.joined(separator: "\n")
-  }
-
-  fileprivate func replacingBraces() -> String {
-    reduce(into: "") { text, character in
-      text.append(character)
-      if character == "{" || character == "}" { text.append(character) }
-    }
   }
 }

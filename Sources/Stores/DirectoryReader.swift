@@ -33,6 +33,7 @@ package final class DirectoryReader {
   private let now: @Sendable () -> Timestamp
   private var parser: DirectoryFileParser?
   private var remembered: [String: Remembered] = [:]
+  private var hasBeenThere = false
 
   /// A reader of one directory.
   ///
@@ -55,6 +56,7 @@ package final class DirectoryReader {
   /// - Throws: anything that would make the figures wrong: no permission, no directory, out of time.
   package func sample(deadline: ContinuousClock.Instant, eventIDs: Bool) throws(SampleFailure) -> Snapshot {
     guard try status(of: path) != nil else { return try notThere() }
+    hasBeenThere = true
     var fresh: [String: Remembered] = [:]
     defer { remembered = fresh }
     let (live, dead) = try list()
@@ -85,7 +87,13 @@ package final class DirectoryReader {
   }
 
   private func notThere() throws(SampleFailure) -> Snapshot {
-    if createdLazily && FileSystem.isDirectory(parent(of: path)) { return Snapshot(storeTime: now(), inUse: false) }
+    if hasBeenThere {
+      throw SampleFailure(
+        .absent, "\(path) is not there any more", hint: "it was removed, or its file system was unmounted")
+    }
+    if createdLazily && FileSystem.isDirectory(parent(of: path)) {
+      return Snapshot(storeTime: now(), missingPath: path)
+    }
     throw SampleFailure(
       .absent, "\(path): no such directory",
       hint: "check the path in the DSN, and that the exporter sees the application's file system")

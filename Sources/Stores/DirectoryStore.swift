@@ -12,6 +12,7 @@ package actor DirectoryStore: OutboxStore {
   private let now: @Sendable () -> Timestamp
   private var readers: [String: DirectoryReader] = [:]
 
+  package nonisolated let configured: [WatchedOutbox]
   package nonisolated var unownedExecutor: UnownedSerialExecutor { executor.unowned }
 
   /// A store over the definition's directory or directories. A tilde in the address has been replaced before.
@@ -26,6 +27,7 @@ package actor DirectoryStore: OutboxStore {
       preconditionFailure("a directory store needs the address of a directory")
     }
     self.definition = definition
+    self.configured = [definition.watched()]
     self.pattern = path
     self.timeLimit = timeLimit
     self.now = now

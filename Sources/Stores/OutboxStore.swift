@@ -11,6 +11,9 @@ package protocol OutboxStore: Sendable {
   /// - Parameter eventIDs: whether to name a few events worth looking at (`--once` only).
   func sample(eventIDs: Bool) async -> [OutboxSample]
 
+  /// The outboxes as they are configured, before the store is known to hold several of each.
+  nonisolated var configured: [WatchedOutbox] { get }
+
   /// Ends the connection. The store may be sampled again, and then connects anew.
   func close() async
 }

@@ -37,21 +37,6 @@ enum PostgreSQLMessage {
     ]
   }
 
-  /// True where text that should be one statement has a semicolon outside of quotes. What came after it would run outside
-  /// of the read-only transaction if it began with a `COMMIT`.
-  static func isSeveralStatements(_ text: String) -> Bool {
-    var quote: UInt8?
-    for byte in text.utf8 {
-      switch (byte, quote) {
-      case (UInt8(ascii: ";"), nil): return true
-      case (UInt8(ascii: "'"), nil), (UInt8(ascii: "\""), nil): quote = byte
-      case (_, byte): quote = nil
-      default: break
-      }
-    }
-    return false
-  }
-
   /// Zero would mean "no limit".
   private static func milliseconds(_ limit: Duration) -> Int64 {
     max(1, limit.wholeNanoseconds / 1_000_000)
@@ -93,7 +78,7 @@ enum PostgreSQLMessage {
   static func namesakes(of tableName: String) -> String {
     """
     SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-    WHERE lower(c.relname) = lower(\(SQLIdentifier.literal(SQLIdentifier.parts(tableName).last ?? "")))
+    WHERE lower(c.relname) = lower(\(SQLIdentifier.literal(SQLIdentifier.parts(tableName).last ?? "", .postgresql)))
       AND c.relkind IN \(relationKinds) ORDER BY 1, 2 LIMIT 5
     """
   }
@@ -105,9 +90,9 @@ enum PostgreSQLMessage {
     for (index, queue) in queues.enumerated() {
       for (role, table) in queue.tables.sorted(by: { $0.key < $1.key }) {
         let parts = SQLIdentifier.parts(table.name)
-        let schema = parts.count > 1 ? SQLIdentifier.literal(parts[parts.count - 2]) : "NULL"
-        let name = SQLIdentifier.literal(parts.last ?? "")
-        rows.append("(\(index), \(SQLIdentifier.literal(role)), \(schema), \(name))")
+        let schema = parts.count > 1 ? SQLIdentifier.literal(parts[parts.count - 2], .postgresql) : "NULL"
+        let name = SQLIdentifier.literal(parts.last ?? "", .postgresql)
+        rows.append("(\(index), \(SQLIdentifier.literal(role, .postgresql)), \(schema), \(name))")
       }
     }
     return """

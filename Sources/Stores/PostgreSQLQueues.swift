@@ -109,18 +109,11 @@ final class PostgreSQLQueues {
   private func query(
     _ queue: TableQueue, _ schema: QueueSchema, unknownStates: [String]
   ) throws(SampleFailure) -> SampleQuery {
-    let query: SampleQuery
     do throws(LayoutProblem) {
-      query = try SampleQuery(queue: queue, schema: schema, dialect: .postgresql, unknownStates: unknownStates)
+      return try SampleQuery(queue: queue, schema: schema, dialect: .postgresql, unknownStates: unknownStates)
     } catch {
       throw SampleFailure(.schema, "database \(session.databaseName): \(error.message)", hint: error.hint)
     }
-    guard ![query.figures, query.eventIDs ?? ""].contains(where: PostgreSQLMessage.isSeveralStatements) else {
-      throw SampleFailure(
-        .schema, "database \(session.databaseName): the layout's SQL holds a semicolon",
-        hint: "what stands in a layout is part of a statement: a column, an expression or a condition")
-    }
-    return query
   }
 
   /// Values of the state column that the layout does not know. A search that the server refuses leaves those of the last

@@ -13,6 +13,7 @@ package actor PostgreSQLStore: SQLStore {
   private let outboxes: [PostgreSQLQueues]
   private let now: @Sendable () -> Timestamp
 
+  package nonisolated let configured: [WatchedOutbox]
   package nonisolated var unownedExecutor: UnownedSerialExecutor { executor.unowned }
 
   /// A store over one database.
@@ -35,6 +36,7 @@ package actor PostgreSQLStore: SQLStore {
     let session = PostgreSQLSession(
       conninfo: conninfo, limits: limits, clock: monotonicNanoseconds, spread: spread)
     self.session = session
+    self.configured = definitions.map { $0.watched() }
     self.outboxes = definitions.map {
       PostgreSQLQueues($0, session: session, limits: limits, clock: monotonicNanoseconds)
     }

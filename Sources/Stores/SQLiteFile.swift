@@ -22,6 +22,7 @@ final class SQLiteFile {
   private let limits: Limits
   private var database: OpenDatabase?
   private var identity: FileIdentity?
+  private var hasBeenThere = false
   /// The queues that the last good sample found, by the last part of their names.
   private(set) var knownSuffixes: [String?] = [nil]
 
@@ -35,7 +36,7 @@ final class SQLiteFile {
   func sample(at now: Timestamp, eventIDs: Bool) -> [Outcome] {
     do throws(SampleFailure) {
       guard let database = try database(at: now) else {
-        return [(nil, .success(Snapshot(storeTime: now, inUse: false)))]
+        return [(nil, .success(Snapshot(storeTime: now, missingPath: path)))]
       }
       do {
         let outcomes = try database.sample(at: now, eventIDs: eventIDs, limits)
@@ -81,6 +82,9 @@ final class SQLiteFile {
     } catch {
       close()
       switch error {
+      case .notThere where hasBeenThere:
+        throw SampleFailure(
+          .absent, "\(path) is not there any more", hint: "it was removed, or its file system was unmounted")
       case .notThere where layout.createdLazily && (try? FileIdentity(path: directory)) != nil: return nil
       case .notThere:
         throw SampleFailure(.absent, "there is no file \(path)", hint: "check the path of the outbox's DSN")
@@ -92,7 +96,12 @@ final class SQLiteFile {
         throw SampleFailure(.other, "cannot look up \(path): system error \(number)")
       }
     }
+    hasBeenThere = true
     if let database, identity == current { return database }
+    // Opening a pipe would wait for ever.
+    if (try? FileSystem.status(path)?.kind) == .special {
+      throw SampleFailure(.absent, "\(path) is a pipe or a device, not an SQLite file", hint: "check the outbox's DSN")
+    }
     if FileSystem.isDirectory(path) {
       throw SampleFailure(
         .absent, "\(path) is a directory, not an SQLite file", hint: "name the file, or a glob such as \(path)/*.sqlite"
@@ -196,7 +205,9 @@ private final class OpenDatabase {
       try prepare(at: now, limits)
       // Taken before the read: a write in between is read now and, at worst, once more next time.
       let dataVersion = try connection.integer("PRAGMA data_version")
-      let isUnchanged = queues.allSatisfy { $0.dataVersion == dataVersion && !$0.rows.willHaveChanged(by: now) }
+      let isUnchanged = queues.allSatisfy {
+        $0.dataVersion == dataVersion && !$0.query.dependsOnClock && !$0.rows.willHaveChanged(by: now)
+      }
       if !isUnchanged || eventIDs { try connection.execute("BEGIN") }
       defer { if !isUnchanged || eventIDs { try? connection.execute("COMMIT") } }
       var outcomes: [SQLiteFile.Outcome] = []
@@ -263,8 +274,11 @@ private final class OpenDatabase {
       let schemaName = parts.count > 1 ? parts[0] : "main"
       let parameters: [String: SQLiteValue] = [":t": .text(parts.last ?? ""), ":s": .text(schemaName)]
       var columns: [String: String] = [:]
-      try connection.query("SELECT name, type FROM pragma_table_xinfo(:t, :s)", parameters) { row in
-        if let name = row.text(0) { columns[name] = row.text(1) ?? "" }
+      var filled: Set<String> = []
+      try connection.query("SELECT name, type, \"notnull\" FROM pragma_table_xinfo(:t, :s)", parameters) { row in
+        guard let name = row.text(0) else { return }
+        columns[name] = row.text(1) ?? ""
+        if row.integer(2) == 1 { filled.insert(name) }
       }
       guard !columns.isEmpty else { continue }
       var indexed: Set<String> = []
@@ -274,7 +288,8 @@ private final class OpenDatabase {
         """
       try connection.query(leading, parameters) { row in if let name = row.text(0) { indexed.insert(name) } }
       tables[role] = QueueSchema.Table(
-        reference: SQLIdentifier.quotedPath(table.name), columns: columns, indexedColumns: indexed)
+        reference: SQLIdentifier.quotedPath(table.name), columns: columns, indexedColumns: indexed,
+        filledColumns: filled)
     }
     return QueueSchema(tables: tables)
   }

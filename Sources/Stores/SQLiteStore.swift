@@ -12,23 +12,27 @@ package actor SQLiteStore: SQLStore {
   private let limits: SQLiteFile.Limits
   private var files: [String: SQLiteFile] = [:]
 
+  package nonisolated let configured: [WatchedOutbox]
   package nonisolated var unownedExecutor: UnownedSerialExecutor { executor.unowned }
 
   /// A store over the definition's file or files.
   ///
   /// - Parameters:
   ///   - timeLimit: how long the sample of one file may take.
+  ///   - lockLimit: how long it waits for another process's lock.
   ///   - now: the wall clock; in SQLite it is the store's clock too, as both run on one host.
   package init(
-    _ definition: OutboxDefinition, timeLimit: Duration = .seconds(5), now: @escaping @Sendable () -> Timestamp
+    _ definition: OutboxDefinition, timeLimit: Duration = .seconds(5), lockLimit: Duration = .milliseconds(500),
+    now: @escaping @Sendable () -> Timestamp
   ) {
     guard case .sqlite(let path) = definition.address else {
       preconditionFailure("an SQLite store needs an SQLite address")
     }
     self.definition = definition
+    self.configured = [definition.watched()]
     self.pattern = path
     self.now = now
-    self.limits = SQLiteFile.Limits(sample: timeLimit)
+    self.limits = SQLiteFile.Limits(sample: timeLimit, busy: lockLimit)
   }
 
   package func sample(eventIDs: Bool) async -> [OutboxSample] {

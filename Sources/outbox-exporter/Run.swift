@@ -45,13 +45,17 @@ struct Run: AsyncParsableCommand {
     let state = OnceState(configuration.stateDirectory)
     let assembly = ExporterAssembly(
       configuration, instance: state.instance(outboxes: configuration.outboxes.map(\.name)), once: true)
-    let report = await assembly.runOnce(eventIDs: !options.noIDs)
+    let format = options.format
+    let isColoured = StandardStream.output.isTerminal && (ThisProcess.environment["NO_COLOR"] ?? "").isEmpty
+    let report = await assembly.runOnce(eventIDs: !options.noIDs) { report, batch in
+      // A caller with a time limit of its own must not lose the verdict to a Collector that is down.
+      if format == .text { printOutput(report.foundText(TextStyle(isColoured: isColoured)) + "\n") }
+      if configuration.metricsExporter == .console { printOutput(batch.text + "\n") }
+    }
     state.release()
     let status = report.health.status
-    switch options.format {
-    case .text:
-      let isColoured = StandardStream.output.isTerminal && (ThisProcess.environment["NO_COLOR"] ?? "").isEmpty
-      printOutput(report.text(TextStyle(isColoured: isColoured)))
+    switch format {
+    case .text: printOutput(report.pushText)
     case .json: printOutput(report.json(exitCode: Int(status.rawValue)).text + "\n")
     }
     if status != .ok { throw status.code }

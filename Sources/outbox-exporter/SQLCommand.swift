@@ -33,7 +33,9 @@ struct SQLCommand: AsyncParsableCommand {
         }
         printOutput(statements.sample + ";\n\n")
         if !statements.grants.isEmpty {
-          printOutput("-- What the role needs, and no more:\n" + statements.grants.map { $0 + ";\n" }.joined() + "\n")
+          printOutput(
+            "-- What the role needs, and no more. Run by the owner of the tables:\n"
+              + statements.grants.map { $0 + ";\n" }.joined() + "\n")
         }
       case .failure(let failure):
         isComplete = false

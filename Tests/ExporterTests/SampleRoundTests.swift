@@ -11,7 +11,7 @@ import Testing
         return [.good("\(index)a"), .good("\(index)b")]
       }
     }
-    let round = SampleRound(stores: stores, clock: ManualTimer())
+    let round = SampleRound(stores: stores, clock: ManualTimer(), now: { OutboxSample.time })
     async let result = round.sample(eventIDs: false, patience: nil)
     for gate in gates.reversed() {
       try await until { await gate.waiting == 1 }
@@ -29,7 +29,7 @@ import Testing
       return [.good("hung", ready: call)]
     }
     let quick = ScriptedStore("quick")
-    let round = SampleRound(stores: [hung, quick], clock: timer)
+    let round = SampleRound(stores: [hung, quick], clock: timer, now: { OutboxSample.time })
 
     async let first = round.sample(eventIDs: false, patience: .seconds(10))
     try await until {
@@ -73,7 +73,7 @@ import Testing
       return [.good("slow")]
     }
     let timer = ManualTimer()
-    let round = SampleRound(stores: [slow, ScriptedStore("quick")], clock: timer)
+    let round = SampleRound(stores: [slow, ScriptedStore("quick")], clock: timer, now: { OutboxSample.time })
     async let result = round.sample(eventIDs: true, patience: nil)
     try await until { await gate.waiting == 1 }
     #expect(timer.deadlines.isEmpty)
@@ -89,7 +89,7 @@ import Testing
       default: [.bad("b"), .good("d")]
       }
     }
-    let round = SampleRound(stores: [ScriptedStore("other"), store], clock: ManualTimer())
+    let round = SampleRound(stores: [ScriptedStore("other"), store], clock: ManualTimer(), now: { OutboxSample.time })
     var vanished: [[String]] = []
     for _ in 0..<3 { vanished.append(await round.sample(eventIDs: false, patience: nil).vanished) }
     #expect(vanished == [[], ["a", "c"], []])
@@ -102,7 +102,7 @@ import Testing
       return []
     }
     let quick = ScriptedStore("quick")
-    let round = SampleRound(stores: [hung, quick], clock: timer)
+    let round = SampleRound(stores: [hung, quick], clock: timer, now: { OutboxSample.time })
     async let result = round.sample(eventIDs: false, patience: .seconds(1))
     try await until {
       let calls = await quick.calls
@@ -117,7 +117,8 @@ import Testing
   }
 
   @Test func `without stores is empty`() async {
-    let result = await SampleRound(stores: [], clock: ManualTimer()).sample(eventIDs: false, patience: .seconds(1))
+    let result = await SampleRound(stores: [], clock: ManualTimer(), now: { OutboxSample.time }).sample(
+      eventIDs: false, patience: .seconds(1))
     #expect(result.samples.isEmpty && result.vanished.isEmpty && result.unanswered == 0)
   }
 }

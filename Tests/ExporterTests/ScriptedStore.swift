@@ -3,6 +3,7 @@ import Stores
 
 /// A store that answers as a test tells it to.
 actor ScriptedStore: OutboxStore {
+  nonisolated let configured: [WatchedOutbox] = []
   private let script: @Sendable (Int) async -> [OutboxSample]
   /// How often it was asked.
   private(set) var calls = 0

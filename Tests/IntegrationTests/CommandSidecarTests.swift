@@ -94,7 +94,7 @@ import Testing
     let sidecar = try start(
       fixture, configured + ["--layout", "kaireon"], to: server.url(""),
       environment: ["OUTBOX_DSN": "postgresql://shop:\(CommandFixture.secret)@127.0.0.1:\(blackhole.port)/shop"])
-    try await expect(sidecar) { sidecar.standardError.contains("have not answered in time") }
+    try await expect(sidecar) { sidecar.standardError.contains("did not answer in time") }
     sidecar.signal(terminate)
     #expect(try CommandFixture.outcome(of: sidecar).code == 0)
   }
@@ -176,7 +176,7 @@ import Testing
       points(server).count { $0.metric == "outbox.up" && $0.attributes["outbox.name"] == "well" && $0.value == 1 } >= 5
     }
     #expect(!points(server).contains { $0.attributes["outbox.name"] == "hung" }, "nothing is known of it yet")
-    #expect(sidecar.standardError.contains("have not answered in time; the others go on without them"))
+    #expect(sidecar.standardError.contains("did not answer in time; the others go on without waiting"))
     sidecar.signal(terminate)
     sidecar.signal(terminate)
     _ = try CommandFixture.outcome(of: sidecar)

@@ -283,7 +283,9 @@ struct PostgreSQLFailureTests {
     let failure = try await failure(PostgreSQLSampleLayout.store(database.conninfo(), layout))
     #expect(failure.reason == .schema && failure.message.contains("semicolon"))
     #expect(try database.psql("SELECT count(*) FROM outbox") == before)
-    let quoted = PostgreSQLSampleLayout.layout(rows: "{status} = 'pending' AND {topic} <> 'a;''b\";'")
-    #expect(try await snapshot(PostgreSQLSampleLayout.store(database.conninfo(), quoted)).depth > 0)
+    // By the database's own settings a backslash may hide the end of a quote, so quotes are no excuse.
+    let quoted = PostgreSQLSampleLayout.layout(rows: "'' <> E'\\'' OR {topic} <> '; COMMIT'")
+    let other = try await self.failure(PostgreSQLSampleLayout.store(database.conninfo(), quoted))
+    #expect(other.reason == .schema && other.message.contains("semicolon"))
   }
 }

@@ -112,9 +112,9 @@ import Testing
   }
 
   @Test func `of a queue that is not in use yet has no table`() {
-    let unused = Snapshot(storeTime: morning, inUse: false)
+    let unused = Snapshot(storeTime: morning, missingPath: "/state/o.sqlite")
     let lines = report([sample("o", .success(unused))]).text(plain).split(separator: "\n")
-    #expect(lines[3] == "  not in use yet: the application has not created it")
+    #expect(lines[3] == "  not in use yet: /state/o.sqlite is not there; if the application is running, check the path")
     #expect(!lines.contains { $0.contains("destination") })
   }
 

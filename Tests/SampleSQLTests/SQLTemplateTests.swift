@@ -165,6 +165,6 @@ import Testing
   }
 
   @Test func `a literal keeps its quotes`() {
-    #expect(SQLIdentifier.literal("it's 'so'") == "'it''s ''so'''")
+    #expect(SQLIdentifier.literal("it's 'so'", .sqlite) == "'it''s ''so'''")
   }
 }

@@ -12,9 +12,9 @@ import Testing
 
   @Test func `a queue that was not made yet is empty, not absent`() throws {
     let fixture = try Fixture(makesQueue: false)
-    #expect(try fixture.sample() == Snapshot(storeTime: Fixture.clock(), inUse: false))
+    #expect(try fixture.sample() == Snapshot(storeTime: Fixture.clock(), missingPath: fixture.queue))
     try FileSystem.makeDirectories(fixture.queue)
-    #expect(try fixture.sample() == Snapshot(storeTime: Fixture.clock(), inUse: true))
+    #expect(try fixture.sample() == Snapshot(storeTime: Fixture.clock()))
   }
 
   @Test func `a mistyped path is absent`() throws {

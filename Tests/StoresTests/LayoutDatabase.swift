@@ -73,12 +73,14 @@ final class LayoutDatabase {
   private func schema(of queue: TableQueue) throws -> QueueSchema {
     var tables: [String: QueueSchema.Table] = [:]
     for (role, table) in queue.tables {
-      let columns = try rows("SELECT name, type FROM pragma_table_info('\(table.name)')", columns: 2)
+      let columns = try rows(
+        "SELECT name, type, \"notnull\" FROM pragma_table_info('\(table.name)')", columns: 3)
       guard !columns.isEmpty else { continue }
       tables[role] = QueueSchema.Table(
         reference: "\"\(table.name)\"",
         columns: Dictionary(columns.map { ($0[0] ?? "", $0[1] ?? "") }, uniquingKeysWith: { first, _ in first }),
-        indexedColumns: role == TableQueue.mainTable ? Set(queue.stateColumn.map { leading(queue, $0) } ?? []) : [])
+        indexedColumns: role == TableQueue.mainTable ? Set(queue.stateColumn.map { leading(queue, $0) } ?? []) : [],
+        filledColumns: Set(columns.filter { $0[2] == "1" }.compactMap { $0[0] }))
     }
     return QueueSchema(tables: tables)
   }
