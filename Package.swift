@@ -116,8 +116,8 @@ let package = Package(
     tests(
       "ExporterTests",
       [
-        "Outbox", "Layouts", "Metrics", "Configuration", "Stores", "OTLP", "Exporter", "CryptoClient", "SystemCalls",
-        "TestSupport", logging,
+        "Outbox", "Layouts", "Assessment", "Metrics", "Configuration", "Stores", "OTLP", "Exporter", "CryptoClient",
+        "SystemCalls", "TestSupport", logging,
       ]),
     tests("YAMLClientTests", ["YAMLClient"]),
     tests(
