@@ -231,7 +231,9 @@ import Testing
       story.healthy(1)
       #expect(story.assessment.verdict == .ok, "\(step): \(story.assessment)")
     }
-    for _ in 0..<10 {
+    // Set again in the middle of a standstill.
+    for step in 0..<10 {
+      if step == 5 { story.clockError -= error }
       story.write(1)
       story.sample()
     }
