@@ -49,7 +49,8 @@ let package = Package(
     layer(
       "OTLP",
       [
-        "Outbox", "Metrics", "HTTPClient", "COpenTelemetryProto", "CProtobufC", "DedicatedThreads", "SystemCalls",
+        "Outbox", "Metrics", "HTTPClient", "SQLiteClient", "COpenTelemetryProto", "CProtobufC", "DedicatedThreads",
+        "SystemCalls",
       ]),
 
     // The shell.
@@ -111,7 +112,10 @@ let package = Package(
     tests("ReportsTests", ["Outbox", "Assessment", "Reports", "TestSupport"]),
     tests("ConfigurationTests", ["Outbox", "Layouts", "Configuration"]),
     tests(
-      "OTLPTests", ["Outbox", "Metrics", "HTTPClient", "OTLP", "COpenTelemetryProto", "CProtobufC", "TestSupport"]),
+      "OTLPTests",
+      [
+        "Outbox", "Metrics", "HTTPClient", "SQLiteClient", "OTLP", "COpenTelemetryProto", "CProtobufC", "TestSupport",
+      ]),
     tests("StoresTests", ["Outbox", "Layouts", "SampleSQL", "SQLiteClient", "Stores", "SystemCalls", "TestSupport"]),
     tests(
       "ExporterTests",

@@ -9,6 +9,11 @@ extension ConfigurationCatalog {
     .init("end_series_on_stop", "true", "Whether a clean stop marks every series as ended."),
     .init(
       "destinations.limit", "100", "Destinations of one outbox that have series of their own; others are `_other`."),
+    .init(
+      "spool.max_bytes", "67108864",
+      "Bytes of requests that are kept in the state directory for each endpoint until it takes them; beyond it the "
+        + "oldest are dropped. Without a state directory 16 MiB are kept in memory."),
+    .init("spool.max_age", "1d", "How long they are kept."),
     .init("timeouts.connect", "5s", "The most time to connect to a store."),
     .init("timeouts.statement", "5s", "The most time that the statement of a sample takes."),
     .init("timeouts.lock", "500ms", "The most time to wait for somebody else's lock."),

@@ -19,6 +19,13 @@ package enum ConfigurationYAML {
       ("log_level", .scalar(configuration.logLevel.rawValue)),
       ("end_series_on_stop", .scalar("\(configuration.endsSeriesOnStop)")),
       ("destinations", .mapping([("limit", .scalar("\(configuration.destinationLimit)"))])),
+      (
+        "spool",
+        .mapping([
+          ("max_bytes", .scalar("\(configuration.spool.byteLimit)")),
+          ("max_age", .scalar(DurationText.text(configuration.spool.ageLimit))),
+        ])
+      ),
       ("timeouts", timeouts(configuration.timeouts)),
       ("resource_attributes", resource(configuration)),
       ("outboxes", .list(configuration.outboxes.map { outbox($0, catalog: catalog) })),

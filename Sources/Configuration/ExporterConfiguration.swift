@@ -21,6 +21,8 @@ package struct ExporterConfiguration: Sendable, Hashable {
   package var exitAfterFailedCycles: Int?
   /// How long a store may take.
   package var timeouts = StoreTimeouts()
+  /// How much is kept for an endpoint that does not answer.
+  package var spool = SpoolLimits()
   /// `service.name`.
   package var serviceName = "outbox-exporter"
   /// The other resource attributes, in the order in which they were written, no key twice.
@@ -55,6 +57,17 @@ package struct StoreTimeouts: Sendable, Hashable {
   package var statement: Duration = .seconds(5)
   /// To wait for a lock that somebody else holds.
   package var lock: Duration = .milliseconds(500)
+
+  /// The defaults.
+  package init() {}
+}
+
+/// How much is kept for each endpoint until it has answered; what is beyond is dropped, the oldest first, and counted.
+package struct SpoolLimits: Sendable, Hashable {
+  /// Bytes of requests, as they are sent, in the state directory.
+  package var byteLimit = 64 << 20
+  /// How long a request waits.
+  package var ageLimit: Duration = .seconds(86_400)
 
   /// The defaults.
   package init() {}

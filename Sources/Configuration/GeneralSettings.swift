@@ -27,6 +27,15 @@ extension ConfigurationReader {
     if let ends = boolean(file["end_series_on_stop"]) { configuration.endsSeriesOnStop = ends }
     let destinations = mapping(file["destinations"])
     if let limit = integer(destinations?["limit"], from: 1) { configuration.destinationLimit = limit }
+    let spool = mapping(file["spool"])
+    if let bytes = integer(spool?["max_bytes"], from: 1) { configuration.spool.byteLimit = bytes }
+    if let value = spool?["max_age"], let age = duration(value) {
+      if age > .zero {
+        configuration.spool.ageLimit = age
+      } else {
+        problem(place(value), "an age of zero would keep nothing")
+      }
+    }
     let timeouts = mapping(file["timeouts"])
     if let connect = positiveDuration(timeouts?["connect"]) { configuration.timeouts.connect = connect }
     if let statement = positiveDuration(timeouts?["statement"]) { configuration.timeouts.statement = statement }

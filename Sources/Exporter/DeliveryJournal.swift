@@ -17,6 +17,8 @@ package enum DeliveryJournal {
         log.error("\(points) data points dropped at \(endpoint): \(failure.message)")
       case .rejected(let points, let message):
         log.warning("\(endpoint) rejected \(points) data points: \(message)")
+      case .spoolSetAside(let message), .spoolFailed(let message): log.error("\(endpoint): \(message)")
+      case .spoolWorks(let message): log.notice("\(endpoint): \(message)")
       }
     }
   }

@@ -107,6 +107,11 @@ extension OTLPExporter {
       failed: observation.failedPoints.mapValues { Int(clamping: $0) }, inflight: observation.inflightPoints,
       operations: observation.operations.map {
         ExportActivity.Operation(duration: $0.duration, errorType: $0.errorType, httpStatus: $0.status)
-      })
+      },
+      spool: ExportActivity.Spool(
+        depth: observation.spool.depth, age: observation.spool.age,
+        dropped: Dictionary(
+          uniqueKeysWithValues: DropReason.allCases.map { ($0.rawValue, observation.spool.dropped[$0] ?? 0) }),
+        start: observation.spool.start))
   }
 }

@@ -19,10 +19,14 @@ package struct ExporterAssembly: Sendable {
   /// - Parameters:
   ///   - instance: `service.instance.id`.
   ///   - once: whether this is a `--once` run, which pushes only where the user named an endpoint.
-  package init(_ configuration: ExporterConfiguration, instance: String, once: Bool) {
+  ///   - spoolDirectory: where undelivered requests are kept; nil keeps them in memory. Only the sidecar that has
+  ///     locked the directory may name it.
+  package init(
+    _ configuration: ExporterConfiguration, instance: String, once: Bool, spoolDirectory: String? = nil
+  ) {
     self.configuration = configuration
     let now: @Sendable () -> Timestamp = { Timestamp(nanoseconds: SystemClock.wallNanoseconds()) }
-    let exporters = configuration.pushes(once: once) ? configuration.destinations.map(\.exporter) : []
+    let exporters = configuration.pushes(once: once) ? configuration.exporters(spoolDirectory) : []
     self.exporters = exporters
     cycle = ExportCycle(
       stores: configuration.stores(now: now), exporters: exporters, resource: configuration.resource(instance),
@@ -160,13 +164,21 @@ extension ExporterConfiguration {
   }
 }
 
-extension ExportDestination {
-  fileprivate var exporter: OTLPExporter {
-    OTLPExporter(
+extension ExporterConfiguration {
+  /// One for each endpoint, with a spool each where there is a directory for them.
+  fileprivate func exporters(_ spoolDirectory: String?) -> [OTLPExporter] {
+    let destinations = destinations.map { destination in
       OTLPDestination(
-        endpoint: url.revealed, headers: headers.map { ($0.name, $0.value.revealed) }, timeout: timeout,
-        compression: compression == .gzip ? .gzip : .none, authorities: certificate,
-        clientCertificate: clientCertificate, clientKey: clientKey),
-      version: BuildIdentity.current.version)
+        endpoint: destination.url.revealed, headers: destination.headers.map { ($0.name, $0.value.revealed) },
+        timeout: destination.timeout, compression: destination.compression == .gzip ? .gzip : .none,
+        authorities: destination.certificate, clientCertificate: destination.clientCertificate,
+        clientKey: destination.clientKey, ageLimit: spool.ageLimit)
+    }
+    let paths = spoolDirectory.map { Spool.paths(in: $0, destinations) }
+    return destinations.enumerated().map { index, destination in
+      OTLPExporter(
+        destination, version: BuildIdentity.current.version,
+        spool: paths.map { Spool(path: $0[index], byteLimit: spool.byteLimit) })
+    }
   }
 }

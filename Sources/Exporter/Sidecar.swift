@@ -131,6 +131,13 @@ package struct Sidecar: Sendable {
       for exporter in exporters {
         group.addTask {
           let report = await exporter.shutDown(within: settings.lastPush)
+          if report.keptPoints > 0 {
+            log.notice(
+              """
+              \(report.keptPoints) data points for \(exporter.destination.shownEndpoint) stay in the spool until the \
+              next start: \(report.failure?.message ?? "no answer in time")
+              """)
+          }
           guard !report.isComplete else { return }
           log.warning(
             """

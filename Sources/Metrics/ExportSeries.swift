@@ -1,4 +1,4 @@
-import Outbox
+package import Outbox
 
 /// What became of the data points that were handed to one destination of telemetry, since the exporter started.
 package struct ExportActivity: Sendable, Hashable {
@@ -19,6 +19,26 @@ package struct ExportActivity: Sendable, Hashable {
     }
   }
 
+  /// What waits, and what will never arrive.
+  package struct Spool: Sendable, Hashable {
+    /// Requests that wait.
+    package var depth: Int
+    /// How long the oldest has waited; zero where none waits.
+    package var age: Duration
+    /// Data points that were dropped, for every reason that there is.
+    package var dropped: [String: Int]
+    /// Where the counts of dropped points begin; earlier than this exporter where they are kept between runs.
+    package var start: Timestamp
+
+    /// The state of a spool.
+    package init(depth: Int, age: Duration, dropped: [String: Int], start: Timestamp) {
+      self.depth = depth
+      self.age = age
+      self.dropped = dropped
+      self.start = start
+    }
+  }
+
   /// Stable over restarts, e.g. `otlp_http_metric_exporter/0`.
   package var component: String
   /// The host that is pushed to; empty where the endpoint names none.
@@ -33,11 +53,13 @@ package struct ExportActivity: Sendable, Hashable {
   package var inflight: Int
   /// The exports that ended since the last cycle.
   package var operations: [Operation]
+  /// What waits and what was dropped; nil sends nothing about it.
+  package var spool: Spool?
 
   /// An activity.
   package init(
     component: String, serverAddress: String, serverPort: Int, exported: Int, failed: [String: Int], inflight: Int,
-    operations: [Operation]
+    operations: [Operation], spool: Spool? = nil
   ) {
     self.component = component
     self.serverAddress = serverAddress
@@ -46,10 +68,12 @@ package struct ExportActivity: Sendable, Hashable {
     self.failed = failed
     self.inflight = inflight
     self.operations = operations
+    self.spool = spool
   }
 }
 
-/// The standard self-metrics of exporters (OpenTelemetry semantic conventions, `docs/otel/sdk-metrics.md`).
+/// What the exporter says about its own pushes: the standard self-metrics (OpenTelemetry semantic conventions,
+/// `docs/otel/sdk-metrics.md`) and those of the spool.
 struct ExportSeries {
   private typealias Key = MetricCatalog.Key
 
@@ -66,6 +90,7 @@ struct ExportSeries {
 
   private var counts = CumulativeSeries<CountKey>()
   private var operations: [OperationKey: (start: Timestamp, durations: HistogramValue)] = [:]
+  private var spoolStarts: [String: Timestamp] = [:]
   private var last: [ExportActivity] = []
   private var start: Timestamp?
 
@@ -89,6 +114,12 @@ struct ExportSeries {
         }
       }
       sink.add(MetricCatalog.inflight, base, start: inflightStart, .int(Int64(activity.inflight)))
+      if let spool = activity.spool {
+        // A kept time can lie in the future: somebody may have set the clock back meanwhile.
+        let start = spoolStarts[activity.component] ?? min(spool.start, previous)
+        spoolStarts[activity.component] = start
+        describe(spool, spoolAttributes(activity, environment), start: start, depthStart: inflightStart, into: &sink)
+      }
       for operation in activity.operations {
         let key = OperationKey(
           component: activity.component, errorType: operation.errorType, httpStatus: operation.httpStatus)
@@ -115,6 +146,9 @@ struct ExportSeries {
         sink.add(MetricCatalog.exported, base + error(key.errorType), .int(0))
       }
       sink.add(MetricCatalog.inflight, base, .int(0))
+      if let spool = activity.spool {
+        describe(spool, spoolAttributes(activity, environment), start: sink.time, depthStart: sink.time, into: &sink)
+      }
       for (key, series) in operations.sorted(by: { order($0.key) < order($1.key) })
       where key.component == activity.component {
         sink.add(
@@ -122,6 +156,23 @@ struct ExportSeries {
           .histogram(series.durations))
       }
     }
+  }
+
+  private func describe(
+    _ spool: ExportActivity.Spool, _ attributes: [Attribute], start: Timestamp, depthStart: Timestamp,
+    into sink: inout PointSink
+  ) {
+    sink.add(MetricCatalog.spoolDepth, attributes, start: depthStart, .int(Int64(spool.depth)))
+    sink.add(MetricCatalog.spoolAge, attributes, .double(spool.age.seconds))
+    for (reason, points) in spool.dropped.sorted(by: { $0.key < $1.key }) {
+      sink.add(
+        MetricCatalog.spoolDropped, attributes + [Attribute(Key.dropReason, reason)], start: start, .int(Int64(points)))
+    }
+  }
+
+  // The component keeps endpoints with the same host and port apart.
+  private func spoolAttributes(_ activity: ExportActivity, _ environment: String?) -> [Attribute] {
+    attributes(activity, environment).filter { $0.key != Key.componentType }
   }
 
   private func attributes(_ activity: ExportActivity, _ environment: String?) -> [Attribute] {

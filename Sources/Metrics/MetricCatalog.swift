@@ -97,6 +97,23 @@ package enum MetricCatalog {
     name: "outbox.replica.lag", kind: .gauge, unit: "s",
     description: "How far the sampled replica is behind its primary; only where the store is a replica.",
     attributes: [], prometheusName: "outbox_replica_lag_seconds")
+  /// Requests that wait for a destination of telemetry.
+  package static let spoolDepth = Instrument(
+    name: "outbox.spool.depth", kind: .upDownCounter, unit: "{batch}",
+    description: "Encoded batches that wait until the endpoint takes them.",
+    attributes: [Key.componentName, Key.serverAddress, Key.serverPort], prometheusName: "outbox_spool_depth")
+  /// How long the oldest of them has waited.
+  package static let spoolAge = Instrument(
+    name: "outbox.spool.age", kind: .gauge, unit: "s",
+    description: "Time that the oldest of them has waited; 0 where none waits.",
+    attributes: [Key.componentName, Key.serverAddress, Key.serverPort], prometheusName: "outbox_spool_age_seconds")
+  /// What will never arrive.
+  package static let spoolDropped = Instrument(
+    name: "outbox.spool.dropped", kind: .counter, unit: "{data_point}",
+    description: "Data points that will never arrive, by reason: full, too_old, rejected, too_large or corrupt. With a "
+      + "state directory the count goes on after a restart.",
+    attributes: [Key.componentName, Key.serverAddress, Key.serverPort, Key.dropReason],
+    prometheusName: "outbox_spool_dropped_total")
   /// Which program speaks.
   package static let build = Instrument(
     name: "outbox.build", kind: .gauge, unit: "",
@@ -127,8 +144,7 @@ package enum MetricCatalog {
   package static let all: [Instrument] = [
     depth, eventAge, stuck, stuckAge, deadLetterDepth, deadLetterAge, objectiveAge, objectiveTarget, verdict,
     drainTime, up, sampleFailures, sampleTime, sampleInterval, sampleDuration, sampleExact, sampleSkipped, implausible,
-    replicaLag,
-    build, exported, inflight, operationDuration,
+    replicaLag, spoolDepth, spoolAge, spoolDropped, build, exported, inflight, operationDuration,
   ]
 
   /// The attribute keys of the metrics.
@@ -157,6 +173,8 @@ package enum MetricCatalog {
     package static let errorType = "error.type"
     /// head or counts.
     package static let sampleKind = "outbox.sample.kind"
+    /// Why data points will never arrive.
+    package static let dropReason = "outbox.drop.reason"
     /// The exporter's version.
     package static let version = "version"
     /// The commit that it was built from.

@@ -7,7 +7,9 @@ package struct PushReport: Sendable, Hashable {
   package var deliveredPoints = 0
   /// Points that were lost: refused, invalid, too large, or without an answer until the end.
   package var droppedPoints = 0
-  /// The last failure behind the lost points.
+  /// Points that stay in the spool and are sent after the next start.
+  package var keptPoints = 0
+  /// The last failure behind the lost points and those that were kept.
   package var failure: DeliveryFailure?
 
   /// A report of nothing.
@@ -27,6 +29,12 @@ package enum DeliveryEvent: Sendable, Hashable {
   case dropped(points: Int, DeliveryFailure)
   /// The receiver took the request and refused so many of its points; 0 with a warning.
   case rejected(points: Int, message: String)
+  /// A damaged spool was replaced.
+  case spoolSetAside(String)
+  /// Undelivered requests are not kept on the disk at the moment.
+  case spoolFailed(String)
+  /// They are again.
+  case spoolWorks(String)
 }
 
 /// One finished export, for `otel.sdk.exporter.operation.duration`.
@@ -49,6 +57,8 @@ package struct ExportObservation: Sendable, Hashable {
   package var inflightPoints = 0
   /// Exports that ended since the last observation; at most the last 1000.
   package var operations: [ExportOperation] = []
+  /// What waits and what was dropped.
+  package var spool = SpoolObservation(depth: 0, age: .zero, dropped: [:], start: Timestamp(nanoseconds: 0))
 }
 
 /// Time and chance, as values that tests replace.

@@ -10,6 +10,8 @@ package struct DeliveryFailure: Sendable, Hashable {
   package var status: Int?
   /// What happened and what to do, in one line without secrets.
   package var message: String
+  /// True where the receiver refuses samples because it has newer ones, or takes none of their age.
+  package var isForAge = false
 
   /// A failure.
   package init(errorType: String, status: Int? = nil, message: String) {
@@ -41,9 +43,10 @@ package enum DeliveryVerdict: Sendable, Hashable {
       let partial = isProtobuf ? ServerMessage.partialSuccess(response.body) : nil
       self = .delivered(rejected: partial?.rejected ?? 0, message: excerpt(partial?.message ?? ""))
     case .success(let response):
-      let failure = DeliveryFailure(
+      var failure = DeliveryFailure(
         errorType: String(response.status), status: response.status,
         message: DeliveryAdvice.message(response, endpoint: endpoint))
+      failure.isForAge = DeliveryAdvice.isForAge(response)
       self =
         RetryPolicy.retryableStatuses.contains(response.status)
         ? .retry(failure, serverDelay: RetryAfter.delay(response.values("retry-after"), now: now)) : .drop(failure)
@@ -81,6 +84,9 @@ enum DeliveryAdvice {
             + "--web.enable-otlp-receiver)"
           : "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT is used as it is, without /v1/metrics appended: give the whole path "
             + "(Prometheus: /api/v1/otlp/v1/metrics), or set OTEL_EXPORTER_OTLP_ENDPOINT, to which it is appended"
+      case 400 where isForAge(response):
+        "It takes no samples older than those it has; what waited longer than it allows is dropped (Prometheus: "
+          + "storage.tsdb.out_of_order_time_window)"
       case 413: "The receiver takes only smaller requests"
       default: nil
       }
@@ -108,6 +114,14 @@ enum DeliveryAdvice {
       case .timedOut, .responseTooLarge, .interrupted, .other: nil
       }
     return advice.map { "\(error). \($0)" } ?? "\(error)"
+  }
+
+  /// Recognises how Prometheus, Mimir and VictoriaMetrics refuse what comes too late (prometheus/storage, "Err…";
+  /// mimir "err-mimir-sample-…").
+  static func isForAge(_ response: HTTPResponse) -> Bool {
+    guard response.status == 400 else { return false }
+    let said = serverText(response).lowercased()
+    return ["out of order", "out-of-order", "out of bounds", "too old", "too-old"].contains { said.contains($0) }
   }
 
   /// What the body says: the message of a google.rpc.Status, or the beginning of a text.

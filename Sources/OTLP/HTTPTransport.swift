@@ -24,12 +24,12 @@ actor HTTPTransport {
   }
 
   /// One attempt.
-  func send(_ body: [UInt8], timeout: Duration?) -> Result<HTTPResponse, HTTPError> {
+  func send(_ queued: QueuedRequest, timeout: Duration?) -> Result<HTTPResponse, HTTPError> {
     // Exactly this type, without parameters: Prometheus and Mimir compare the whole header.
     var headers = [HTTPHeader("Content-Type", "application/x-protobuf")]
-    if destination.compression == .gzip { headers.append(HTTPHeader("Content-Encoding", "gzip")) }
+    if queued.compression == .gzip { headers.append(HTTPHeader("Content-Encoding", "gzip")) }
     let request = HTTPRequest(
-      .post, destination.endpoint, headers: headers + destination.headers, body: body, timeout: timeout)
+      .post, destination.endpoint, headers: headers + destination.headers, body: queued.body, timeout: timeout)
     do throws(HTTPError) {
       return .success(try connection.perform(request))
     } catch {

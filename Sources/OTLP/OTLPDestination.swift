@@ -25,6 +25,8 @@ package struct OTLPDestination: Sendable, Hashable {
   package let requestLimit: Int
   /// Bytes that wait in memory while the destination does not answer; beyond it the oldest are dropped and counted.
   package let queueLimit: Int
+  /// What waited longer is dropped and counted; nil for no limit.
+  package let ageLimit: Duration?
 
   /// A destination.
   ///
@@ -36,7 +38,8 @@ package struct OTLPDestination: Sendable, Hashable {
   package init(
     endpoint: String, headers: [(name: String, value: String)] = [], timeout: Duration? = .seconds(10),
     compression: Compression = .none, authorities: String? = nil, clientCertificate: String? = nil,
-    clientKey: String? = nil, requestLimit: Int = OTLPSchema.requestLimit, queueLimit: Int = 16 << 20
+    clientKey: String? = nil, requestLimit: Int = OTLPSchema.requestLimit, queueLimit: Int = 16 << 20,
+    ageLimit: Duration? = nil
   ) {
     self.endpoint = endpoint
     // The body is ours, so what describes it is too; a receiver could not read it otherwise.
@@ -47,6 +50,7 @@ package struct OTLPDestination: Sendable, Hashable {
     tls = TLSFiles(authorities: authorities, certificate: clientCertificate, key: clientKey)
     self.requestLimit = requestLimit
     self.queueLimit = queueLimit
+    self.ageLimit = ageLimit
   }
 
   /// The endpoint as it may be shown: user information and query can hold secrets.

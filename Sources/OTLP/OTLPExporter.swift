@@ -1,13 +1,16 @@
+internal import DedicatedThreads
 internal import HTTPClient
+internal import SQLiteClient
 internal import SystemCalls
 package import Metrics
 internal import Outbox
 
 /// Delivers batches to one destination: in order, one request at a time, again after failures that may pass.
 ///
-/// Handing over a batch returns at once. While the destination does not answer, requests wait in memory up to
-/// ``OTLPDestination/queueLimit``; then the oldest are dropped and counted. Nothing is logged here: what an operator
-/// should know comes out of ``events``.
+/// Handing over a batch returns at once. Requests wait in a ``Spool``, or in memory up to
+/// ``OTLPDestination/queueLimit``, until the destination has answered; beyond the limits the oldest are dropped and
+/// counted. With a spool every request is committed to the disk before it is sent, and what is undelivered at the end is
+/// sent by the next exporter that has the spool. Nothing is logged here: what an operator should know comes out of ``events``.
 package actor OTLPExporter {
   private struct Outage {
     var began: Int64
@@ -19,12 +22,20 @@ package actor OTLPExporter {
   /// What an operator should be told. Unread events beyond the last 64 are forgotten. Ends with ``shutDown(within:)``.
   package nonisolated let events: AsyncStream<DeliveryEvent>
 
+  // Writing to a disk blocks, and the cooperative pool may have one thread only.
+  private let executor = PinnedThreadExecutor()
   private let announce: AsyncStream<DeliveryEvent>.Continuation
   private let transport: HTTPTransport
   private let policy: RetryPolicy
   private let timing: DeliveryTiming
 
   private var queue: DeliveryQueue
+  // Until it is opened.
+  private var unopenedSpool: Spool?
+  // Accounts begin before anything can be sent about them.
+  private let start: Timestamp
+  private var spoolPath: String?
+  private var spoolComplaint: SQLiteError?
   private var observation = ExportObservation()
   private var report = PushReport()
   private var delivery: Task<Void, Never>?
@@ -36,28 +47,41 @@ package actor OTLPExporter {
   private var deadline: Int64?
   private var isShutDown = false
 
+  /// The thread that this exporter runs on.
+  package nonisolated var unownedExecutor: UnownedSerialExecutor { executor.unowned }
+
   /// An exporter for a destination. It connects when there is something to send.
   ///
-  /// - Parameter version: this program's, for the user agent.
+  /// - Parameters:
+  ///   - version: this program's, for the user agent.
+  ///   - spool: where undelivered requests are kept; nil keeps them in memory. No two exporters may have the same.
   package init(
-    _ destination: OTLPDestination, version: String, policy: RetryPolicy = RetryPolicy(),
+    _ destination: OTLPDestination, version: String, spool: Spool? = nil, policy: RetryPolicy = RetryPolicy(),
     timing: DeliveryTiming = .system
   ) {
     self.destination = destination
     self.policy = policy
     self.timing = timing
     transport = HTTPTransport(destination, version: version)
-    queue = DeliveryQueue(limit: destination.queueLimit)
+    start = timing.wall()
+    queue = DeliveryQueue(limit: destination.queueLimit, ageLimit: destination.ageLimit, start: start)
+    unopenedSpool = spool
     (events, announce) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(64))
+  }
+
+  deinit {
+    executor.stop()
   }
 
   /// Hands over a batch for delivery and returns at once.
   package func enqueue(_ batch: MetricBatch) {
+    openSpool()
     let encoded = MetricEncoder.encode(batch, limit: destination.requestLimit)
     if encoded.invalidPointCount > 0 {
       lose(encoded.invalidPointCount, DeliveryFailure(errorType: "invalid", message: "points without a usable value"))
     }
     if encoded.tooLargePointCount > 0 {
+      queue.countDropped(encoded.tooLargePointCount, .tooLarge)
       lose(
         encoded.tooLargePointCount,
         DeliveryFailure(
@@ -67,10 +91,12 @@ package actor OTLPExporter {
     for request in encoded.requests {
       enqueue(request)
     }
+    noteSpool()
     startDelivery()
   }
 
-  /// Delivers what waits, retries included, and ends within the bound. What is not delivered by then is dropped.
+  /// Delivers what waits, retries included, and ends within the bound. What is not delivered by then is dropped,
+  /// unless it is in the spool.
   package func flush(within bound: Duration) async -> PushReport {
     report = PushReport()
     return await finish(within: bound)
@@ -83,8 +109,8 @@ package actor OTLPExporter {
     return await finish(within: bound)
   }
 
-  /// Makes one last attempt for what waits, within the bound, and ends. What is not delivered then is dropped, and so is
-  /// every batch that comes later.
+  /// Makes one last attempt for what waits, within the bound, and ends. What is not delivered then is dropped, unless
+  /// it is in the spool, and so is every batch that comes later.
   package func shutDown(within bound: Duration) async -> PushReport {
     report = PushReport()
     isShutDown = true
@@ -95,8 +121,12 @@ package actor OTLPExporter {
 
   /// What happened so far. The list of finished exports starts anew with each call.
   package func observe() -> ExportObservation {
+    openSpool()
+    startDelivery()
     var current = observation
     current.inflightPoints = queue.pointCount
+    let age = queue.oldest.map { max(.zero, timing.wall().since($0)) } ?? .zero
+    current.spool = SpoolObservation(depth: queue.count, age: age, dropped: queue.dropped, start: queue.start)
     observation.operations = []
     return current
   }
@@ -109,17 +139,64 @@ package actor OTLPExporter {
       return
     }
     let body = destination.compression == .gzip ? gzip(request.body) : request.body
-    let dropped = queue.append(QueuedRequest(body: body, pointCount: request.pointCount))
-    guard !dropped.isEmpty else { return }
-    let points = dropped.reduce(0) { $0 + $1.pointCount }
-    outage?.lostPoints += points
-    let failure = DeliveryFailure(
-      errorType: "queue_full", message: "more than \(queue.limit) bytes wait for \(destination.shownEndpoint)")
-    for request in dropped { noteOperation(request, failure) }
-    lose(points, failure)
+    noteDepartures(
+      queue.append(
+        QueuedRequest(
+          body: body, compression: destination.compression, pointCount: request.pointCount, created: timing.wall())))
+  }
+
+  private func openSpool() {
+    guard let spool = unopenedSpool else { return }
+    unopenedSpool = nil
+    do throws(SQLiteError) {
+      let (file, notice) = try SpoolFile.open(spool.path, now: start)
+      spoolPath = spool.path
+      queue.use(file, limit: spool.byteLimit)
+      if let notice { announce.yield(.spoolSetAside(notice)) }
+      noteDepartures(queue.enforceLimits(at: timing.wall()))
+      noteSpool()
+    } catch {
+      announce.yield(
+        .spoolFailed(
+          "the spool \(spool.path) cannot be used: \(error). \(error.advice) and restart; until then what is not "
+            + "delivered is kept in memory only"))
+    }
+  }
+
+  /// What left the queue because of its limits.
+  private func noteDepartures(_ departures: [DeliveryQueue.Departure]) {
+    for (reason, departures) in Dictionary(grouping: departures, by: \.reason) {
+      let points = departures.reduce(0) { $0 + $1.pointCount }
+      outage?.lostPoints += points
+      let failure =
+        reason == .tooOld
+        ? DeliveryFailure(
+          errorType: "too_old",
+          message: "they waited longer than \(queue.ageLimit?.text ?? "") for \(destination.shownEndpoint)")
+        : DeliveryFailure(
+          errorType: "queue_full", message: "more than \(queue.limitText) wait for \(destination.shownEndpoint)")
+      for departure in departures { noteOperation(departure, failure) }
+      lose(points, failure)
+    }
+  }
+
+  /// Says once that the spool is not written, and once that it is again.
+  private func noteSpool() {
+    guard queue.spoolError?.kind != spoolComplaint?.kind else { return }
+    spoolComplaint = queue.spoolError
+    let path = spoolPath ?? ""
+    if let error = queue.spoolError {
+      announce.yield(
+        .spoolFailed(
+          "the spool \(path) cannot be written: \(error). \(error.advice); until then what is not delivered is kept in "
+            + "memory only"))
+    } else {
+      announce.yield(.spoolWorks("the spool \(path) is written again"))
+    }
   }
 
   private func finish(within bound: Duration) async -> PushReport {
+    openSpool()
     deadline = timing.monotonic() + bound.wholeNanoseconds
     transport.deadline.set(monotonicNanoseconds: SystemClock.monotonicNanoseconds() + bound.wholeNanoseconds)
     backOff?.cancel()
@@ -127,6 +204,7 @@ package actor OTLPExporter {
     await delivery?.value
     deadline = nil
     transport.deadline.set(monotonicNanoseconds: .max)
+    report.keptPoints = queue.spooledPointCount
     return report
   }
 
@@ -136,27 +214,33 @@ package actor OTLPExporter {
   }
 
   private func deliverQueued() async {
-    while let request = queue.head {
+    delivering: while !queue.isEmpty {
       if let deadline, timing.monotonic() >= deadline {
-        loseAll(
+        endWithout(
           DeliveryFailure(
             errorType: HTTPError.Cause.timedOut.rawValue,
             message: "\(destination.shownEndpoint): not everything could be sent in time"))
         break
       }
+      noteDepartures(queue.enforceLimits(at: timing.wall()))
+      guard !queue.isEmpty else { break }
+      guard let request = queue.head() else {
+        loseCorruptHead()
+        continue
+      }
       queue.noteAttempt(at: timing.monotonic())
-      let outcome = await transport.send(request.body, timeout: attemptTimeout)
+      let outcome = await transport.send(request, timeout: attemptTimeout)
       queue.isHeadOnWire = false
       switch DeliveryVerdict(outcome, endpoint: destination.endpoint, now: timing.wall()) {
       case .delivered(let rejected, let message):
         endOutage()
-        noteDelivered(queue.removeHead(), rejected: rejected, message: message, status: try? outcome.get().status)
+        noteDelivered(rejected: rejected, message: message, status: try? outcome.get().status)
       case .drop(let failure):
         // An answer ends an outage, whatever it says.
         if failure.status != nil { endOutage() }
-        let request = queue.removeHead()
-        noteOperation(request, failure)
-        lose(request.pointCount, failure)
+        let departure = queue.removeHead(failure.status == 413 ? .tooLarge : .rejected)
+        noteOperation(departure, failure)
+        lose(departure.pointCount, failure)
       case .retry(let failure, let serverDelay):
         beginOutage(failure)
         consecutiveFailures += 1
@@ -164,13 +248,24 @@ package actor OTLPExporter {
         // Waiting to no purpose helps nobody.
         let cannotWait = deadline.map { timing.monotonic() + delay.wholeNanoseconds >= $0 } ?? false
         if isShutDown || cannotWait {
-          loseAll(failure)
-        } else {
-          await wait(delay)
+          endWithout(failure)
+          break delivering
         }
+        await wait(delay)
       }
+      noteSpool()
     }
     delivery = nil
+  }
+
+  private func loseCorruptHead() {
+    let departure = queue.removeHead(.corrupt)
+    let failure = DeliveryFailure(
+      errorType: "corrupt", message: "the spool \(spoolPath ?? "") does not give back what it was given. Check the disk"
+    )
+    noteOperation(departure, failure)
+    lose(departure.pointCount, failure)
+    noteSpool()
   }
 
   private var attemptTimeout: Duration? {
@@ -188,9 +283,10 @@ package actor OTLPExporter {
 
   // MARK: - Accounts
 
-  private func noteDelivered(_ request: QueuedRequest, rejected: Int64, message: String, status: Int?) {
+  private func noteDelivered(rejected: Int64, message: String, status: Int?) {
     // What the receiver says about numbers is not trusted.
-    let lost = Int(min(max(0, rejected), Int64(request.pointCount)))
+    let lost = Int(min(max(0, rejected), Int64(queue.headPointCount)))
+    let request = queue.removeHead(lost > 0 ? .rejected : nil, lost: lost)
     let failure = DeliveryFailure(errorType: "rejected", status: status, message: message)
     noteOperation(request, lost > 0 ? failure : nil, status: status)
     observation.exportedPoints += UInt64(request.pointCount - lost)
@@ -203,19 +299,22 @@ package actor OTLPExporter {
     }
   }
 
-  private func loseAll(_ failure: DeliveryFailure) {
+  /// Gives up for this time: what is in the spool stays there.
+  private func endWithout(_ failure: DeliveryFailure) {
     var points = 0
-    for request in queue.removeAll() {
+    for request in queue.abandonMemory() {
       noteOperation(request, failure)
       points += request.pointCount
     }
     outage?.lostPoints += points
-    lose(points, failure)
+    if points > 0 { lose(points, failure) }
+    report.failure = failure
   }
 
   private func lose(_ points: Int, _ failure: DeliveryFailure) {
     count(points, failure)
-    complain(.dropped(points: points, failure), key: failure.message)
+    // What a receiver says about old samples names another one each time.
+    complain(.dropped(points: points, failure), key: failure.isForAge ? "old samples" : failure.message)
   }
 
   private func count(_ points: Int, _ failure: DeliveryFailure) {
@@ -224,7 +323,7 @@ package actor OTLPExporter {
     report.failure = failure
   }
 
-  private func noteOperation(_ request: QueuedRequest, _ failure: DeliveryFailure?, status: Int? = nil) {
+  private func noteOperation(_ request: DeliveryQueue.Departure, _ failure: DeliveryFailure?, status: Int? = nil) {
     guard let began = request.firstAttempt else { return }
     if observation.operations.count >= 1000 { observation.operations.removeFirst() }
     observation.operations.append(

@@ -44,6 +44,11 @@ package struct SQLiteError: Error, Sendable, Hashable {
     self.systemError = systemError
   }
 
+  /// Something that SQLite did, and yet cannot be gone on with; its kind is `other`.
+  package init(attempt: String, message: String) {
+    self.init(code: SQLITE_MISMATCH, message: message, attempt: attempt)
+  }
+
   init(_ connection: OpaquePointer, _ attempt: String) {
     unsafe self.init(
       code: sqlite3_extended_errcode(connection), message: String(cString: sqlite3_errmsg(connection)),

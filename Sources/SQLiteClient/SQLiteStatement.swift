@@ -72,6 +72,14 @@ package enum SQLiteValue: Sendable, Hashable {
     return unsafe String(decoding: UnsafeBufferPointer(start: bytes, count: count), as: UTF8.self)
   }
 
+  /// A column as bytes; none for NULL.
+  package borrowing func blob(_ column: Int) -> [UInt8] {
+    // The pointer first: asking for it may convert the value, which changes the length.
+    guard let bytes = unsafe sqlite3_column_blob(statement, Int32(column)) else { return [] }
+    let count = Int(unsafe sqlite3_column_bytes(statement, Int32(column)))
+    return unsafe Array(UnsafeRawBufferPointer(start: bytes, count: count))
+  }
+
   /// True for NULL.
   package borrowing func isNull(_ column: Int) -> Bool {
     unsafe sqlite3_column_type(statement, Int32(column)) == SQLITE_NULL

@@ -44,6 +44,13 @@ extension FileSystem {
     }
   }
 
+  /// Gives a file another name in its file system; a file that has that name is replaced.
+  ///
+  /// - Throws: the file is not there, or may not be renamed.
+  package static func move(_ path: String, to newPath: String) throws(SystemError) {
+    _ = try retrying("rename", path) { unsafe rename(path, newPath) }
+  }
+
   /// Removes an empty directory; one that is not there is no error.
   ///
   /// - Throws: the directory cannot be removed, or is not empty.

@@ -30,6 +30,7 @@ struct GeneralTests {
       exit_after_failed_cycles: 3
       end_series_on_stop: false
       destinations: {limit: 7}
+      spool: {max_bytes: 1000, max_age: 2h}
       timeouts: {connect: 1s, statement: 2s, lock: 30ms}
       """
     var input = ConfigurationCase(file: file, ConfigurationCase.watched)
@@ -42,6 +43,8 @@ struct GeneralTests {
     #expect(configuration.exitAfterFailedCycles == 3)
     #expect(!configuration.endsSeriesOnStop)
     #expect(configuration.destinationLimit == 7)
+    #expect(configuration.spool.byteLimit == 1000)
+    #expect(configuration.spool.ageLimit == .seconds(7200))
     #expect(configuration.timeouts.connect == .seconds(1))
     #expect(configuration.timeouts.statement == .seconds(2))
     #expect(configuration.timeouts.lock == .milliseconds(30))

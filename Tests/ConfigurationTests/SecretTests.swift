@@ -32,6 +32,9 @@ struct PrintedConfigurationTests {
         end_series_on_stop: true
         destinations:
           limit: 100
+        spool:
+          max_bytes: 67108864
+          max_age: 1d
         timeouts:
           connect: 5s
           statement: 5s

@@ -15,8 +15,8 @@ import Testing
         "outbox.depth", "outbox.event.age", "outbox.stuck", "outbox.stuck.age", "outbox.dlq.depth", "outbox.dlq.age",
         "outbox.objective.age", "outbox.objective.target", "outbox.verdict", "outbox.drain.time", "outbox.up",
         "outbox.sample.time", "outbox.sample.interval",
-        "outbox.sample.exact", "outbox.events.implausible", "outbox.replica.lag", "outbox.build",
-        "otel.sdk.exporter.metric_data_point.inflight",
+        "outbox.sample.exact", "outbox.events.implausible", "outbox.replica.lag", "outbox.spool.depth",
+        "outbox.spool.age", "outbox.build", "otel.sdk.exporter.metric_data_point.inflight",
       ])
     #expect(kept.resource == batch.resource)
   }

@@ -198,6 +198,7 @@ struct `Prometheus` {
     let report = await push(old, to: receiver)
     #expect(report.droppedPoints == 11 && report.failure?.status == 400)
     #expect(report.failure?.message.contains("out of order") == true, "\(report)")
+    #expect(report.failure?.isForAge == true)
   }
 
   @Test func `is named in the advice when the path lacks its end`() async throws {

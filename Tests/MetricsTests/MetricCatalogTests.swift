@@ -29,6 +29,18 @@ import Testing
     ("outbox.sample.skipped", .counter, "{cycle}", [], "outbox_sample_skipped_total"),
     ("outbox.events.implausible", .upDownCounter, "{event}", [], "outbox_events_implausible"),
     ("outbox.replica.lag", .gauge, "s", [], "outbox_replica_lag_seconds"),
+    (
+      "outbox.spool.depth", .upDownCounter, "{batch}", ["otel.component.name", "server.address", "server.port"],
+      "outbox_spool_depth"
+    ),
+    (
+      "outbox.spool.age", .gauge, "s", ["otel.component.name", "server.address", "server.port"],
+      "outbox_spool_age_seconds"
+    ),
+    (
+      "outbox.spool.dropped", .counter, "{data_point}",
+      ["otel.component.name", "server.address", "server.port", "outbox.drop.reason"], "outbox_spool_dropped_total"
+    ),
     ("outbox.build", .gauge, "", ["version", "revision"], "outbox_build"),
     // OpenTelemetry semantic conventions, docs/otel/sdk-metrics.md.
     (

@@ -54,6 +54,36 @@ import Testing
       ).count == 1)
   }
 
+  @Test func `about the spool go on where the last exporter stopped`() {
+    var describing = Describing()
+    let kept = Describing.epoch.advanced(by: .seconds(-3600))
+    describing.exports = [activity(exported: 0)]
+    describing.exports[0].spool = ExportActivity.Spool(
+      depth: 3, age: .seconds(2.5), dropped: ["full": 40, "rejected": 0], start: kept)
+    let first = describing.cycle([])
+    #expect(first.values(MetricCatalog.spoolDepth) == [.int(3)])
+    #expect(first.values(MetricCatalog.spoolAge) == [.double(2.5)])
+    #expect(first.values(MetricCatalog.spoolDropped, "outbox.drop.reason=full") == [.int(40)])
+    #expect(first.values(MetricCatalog.spoolDropped, "outbox.drop.reason=rejected") == [.int(0)])
+    #expect(first.points(MetricCatalog.spoolDropped).map(\.start) == [kept, kept])
+    for point in first.points(MetricCatalog.spoolDepth) + first.points(MetricCatalog.spoolAge) {
+      #expect(point.attributes.map(\.key) == ["otel.component.name", "server.address", "server.port"])
+    }
+    let end = describing.describer.end(at: describing.now.advanced(by: .seconds(1)))
+    #expect(first.all.map(\.series).filter { $0.metric.hasPrefix("outbox.spool") }.allSatisfy(end.ended.contains))
+  }
+
+  @Test func `about the spool begin once, before what they count, even where the clock was set back`() {
+    var describing = Describing()
+    for total in [5, 6] {
+      describing.exports = [activity(exported: 0)]
+      describing.exports[0].spool = ExportActivity.Spool(
+        depth: 0, age: .zero, dropped: ["full": total], start: Describing.epoch.advanced(by: .seconds(86_400)))
+      let points = describing.cycle([]).points(MetricCatalog.spoolDropped)
+      #expect(points.map(\.start) == [Describing.epoch] && points.map(\.value) == [.int(Int64(total))])
+    }
+  }
+
   @Test func `an endpoint without a host has no empty address`() {
     var describing = Describing()
     describing.exports = [
