@@ -17,6 +17,8 @@ extension Layout {
       "docs.aihummer.ru/en/v1.0 multitenancy-idempotency", "docs.aihummer.ru/en/v1.0 gateway-turn-engine",
     ],
     notes: [
+      "Where the status column is an enum, all words for states are compared as text, which no index serves: every sample then "
+        + "reads the whole table. Describe such an installation as a layout of its own, with the words that its enum has.",
       "The source is closed and no table or column name is published: these are conventional. Override what differs.",
       "Row-level security is on by default. The role aihummer_app sees only its tenant's rows, or none, so a sample with "
         + "it fails instead of showing zero: use the owner role, a role with BYPASSRLS, or a view that its owner reads.",

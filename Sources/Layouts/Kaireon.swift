@@ -18,6 +18,8 @@ extension Layout {
       "docs.kaireonai.com /api-reference/admin",
     ],
     notes: [
+      "Where the status column is an enum, the words for dead events are compared as text, which no index serves: every sample then "
+        + "reads the whole table. Describe such an installation as a layout of its own, with the words that its enum has.",
       "The source is not public. The table `outbox_events`, its columns `status` and `updatedAt` and the states `pending` "
         + "and `processing` are documented; every other name is a guess in the style of Prisma. Override what differs.",
       "Several words for success and failure are accepted; other values of `status` are found and count as unknown.",

@@ -175,7 +175,10 @@ import Testing
     try await expect(sidecar) {
       points(server).count { $0.metric == "outbox.up" && $0.attributes["outbox.name"] == "well" && $0.value == 1 } >= 5
     }
-    #expect(!points(server).contains { $0.attributes["outbox.name"] == "hung" }, "nothing is known of it yet")
+    let hung = points(server).filter { $0.attributes["outbox.name"] == "hung" }
+    #expect(hung.contains { $0.metric == "outbox.up" && $0.value == 0 })
+    #expect(hung.contains { $0.metric == "outbox.sample.failures" && $0.attributes["error.type"] == "timeout" })
+    #expect(!hung.contains { $0.metric == "outbox.depth" }, "nothing is known of it")
     #expect(sidecar.standardError.contains("did not answer in time; the others go on without waiting"))
     sidecar.signal(terminate)
     sidecar.signal(terminate)
