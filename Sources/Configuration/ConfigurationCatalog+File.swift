@@ -67,6 +67,9 @@ extension ConfigurationCatalog {
       .init("layouts.<name>.queues[].columns.<role>.optional", "false", "Whether it works without the column."),
       .init("layouts.<name>.queues[].state_column", nil, "The role of the column that holds the state."),
       .init("layouts.<name>.queues[].known_states", nil, "Every value of it that means something."),
+      .init(
+        "layouts.<name>.queues[].until_covers_clock", "false",
+        "Whether `until` names every time that the SQL compares with the clock; an idle SQLite file is then not read."),
       .init("layouts.<name>.queues[].destination", "`default`", "SQL of the destination: few values, never a person."),
       .init("layouts.<name>.queues[].rows[].table", "events", "The role of the table."),
       .init("layouts.<name>.queues[].rows[].where", nil, "SQL that picks the rows; no row may be picked twice."),

@@ -47,6 +47,7 @@ package enum LayoutYAML {
       entries.append(("columns", .mapping(queue.columns.sorted { $0.key < $1.key }.map { ($0.key, column($0.value)) })))
     }
     if let role = queue.stateColumn { entries.append(("state_column", .scalar(role))) }
+    if queue.untilCoversClock { entries.append(("until_covers_clock", .keyword("true"))) }
     if !queue.knownStates.isEmpty { entries.append(("known_states", words(queue.knownStates))) }
     if let destination = queue.destination { entries.append(("destination", .scalar(destination))) }
     entries.append(("rows", .list(queue.selections.map { selection($0, in: queue) })))

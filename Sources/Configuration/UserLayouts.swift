@@ -83,6 +83,7 @@ extension ConfigurationReader {
       }
     }
     queue.knownStates = strings(keys["known_states"])
+    queue.untilCoversClock = boolean(keys["until_covers_clock"]) ?? false
     queue.destination = string(keys["destination"])
     queue.selections = items(keys["rows"]).compactMap { selection($0, in: queue) }
     if keys["rows"]?.isEmptyList ?? true {

@@ -67,13 +67,17 @@ package struct TableQueue: Sendable, Hashable {
   package var knownStates: [String]
   /// SQL template of the destination; nil counts everything under `default`.
   package var destination: String?
+  /// True where every use of the clock in the queue's SQL is about a time that an ``Selection/until`` names as well, for
+  /// every row that the clock may move. An unchanged SQLite file then need not be read before the earliest such time.
+  package var untilCoversClock: Bool
   /// Which rows are in which state. Disjoint: no row may match two of them. Delivered rows are in none.
   package var selections: [Selection]
 
   /// A queue.
   package init(
     suffix: String? = nil, tables: [String: TableName], columns: [String: ColumnDefinition],
-    stateColumn: String? = nil, knownStates: [String] = [], destination: String? = nil, selections: [Selection]
+    stateColumn: String? = nil, knownStates: [String] = [], destination: String? = nil,
+    untilCoversClock: Bool = false, selections: [Selection]
   ) {
     self.suffix = suffix
     self.tables = tables
@@ -81,6 +85,7 @@ package struct TableQueue: Sendable, Hashable {
     self.stateColumn = stateColumn
     self.knownStates = knownStates
     self.destination = destination
+    self.untilCoversClock = untilCoversClock
     self.selections = selections
   }
 

@@ -58,6 +58,7 @@ extension Layout {
     knownStates: ["pending", "failed", "completed"],
     destination: "{destination}",
     // The due time splits the pending rows, so that the index on (status, process_after) serves each part.
+    untilCoversClock: true,
     selections: [
       Selection(
         rows: "{status} = 'pending' AND {due} <= {due.now}", state: .ready, retry: "{attempts} > 0",
@@ -98,6 +99,7 @@ extension Layout {
     knownStates: ["pending", "succeeded", "failed", "dead_letter"],
     destination: "{destination}",
     // A claim clears the last error here, so that claimed and backing off can be told apart at every attempt.
+    untilCoversClock: true,
     selections: [
       Selection(
         rows: "{status} = 'pending' AND {due} <= {due.now}", state: .ready, retry: "{attempts} > 0", since: firstDue,
@@ -137,6 +139,7 @@ extension Layout {
     stateColumn: "status",
     knownStates: ["queued", "delivered", "acked", "failed", "dead_lettered"],
     destination: "{destination}",
+    untilCoversClock: true,
     selections: [
       Selection(
         rows: "\(inAnyWorkspace) AND {status} = 'queued'", state: .ready,

@@ -3,9 +3,9 @@ import CLibPQ
 /// What can be found wrong with a connection string before libpq speaks about it.
 ///
 /// libpq quotes the part that it cannot read. That is often a piece of a password: `p/ss` in a URL reads as a port `p`.
-enum ConnectionString {
+package enum ConnectionString {
   /// Why the string must not be tried, in words that quote nothing of it; nil where it can be.
-  static func problem(in conninfo: String) -> String? {
+  package static func problem(in conninfo: String) -> String? {
     let isURL = conninfo.hasPrefix("postgresql://") || conninfo.hasPrefix("postgres://")
     // Anything else is the bare name of a database.
     guard isURL || conninfo.contains("=") else { return nil }

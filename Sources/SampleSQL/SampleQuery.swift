@@ -12,7 +12,8 @@ package struct SampleQuery: Sendable, Hashable {
   package let eventIDs: String?
   /// Answers the distinct values of the state column by skipping through an index; nil where no index serves.
   package let states: String?
-  /// True where the layout's own SQL asks for the clock, so that time alone may change which rows it picks.
+  /// True where the layout's own SQL asks for the clock, so that time alone may change which rows it picks, and not only
+  /// at the times that ``figures`` names.
   package let dependsOnClock: Bool
   /// The columns that the statements read, by the table's quoted name: what a role has to be granted.
   package let columns: [String: [String]]
@@ -68,7 +69,7 @@ package struct SampleQuery: Sendable, Hashable {
     figures = Self.figures(waiting: waiting, dead: dead, dialect)
     eventIDs = Self.eventIDs(waiting: waitingWithIDs, dead: deadWithIDs, dialect)
     states = try Self.states(queue, schema, dialect)
-    dependsOnClock = writer.usesClock
+    dependsOnClock = writer.usesClock && !queue.untilCoversClock
   }
 
   /// Rows in a state that the layout does not know, NULL among them, where an index leads to them.

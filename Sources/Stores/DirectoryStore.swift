@@ -12,6 +12,7 @@ package actor DirectoryStore: OutboxStore {
   private let now: @Sendable () -> Timestamp
   private var readers: [String: DirectoryReader] = [:]
 
+  /// The outboxes as they are configured.
   package nonisolated let configured: [WatchedOutbox]
   package nonisolated var unownedExecutor: UnownedSerialExecutor { executor.unowned }
 

@@ -1,6 +1,7 @@
 import DedicatedThreads
 package import Layouts
 package import Outbox
+import PostgreSQLClient
 import SystemCalls
 
 /// All outboxes that are watched in one PostgreSQL database, over one connection.
@@ -13,6 +14,7 @@ package actor PostgreSQLStore: SQLStore {
   private let outboxes: [PostgreSQLQueues]
   private let now: @Sendable () -> Timestamp
 
+  /// The outboxes as they are configured.
   package nonisolated let configured: [WatchedOutbox]
   package nonisolated var unownedExecutor: UnownedSerialExecutor { executor.unowned }
 
@@ -41,6 +43,11 @@ package actor PostgreSQLStore: SQLStore {
       PostgreSQLQueues($0, session: session, limits: limits, clock: monotonicNanoseconds)
     }
     self.now = now
+  }
+
+  /// What is wrong with a connection string, without quoting any of it; nil where it can be tried. Nothing is connected.
+  package static func problem(withConnectionString conninfo: Secret) -> String? {
+    ConnectionString.problem(in: conninfo.revealed)
   }
 
   package func sample(eventIDs: Bool) async -> [OutboxSample] {

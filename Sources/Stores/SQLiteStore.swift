@@ -12,6 +12,7 @@ package actor SQLiteStore: SQLStore {
   private let limits: SQLiteFile.Limits
   private var files: [String: SQLiteFile] = [:]
 
+  /// The outboxes as they are configured.
   package nonisolated let configured: [WatchedOutbox]
   package nonisolated var unownedExecutor: UnownedSerialExecutor { executor.unowned }
 

@@ -3,6 +3,7 @@ import Configuration
 import Layouts
 import Logging
 import Outbox
+import Stores
 import SystemCalls
 
 extension ExporterConfiguration {
@@ -21,6 +22,13 @@ extension ExporterConfiguration {
           }
         })
       for warning in warnings { printError("outbox-exporter: warning: \(warning)") }
+      let problems = configuration.outboxes.compactMap { outbox -> ConfigurationProblem? in
+        guard case .postgresql(let conninfo) = outbox.address,
+          let problem = PostgreSQLStore.problem(withConnectionString: conninfo)
+        else { return nil }
+        return ConfigurationProblem(.nowhere, "the DSN of \(outbox.name): \(problem)")
+      }
+      if !problems.isEmpty { throw ConfigurationError(problems: problems) }
       return configuration
     } catch {
       for problem in error.problems { printError("outbox-exporter: \(problem)") }

@@ -23,6 +23,7 @@ struct UserLayoutTests {
         ],
         stateColumn: "state", knownStates: ["pending", "true", "", " x", "0", "~", "- a", "a: b", "[c]"],
         destination: "{topic}",
+        untilCoversClock: true,
         selections: [
           Selection(
             rows: "{status} = 'pending'", state: .ready, until: .init("{due.seconds}", .scheduled),

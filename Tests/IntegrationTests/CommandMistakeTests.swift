@@ -66,6 +66,12 @@ import Testing
       "a password in a conninfo", ["--once", "--dsn", "host=db user=shop password='\(secret)'", "--layout", "kaireon"],
       says: ["--dsn", "password", "dsn_file"]),
     Mistake(
+      "a connection URL that cannot be read", ["--once", "--layout", "kaireon"],
+      ["OUTBOX_DSN": "postgresql://shop:\(secret)@db:port/shop"], says: ["the DSN of kaireon", "host or port", "%40"]),
+    Mistake(
+      "a connection string that cannot be read", ["--once", "--layout", "kaireon"],
+      ["OUTBOX_DSN": "host=db pass word=\(secret)"], says: ["the DSN of kaireon", "keyword=value"]),
+    Mistake(
       "a store that is not supported", ["--once", "--layout", "kaireon"],
       ["OUTBOX_DSN": "mysql://root:\(secret)@db/shop"], says: ["OUTBOX_DSN", "mysql", "postgresql://"]),
     Mistake(
