@@ -84,21 +84,26 @@ struct EndToEndPraisonAITests {
       case "outbox_sample_failures_total":
         // The library creates a file first and its table then: a sample between the two says so.
         #expect(Int(point.value) == samples.count { $0.value == 0 } && point.labels["error_type"] == "schema")
-      case "outbox_sample_skipped_total": #expect(point.value >= 0)
+      case "outbox_sample_skipped_total", "outbox_drain_time_seconds": #expect(point.value >= 0)
+      case "outbox_verdict": #expect(point.value == 0 || point.value == 1)
+      case "outbox_spool_depth", "outbox_spool_age_seconds": #expect(point.value >= 0)
+      case "outbox_spool_dropped_total": #expect(point.value == 0)
       default: #expect(point.metric.hasPrefix("otel_sdk_exporter_"), "\(point)")
       }
     }
     let kinds = Dictionary(grouping: last) { $0.outbox }.mapValues { Set($0.map(\.metric)) }
     let ofOutbox = EndToEndNames.figures.union([
       "outbox_up", "outbox_sample_exact", "outbox_sample_interval_seconds", "outbox_sample_time_seconds",
-      "outbox_sample_duration_seconds", "outbox_sample_skipped_total",
+      "outbox_sample_duration_seconds", "outbox_sample_skipped_total", "outbox_verdict",
     ])
     for (outbox, metrics) in kinds where !outbox.isEmpty {
-      #expect(metrics.subtracting(["outbox_sample_failures_total"]) == ofOutbox, "\(outbox)")
+      #expect(
+        metrics.subtracting(["outbox_sample_failures_total", "outbox_drain_time_seconds"]) == ofOutbox, "\(outbox)")
     }
     #expect(
       kinds[""] == [
-        "outbox_build", "otel_sdk_exporter_metric_data_point_exported_total",
+        "outbox_build", "outbox_spool_depth", "outbox_spool_age_seconds", "outbox_spool_dropped_total",
+        "otel_sdk_exporter_metric_data_point_exported_total",
         "otel_sdk_exporter_metric_data_point_inflight", "otel_sdk_exporter_operation_duration_seconds",
       ])
   }
