@@ -72,7 +72,9 @@ package enum ConfigurationCatalog {
       "OTEL_METRIC_EXPORT_INTERVAL", "15000 (the specification has 60000)", "As `--interval`, in milliseconds."),
     .init(
       "OTEL_METRIC_EXPORT_TIMEOUT", "30000", "The most milliseconds that the push of `--once` takes, 30000 at most."),
-    .init("OTEL_METRICS_EXPORTER", "otlp", "`otlp`, `console` (standard output) or `none`."),
+    .init(
+      "OTEL_METRICS_EXPORTER", "otlp",
+      "`otlp`, `console` (standard output; standard error with `--format json`) or `none`."),
     .init("OTEL_SDK_DISABLED", "false", "`true`: watch, but push nothing."),
     .init("OTEL_SERVICE_NAME", "outbox-exporter", "`service.name` of the exporter."),
     .init("OTEL_RESOURCE_ATTRIBUTES", nil, "`key=value,…`, percent-encoded; on any mistake all of it is ignored."),

@@ -50,7 +50,10 @@ struct Run: AsyncParsableCommand {
     let report = await assembly.runOnce(eventIDs: !options.noIDs) { report, batch in
       // A caller with a time limit of its own must not lose the verdict to a Collector that is down.
       if format == .text { printOutput(report.foundText(TextStyle(isColoured: isColoured)) + "\n") }
-      if configuration.metricsExporter == .console { printOutput(batch.text + "\n") }
+      // JSON has standard output to itself: a program parses it.
+      if configuration.metricsExporter == .console {
+        if format == .json { printError(batch.text) } else { printOutput(batch.text + "\n") }
+      }
     }
     state.release()
     let status = report.health.status

@@ -20,6 +20,17 @@ import Testing
     #expect(lines.suffix(2) == ["Nothing was pushed: no OTLP endpoint is configured.", ""])
   }
 
+  @Test func `prints the points where OTEL_METRICS_EXPORTER is console, and leaves JSON alone`() throws {
+    let fixture = try CommandFixture()
+    let arguments = try ["--once"] + fixture.writeOutbox(waiting: [30])
+    let console = ["OTEL_METRICS_EXPORTER": "console"]
+    let text = try fixture.run(arguments, environment: console)
+    #expect(text.output.contains("outbox.depth{outbox.name=praisonai,outbox.destination=telegram,"), "\(text)")
+    let json = try fixture.run(arguments + ["--format", "json"], environment: console)
+    #expect(json.output.hasPrefix("{") && !json.output.contains("outbox.depth{"), "\(json)")
+    #expect(json.error.contains("outbox.depth{outbox.name=praisonai,"), "\(json)")
+  }
+
   @Test func `WARNING and why`() throws {
     let fixture = try CommandFixture()
     let outcome = try fixture.run(["--once"] + fixture.writeOutbox(waiting: [2_000, 20]))

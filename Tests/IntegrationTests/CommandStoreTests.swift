@@ -160,4 +160,22 @@ import Testing
     try expectUnknown(fixture, arguments, reason: "lock_timeout", ["locked", "→ another process"])
     try locker.execute("ROLLBACK")
   }
+
+  @Test func `a database that is locked for a while is waited for as long as it was told to`() async throws {
+    let fixture = try CommandFixture()
+    try fixture.writeOutbox(waiting: [5], more: "PRAGMA journal_mode = DELETE")
+    let configured = try fixture.configured(
+      """
+      timeouts: {lock: 60s, statement: 60s}
+      outboxes:
+        - {name: o, dsn: "sqlite:outbox.sqlite", layout: praisonai}
+      """)
+    let locker = try SQLiteConnection(path: fixture.exporter.path("outbox.sqlite"), access: .readWrite)
+    try locker.execute("BEGIN EXCLUSIVE")
+    let command = try fixture.exporter.start(configured + ["--once"])
+    // Longer than the default of half a second.
+    try await Task.sleep(for: .milliseconds(1_500))
+    try locker.execute("ROLLBACK")
+    #expect(try CommandFixture.outcome(of: command).code == 0)
+  }
 }
