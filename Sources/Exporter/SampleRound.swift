@@ -69,7 +69,10 @@ package actor SampleRound {
     for index in stores.indices {
       guard let samples = finished.removeValue(forKey: index) else {
         result.unanswered += 1
-        result.samples += (known[index] ?? stores[index].configured).map { outbox in
+        // Remembered, so that the configured name ends where the store turns out to hold several outboxes.
+        let outboxes = known[index] ?? stores[index].configured
+        known[index] = outboxes
+        result.samples += outboxes.map { outbox in
           OutboxSample(
             outbox: outbox, startedAt: startedAt, duration: max(.zero, now().since(startedAt)),
             result: .failure(

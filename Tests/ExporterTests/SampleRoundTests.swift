@@ -116,6 +116,30 @@ import Testing
     await gate.open()
   }
 
+  @Test func `a store that never answered fails by its configured name, until it names its outboxes`() async throws {
+    let gate = Gate()
+    let store = ScriptedStore(configured: [OutboxSample.good("o").outbox]) { _ in
+      await gate.wait()
+      return [.good("o/a"), .good("o/b")]
+    }
+    let timer = ManualTimer()
+    let round = SampleRound(stores: [store], clock: timer, now: { OutboxSample.time })
+    async let first = round.sample(eventIDs: false, patience: .seconds(10))
+    try await until { timer.deadlines == [.seconds(10)] }
+    timer.advance(by: .seconds(10))
+    let silent = await first
+    #expect(silent.samples.map(\.outbox.name) == ["o"])
+    #expect(silent.samples.first?.failure?.reason == .timeout)
+    await gate.open()
+    var late = silent
+    try await until {
+      late = await round.sample(eventIDs: false, patience: .seconds(10))
+      return late.unanswered == 0
+    }
+    #expect(late.samples.map(\.outbox.name) == ["o/a", "o/b"])
+    #expect(late.vanished == ["o"])
+  }
+
   @Test func `without stores is empty`() async {
     let result = await SampleRound(stores: [], clock: ManualTimer(), now: { OutboxSample.time }).sample(
       eventIDs: false, patience: .seconds(1))

@@ -3,7 +3,7 @@ import Stores
 
 /// A store that answers as a test tells it to.
 actor ScriptedStore: OutboxStore {
-  nonisolated let configured: [WatchedOutbox] = []
+  nonisolated let configured: [WatchedOutbox]
   private let script: @Sendable (Int) async -> [OutboxSample]
   /// How often it was asked.
   private(set) var calls = 0
@@ -11,7 +11,10 @@ actor ScriptedStore: OutboxStore {
   private(set) var closings = 0
 
   /// - Parameter script: the answer to a call, which are counted from 1.
-  init(_ script: @escaping @Sendable (Int) async -> [OutboxSample]) { self.script = script }
+  init(configured: [WatchedOutbox] = [], _ script: @escaping @Sendable (Int) async -> [OutboxSample]) {
+    self.configured = configured
+    self.script = script
+  }
 
   /// A store with one outbox that is always empty.
   init(_ name: String) {
