@@ -62,7 +62,7 @@ package actor ExportCycle {
   ///   - patience: how long to wait for the slowest store; nil waits for all of them.
   package func run(eventIDs: Bool, patience: Duration?) async -> Outcome {
     let time = now()
-    let round = await round.sample(eventIDs: eventIDs, patience: patience)
+    let round = await round.sample(SampleRequest(eventIDs: eventIDs), patience: patience)
     var activities: [ExportActivity] = []
     for (index, exporter) in exporters.enumerated() {
       activities.append(await exporter.activity(index: index))

@@ -47,10 +47,10 @@ package actor SampleRound {
   /// Samples every store that is not still at work.
   ///
   /// - Parameters:
-  ///   - eventIDs: whether to name a few events worth looking at.
+  ///   - request: what each of them is asked for.
   ///   - patience: how long to wait for the slowest store that this round asks; nil waits for all stores, each within
   ///     its own deadline.
-  package func sample(eventIDs: Bool, patience: Duration?) async -> Result {
+  package func sample(_ request: SampleRequest, patience: Duration?) async -> Result {
     number += 1
     awaited = patience == nil ? running : []
     for index in running { missed[index, default: 0] += 1 }
@@ -59,7 +59,7 @@ package actor SampleRound {
       awaited.insert(index)
       let store = stores[index]
       Task {
-        let samples = await store.sample(eventIDs: eventIDs)
+        let samples = await store.sample(request)
         finish(index, samples)
       }
     }

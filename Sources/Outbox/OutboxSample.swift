@@ -97,15 +97,19 @@ package struct OutboxSample: Sendable, Equatable {
   package var duration: Duration
   /// The figures, or why there are none.
   package var result: Result<Snapshot, SampleFailure>
+  /// What moved since the last reading; nil where nobody asked, or where it could not be read.
+  package var accounting: AccountingReading?
 
   /// The outcome of a sample.
   package init(
-    outbox: WatchedOutbox, startedAt: Timestamp, duration: Duration, result: Result<Snapshot, SampleFailure>
+    outbox: WatchedOutbox, startedAt: Timestamp, duration: Duration, result: Result<Snapshot, SampleFailure>,
+    accounting: AccountingReading? = nil
   ) {
     self.outbox = outbox
     self.startedAt = startedAt
     self.duration = duration
     self.result = result
+    self.accounting = accounting
   }
 
   /// The figures of a good sample.

@@ -34,7 +34,7 @@ package actor DirectoryStore: OutboxStore {
     self.now = now
   }
 
-  package func sample(eventIDs: Bool) async -> [OutboxSample] {
+  package func sample(_ request: SampleRequest) async -> [OutboxSample] {
     let deadline = ContinuousClock.now + timeLimit
     guard let queue = definition.layout.directory else {
       return failed(SampleFailure(.schema, "the layout \(definition.layout.name) does not describe a directory"))
@@ -55,7 +55,7 @@ package actor DirectoryStore: OutboxStore {
     return paths.map { path in
       timed(outbox(at: path)) { () throws(SampleFailure) in
         // Forced: a reader was made above for every path.
-        try kept[path]!.sample(deadline: deadline, eventIDs: eventIDs)
+        try kept[path]!.sample(deadline: deadline, eventIDs: request.eventIDs)
       }
     }
   }

@@ -50,8 +50,8 @@ package actor PostgreSQLStore: SQLStore {
     ConnectionString.problem(in: conninfo.revealed)
   }
 
-  package func sample(eventIDs: Bool) async -> [OutboxSample] {
-    outboxes.flatMap { sample($0, eventIDs: eventIDs) }
+  package func sample(_ request: SampleRequest) async -> [OutboxSample] {
+    outboxes.flatMap { sample($0, eventIDs: request.eventIDs) }
   }
 
   private func sample(_ outbox: PostgreSQLQueues, eventIDs: Bool) -> [OutboxSample] {

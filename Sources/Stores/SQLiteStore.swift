@@ -36,7 +36,7 @@ package actor SQLiteStore: SQLStore {
     self.limits = SQLiteFile.Limits(sample: timeLimit, busy: lockLimit)
   }
 
-  package func sample(eventIDs: Bool) async -> [OutboxSample] {
+  package func sample(_ request: SampleRequest) async -> [OutboxSample] {
     let paths: [String]
     do {
       paths = try matches()
@@ -49,7 +49,7 @@ package actor SQLiteStore: SQLStore {
       }
     }
     for path in files.keys where !paths.contains(path) { files.removeValue(forKey: path)?.close() }
-    return paths.flatMap { sample(path: $0, eventIDs: eventIDs) }
+    return paths.flatMap { sample(path: $0, eventIDs: request.eventIDs) }
   }
 
   package func statements(eventIDs: Bool) async -> [OutboxStatements] {

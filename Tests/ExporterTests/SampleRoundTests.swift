@@ -12,7 +12,7 @@ import Testing
       }
     }
     let round = SampleRound(stores: stores, clock: ManualTimer(), now: { OutboxSample.time })
-    async let result = round.sample(eventIDs: false, patience: nil)
+    async let result = round.sample(SampleRequest(), patience: nil)
     for gate in gates.reversed() {
       try await until { await gate.waiting == 1 }
       await gate.open()
@@ -31,7 +31,7 @@ import Testing
     let quick = ScriptedStore("quick")
     let round = SampleRound(stores: [hung, quick], clock: timer, now: { OutboxSample.time })
 
-    async let first = round.sample(eventIDs: false, patience: .seconds(10))
+    async let first = round.sample(SampleRequest(), patience: .seconds(10))
     try await until {
       let calls = await quick.calls
       return await gate.waiting == 1 && timer.deadlines == [.seconds(10)] && calls == 1
@@ -42,7 +42,7 @@ import Testing
 
     // Nobody moves the clock: the later rounds have no patience with it at all.
     for calls in 2...4 {
-      let result = await round.sample(eventIDs: false, patience: .seconds(10))
+      let result = await round.sample(SampleRequest(), patience: .seconds(10))
       #expect(result.samples.map(\.outbox.name) == ["quick"])
       #expect(result.unanswered == 1)
       #expect(result.vanished.isEmpty)
@@ -54,14 +54,14 @@ import Testing
     await gate.open()
     var late: [OutboxSample] = []
     try await until {
-      late = await round.sample(eventIDs: false, patience: .seconds(10)).samples
+      late = await round.sample(SampleRequest(), patience: .seconds(10)).samples
       return late.count == 2
     }
     #expect(late.map(\.outbox.name) == ["hung", "quick"])
     #expect(late[0].snapshot?.depth == 1)
     #expect(await hung.calls == 1)
 
-    let next = await round.sample(eventIDs: false, patience: .seconds(10))
+    let next = await round.sample(SampleRequest(), patience: .seconds(10))
     #expect(next.samples.map { $0.snapshot?.depth } == [2, 0])
     #expect(await hung.calls == 2)
   }
@@ -74,7 +74,7 @@ import Testing
     }
     let timer = ManualTimer()
     let round = SampleRound(stores: [slow, ScriptedStore("quick")], clock: timer, now: { OutboxSample.time })
-    async let result = round.sample(eventIDs: true, patience: nil)
+    async let result = round.sample(SampleRequest(eventIDs: true), patience: nil)
     try await until { await gate.waiting == 1 }
     #expect(timer.deadlines.isEmpty)
     await gate.open()
@@ -91,7 +91,7 @@ import Testing
     }
     let round = SampleRound(stores: [ScriptedStore("other"), store], clock: ManualTimer(), now: { OutboxSample.time })
     var vanished: [[String]] = []
-    for _ in 0..<3 { vanished.append(await round.sample(eventIDs: false, patience: nil).vanished) }
+    for _ in 0..<3 { vanished.append(await round.sample(SampleRequest(), patience: nil).vanished) }
     #expect(vanished == [[], ["a", "c"], []])
   }
 
@@ -103,7 +103,7 @@ import Testing
     }
     let quick = ScriptedStore("quick")
     let round = SampleRound(stores: [hung, quick], clock: timer, now: { OutboxSample.time })
-    async let result = round.sample(eventIDs: false, patience: .seconds(1))
+    async let result = round.sample(SampleRequest(), patience: .seconds(1))
     try await until {
       let calls = await quick.calls
       return await gate.waiting == 1 && !timer.deadlines.isEmpty && calls == 1
@@ -124,7 +124,7 @@ import Testing
     }
     let timer = ManualTimer()
     let round = SampleRound(stores: [store], clock: timer, now: { OutboxSample.time })
-    async let first = round.sample(eventIDs: false, patience: .seconds(10))
+    async let first = round.sample(SampleRequest(), patience: .seconds(10))
     try await until { timer.deadlines == [.seconds(10)] }
     timer.advance(by: .seconds(10))
     let silent = await first
@@ -133,7 +133,7 @@ import Testing
     await gate.open()
     var late = silent
     try await until {
-      late = await round.sample(eventIDs: false, patience: .seconds(10))
+      late = await round.sample(SampleRequest(), patience: .seconds(10))
       return late.unanswered == 0
     }
     #expect(late.samples.map(\.outbox.name) == ["o/a", "o/b"])
@@ -142,7 +142,7 @@ import Testing
 
   @Test func `without stores is empty`() async {
     let result = await SampleRound(stores: [], clock: ManualTimer(), now: { OutboxSample.time }).sample(
-      eventIDs: false, patience: .seconds(1))
+      SampleRequest(), patience: .seconds(1))
     #expect(result.samples.isEmpty && result.vanished.isEmpty && result.unanswered == 0)
   }
 }

@@ -21,7 +21,7 @@ actor ScriptedStore: OutboxStore {
     self.init { _ in [.good(name)] }
   }
 
-  func sample(eventIDs: Bool) async -> [OutboxSample] {
+  func sample(_ request: SampleRequest) async -> [OutboxSample] {
     calls += 1
     return await script(calls)
   }

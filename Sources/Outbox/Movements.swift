@@ -1,0 +1,159 @@
+/// How an attempt, or the wait of an event, ended; the value of `outbox.disposition`.
+package enum Disposition: String, Sendable, Hashable, CaseIterable {
+  /// The event reached its destination.
+  case delivered
+  /// An attempt failed and the event will be tried again.
+  case retried
+  /// The event was dead-lettered: nobody will try it again by itself.
+  case dead
+  /// A claim expired or was given back without an attempt that failed.
+  case released
+  /// The event left without delivery or dead-lettering: cancelled, expired, deleted.
+  case discarded
+  /// The event left, and the method cannot see how.
+  case unseen
+
+  /// True where the event leaves the depth: all but attempts after which it still waits.
+  package var leaves: Bool { self != .retried && self != .released }
+}
+
+/// How the movements of an outbox are counted; the value of `outbox.accounting`.
+package enum AccountingMethod: String, Sendable, Hashable, CaseIterable {
+  /// Finished rows are kept with the time at which they finished.
+  case history
+  /// Triggers beside the outbox write down every movement.
+  case ledger
+  /// The table's own counters and the change of depth.
+  case statistics
+  /// Every file is seen to come, change and go.
+  case watch
+}
+
+/// What moved in one outbox between two readings, by destination as the store spells it.
+package struct Movements: Sendable, Hashable {
+  /// The movements of each destination; those that are not listed had none.
+  package var destinations: [String: Counts]
+
+  /// Movements; none unless they are named.
+  package init(_ destinations: [String: Counts] = [:]) { self.destinations = destinations }
+
+  /// The movements of one destination.
+  package struct Counts: Sendable, Hashable {
+    /// Events that were written into the outbox.
+    package var enqueued: Int
+    /// Dead, delivered or discarded events that came back.
+    package var requeued: Int
+    /// Attempts and waits by how they ended.
+    package var dispositions: [Disposition: Int]
+    /// How long the delivered events took, from first due to delivered. Fewer than were delivered where the store does
+    /// not keep both times of each.
+    package var durations: DurationTally
+    /// Discarded events whose deadline had passed before they left.
+    package var discardedLate: Int
+    /// Requeued events whose deadline has passed: they were counted when they first left.
+    package var requeuedLate: Int
+
+    /// Movements of one destination; none unless they are named.
+    package init(
+      enqueued: Int = 0, requeued: Int = 0, dispositions: [Disposition: Int] = [:],
+      durations: DurationTally = DurationTally(), discardedLate: Int = 0, requeuedLate: Int = 0
+    ) {
+      self.enqueued = enqueued
+      self.requeued = requeued
+      self.dispositions = dispositions
+      self.durations = durations
+      self.discardedLate = discardedLate
+      self.requeuedLate = requeuedLate
+    }
+
+    /// What these movements do to the depth: enqueued + requeued − delivered − dead − discarded − unseen.
+    package var depthChange: Int {
+      enqueued + requeued - dispositions.reduce(0) { $0 + ($1.key.leaves ? $1.value : 0) }
+    }
+
+    /// Adds the movements of another interval, or of another destination.
+    package mutating func add(_ other: Counts) {
+      enqueued += other.enqueued
+      requeued += other.requeued
+      dispositions.merge(other.dispositions, uniquingKeysWith: +)
+      durations.add(other.durations)
+      discardedLate += other.discardedLate
+      requeuedLate += other.requeuedLate
+    }
+  }
+}
+
+/// Durations counted by the buckets of ``DeliveryBounds/kept``.
+package struct DurationTally: Sendable, Hashable {
+  /// Measurements by bucket: bucket *i* holds (kept[i-1], kept[i]], the one after the last bound the rest.
+  package private(set) var counts: [Int: Int]
+  /// The sum of all measurements in seconds.
+  package private(set) var sum: Double
+
+  /// A tally; empty unless it is filled.
+  package init(counts: [Int: Int] = [:], sum: Double = 0) {
+    self.counts = counts.filter { $0.value != 0 }
+    self.sum = sum
+  }
+
+  /// All measurements.
+  package var count: Int { counts.values.reduce(0, +) }
+
+  /// Adds measurements to a bucket.
+  package mutating func add(_ count: Int, toBucket bucket: Int, sum: Double) {
+    guard count != 0 else { return }
+    counts[bucket, default: 0] += count
+    self.sum += sum
+  }
+
+  /// Adds one measurement in seconds; one below zero, from clocks that differ, counts as zero.
+  package mutating func record(_ seconds: Double, _ bounds: DeliveryBounds) {
+    add(1, toBucket: bounds.bucket(of: max(0, seconds)), sum: max(0, seconds))
+  }
+
+  /// Adds another tally over the same bounds.
+  package mutating func add(_ other: DurationTally) {
+    counts.merge(other.counts, uniquingKeysWith: +)
+    sum += other.sum
+  }
+}
+
+/// The bounds by which delivery durations are counted, in seconds.
+package struct DeliveryBounds: Sendable, Hashable {
+  /// What is counted by and kept: fine enough to tell a median and a 99th percentile within a tenth.
+  package let kept: [Double]
+  /// What `outbox.delivery.duration` is sent with: some of the kept ones, the objective among them.
+  package let exported: [Double]
+  /// The objective's place among the kept bounds: what is in a later bucket was late.
+  package let objective: Int?
+
+  /// The bounds of an outbox.
+  package init(objective age: Duration? = nil) {
+    // Ten steps a decade from a millisecond to a hundred days, and the round numbers that people read.
+    let ladder = [1, 1.25, 1.5, 2, 2.5, 3, 4, 5, 6, 8]
+    let fine = (-3...6).flatMap { decade in ladder.map { $0 * power(of: decade) } } + [power(of: 7)]
+    let round = [
+      0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1_800, 3_600, 10_800, 43_200, 86_400,
+    ]
+    let own = age.map { [$0.seconds] } ?? []
+    kept = Set(fine + round + own).sorted()
+    exported = Set(round + own).sorted()
+    objective = age.flatMap { [kept] age in kept.firstIndex(of: age.seconds) }
+  }
+
+  /// The bucket that a duration falls into; one that equals a bound falls below it.
+  package func bucket(of seconds: Double) -> Int {
+    var (low, high) = (0, kept.count)
+    while low < high {
+      let middle = (low + high) / 2
+      if kept[middle] < seconds { low = middle + 1 } else { high = middle }
+    }
+    return low
+  }
+}
+
+/// A power of ten, exact as a literal would be.
+private func power(of exponent: Int) -> Double {
+  let whole = (0..<abs(exponent)).reduce(1.0) { product, _ in product * 10 }
+  return exponent < 0 ? 1 / whole : whole
+}
