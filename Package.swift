@@ -36,7 +36,8 @@ let package = Package(
     layer("Layouts", ["Outbox"]),
     layer("SampleSQL", ["Outbox", "Layouts"]),
     layer("Assessment", ["Outbox"]),
-    layer("Metrics", ["Outbox", "Assessment"]),
+    layer("Accounting", ["Outbox"]),
+    layer("Metrics", ["Outbox", "Assessment", "Accounting"]),
     layer("Reports", ["Outbox", "Assessment"]),
     layer("Configuration", ["Outbox", "Layouts", "SampleSQL", "YAMLClient"]),
 
@@ -53,12 +54,16 @@ let package = Package(
         "SystemCalls",
       ]),
 
+    layer(
+      "StateDirectory",
+      ["Outbox", "Accounting", "SQLiteClient", "SystemCalls", "DedicatedThreads"]),
+
     // The shell.
     layer(
       "Exporter",
       [
-        "Outbox", "Layouts", "Assessment", "Metrics", "Reports", "Configuration", "Stores", "OTLP", "SystemCalls",
-        "CryptoClient", "DedicatedThreads", logging,
+        "Outbox", "Layouts", "Assessment", "Accounting", "Metrics", "Reports", "Configuration", "Stores", "OTLP",
+        "StateDirectory", "SystemCalls", "CryptoClient", "DedicatedThreads", logging,
       ]),
     layer("Demo", ["Outbox", "Layouts", "SQLiteClient", "Assessment", "Reports"]),
     .executableTarget(
@@ -107,7 +112,8 @@ let package = Package(
     tests("LayoutsTests", ["Outbox", "Layouts", "SampleSQL"]),
     tests("SampleSQLTests", ["Outbox", "Layouts", "SampleSQL"]),
     tests("AssessmentTests", ["Outbox", "Assessment", "assessment-benchmark"]),
-    tests("MetricsTests", ["Outbox", "Assessment", "Metrics"]),
+    tests("AccountingTests", ["Outbox", "Accounting"]),
+    tests("MetricsTests", ["Outbox", "Assessment", "Accounting", "Metrics"]),
     tests("DemoTests", ["Outbox", "Layouts", "Reports", "SQLiteClient", "Demo", "Stores", "TestSupport"]),
     tests("ReportsTests", ["Outbox", "Assessment", "Reports", "TestSupport"]),
     tests("ConfigurationTests", ["Outbox", "Layouts", "Configuration"]),
@@ -123,6 +129,8 @@ let package = Package(
         "Outbox", "Layouts", "Assessment", "Metrics", "Configuration", "Stores", "OTLP", "Exporter", "CryptoClient",
         "SystemCalls", "TestSupport", logging,
       ]),
+    tests(
+      "StateDirectoryTests", ["Outbox", "Accounting", "SQLiteClient", "SystemCalls", "StateDirectory", "TestSupport"]),
     tests("YAMLClientTests", ["YAMLClient"]),
     tests(
       "IntegrationTests",

@@ -2,6 +2,7 @@ package import Assessment
 package import Metrics
 package import OTLP
 package import Outbox
+import StateDirectory
 package import Stores
 
 /// One cycle: sample every outbox, describe, hand over. The sidecar calls it on a timer, `--once` one time; there is no
@@ -17,6 +18,8 @@ package actor ExportCycle {
     package var assessments: [String: OutboxAssessment]
     /// How many stores have not answered yet.
     package var unanswered: Int
+    /// What an operator should know about the counters that are kept.
+    package var notices: [String]
     /// What is to be sent.
     package var batch: MetricBatch
   }
@@ -26,19 +29,22 @@ package actor ExportCycle {
   private let resource: [Attribute]
   private let version: String
   private let interval: Duration
-  private let now: @Sendable () -> Timestamp
-  private var describer: MetricDescriber
+  let now: @Sendable () -> Timestamp
+  var describer: MetricDescriber
   private var skipped = 0
   private var windows: [String: SampleWindow] = [:]
+  var counting: MovementCounting?
 
   /// A cycle over the stores.
   ///
   /// - Parameters:
+  ///   - movements: whether what moves is counted, and where that is kept.
   ///   - now: the wall clock, which stamps the cycle.
   ///   - clock: measures how long stores are waited for.
   package init(
     stores: [any OutboxStore], exporters: [OTLPExporter], resource: [Attribute], environment: String?,
-    destinationLimit: Int, interval: Duration, build: BuildIdentity, now: @escaping @Sendable () -> Timestamp,
+    destinationLimit: Int, interval: Duration, build: BuildIdentity, movements: MovementKeeping = .none,
+    now: @escaping @Sendable () -> Timestamp,
     clock: any Clock<Duration> = ContinuousClock()
   ) {
     self.round = SampleRound(stores: stores, clock: clock, now: now)
@@ -47,6 +53,7 @@ package actor ExportCycle {
     self.version = build.version
     self.interval = interval
     self.now = now
+    self.counting = MovementCounting(movements)
     self.describer = MetricDescriber(
       environment: environment, destinationLimit: destinationLimit, version: build.version, revision: build.revision,
       start: now())
@@ -62,7 +69,9 @@ package actor ExportCycle {
   ///   - patience: how long to wait for the slowest store; nil waits for all of them.
   package func run(eventIDs: Bool, patience: Duration?) async -> Outcome {
     let time = now()
-    let round = await round.sample(SampleRequest(eventIDs: eventIDs), patience: patience)
+    var notices = await openAccounts()
+    let request = SampleRequest(eventIDs: eventIDs, marks: counting?.marks(describer.accounts))
+    let round = await round.sample(request, patience: patience)
     var activities: [ExportActivity] = []
     for (index, exporter) in exporters.enumerated() {
       activities.append(await exporter.activity(index: index))
@@ -72,8 +81,9 @@ package actor ExportCycle {
       CycleObservation(
         time: time, samples: round.samples, assessments: assessments, vanished: round.vanished, interval: interval,
         skippedCycles: skipped, missedCycles: round.missed, exports: activities))
+    notices += await keepAccounts(round.samples, at: time)
     return Outcome(
-      time: time, samples: round.samples, assessments: assessments, unanswered: round.unanswered,
+      time: time, samples: round.samples, assessments: assessments, unanswered: round.unanswered, notices: notices,
       batch: MetricBatch(resource: resource, scopeVersion: version, metrics: metrics))
   }
 
@@ -94,7 +104,10 @@ package actor ExportCycle {
   }
 
   /// Ends the connections of the stores.
-  package func close() async { await round.close() }
+  package func close() async {
+    await round.close()
+    await counting?.keeper?.close()
+  }
 }
 
 extension OTLPExporter {

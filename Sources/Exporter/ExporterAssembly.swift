@@ -19,19 +19,20 @@ package struct ExporterAssembly: Sendable {
   /// - Parameters:
   ///   - instance: `service.instance.id`.
   ///   - once: whether this is a `--once` run, which pushes only where the user named an endpoint.
-  ///   - spoolDirectory: where undelivered requests are kept; nil keeps them in memory. Only the sidecar that has
-  ///     locked the directory may name it.
+  ///   - directory: where undelivered requests and counters are kept; nil keeps them in memory. Only the sidecar that
+  ///     has locked the directory may name it.
   package init(
-    _ configuration: ExporterConfiguration, instance: String, once: Bool, spoolDirectory: String? = nil
+    _ configuration: ExporterConfiguration, instance: String, once: Bool, directory: String? = nil
   ) {
     self.configuration = configuration
     let now: @Sendable () -> Timestamp = { Timestamp(nanoseconds: SystemClock.wallNanoseconds()) }
-    let exporters = configuration.pushes(once: once) ? configuration.exporters(spoolDirectory) : []
+    let exporters = configuration.pushes(once: once) ? configuration.exporters(directory) : []
     self.exporters = exporters
     cycle = ExportCycle(
       stores: configuration.stores(now: now), exporters: exporters, resource: configuration.resource(instance),
       environment: configuration.environment, destinationLimit: configuration.destinationLimit,
-      interval: configuration.interval, build: .current, now: now)
+      interval: configuration.interval, build: .current,
+      movements: once ? .none : directory.map { .directory($0) } ?? .inMemory, now: now)
   }
 
   /// What this exporter is about to do, in one line.

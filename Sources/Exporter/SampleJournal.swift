@@ -6,6 +6,7 @@ struct SampleJournal {
   private let log: Logger
   private var failing: [String: SampleFailure.Reason] = [:]
   private var unanswered = 0
+  private var notices: [String: String] = [:]
 
   init(log: Logger) {
     self.log = log
@@ -17,6 +18,7 @@ struct SampleJournal {
       switch sample.result {
       case .success(let snapshot):
         if failing.removeValue(forKey: name) != nil { log.notice("\(name): sampled again") }
+        if let accounting = sample.accounting { note(accounting, of: name) }
         log.debug(
           """
           \(name): ready \(snapshot.depth(.ready)), depth \(snapshot.depth), dead \(snapshot.deadCount), \
@@ -32,6 +34,12 @@ struct SampleJournal {
       log.warning("\(unanswered.counted("store")) did not answer in time; the others go on without waiting")
     }
     self.unanswered = unanswered
+  }
+
+  private mutating func note(_ accounting: AccountingReading, of name: String) {
+    if let restart = accounting.restart { log.warning("\(name): what moves is counted anew from here: \(restart)") }
+    if notices[name] != accounting.notice, let notice = accounting.notice { log.notice("\(name): \(notice)") }
+    notices[name] = accounting.notice
   }
 }
 

@@ -96,6 +96,7 @@ package struct Sidecar: Sendable {
     while !Task.isCancelled {
       let outcome = await cycle.run(eventIDs: false, patience: settings.patience)
       journal.note(outcome.samples, unanswered: outcome.unanswered)
+      for notice in outcome.notices { log.warning("\(notice)") }
       show(outcome.batch)
       for exporter in exporters { await exporter.enqueue(outcome.batch) }
       touchLivenessFile()

@@ -21,6 +21,12 @@ struct DestinationRoster {
   /// The destinations to be sent, sorted.
   var current: [String] { placeholder ? [Snapshot.defaultDestination] : lastSeen.keys.sorted() }
 
+  /// Takes note of the names that an earlier run has given.
+  mutating func restore(_ names: some Sequence<String>, at time: Timestamp) {
+    for name in names { lastSeen[name] = time }
+    placeholder = lastSeen.isEmpty
+  }
+
   /// Takes note of the destinations of a sample, busiest first where there is not room for all.
   ///
   /// - Returns: the destinations whose series end now.

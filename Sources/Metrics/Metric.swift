@@ -110,6 +110,8 @@ package enum PointValue: Sendable, Hashable {
   case histogram(HistogramValue)
   /// The series ends here (OTLP data point flag "no recorded value").
   case noRecordedValue
+  /// The series of a distribution ends here; its bounds are other ones than the instrument's.
+  case endedDistribution(bounds: [Double])
 }
 
 /// One measurement of one series.

@@ -1,3 +1,5 @@
+import Outbox
+
 /// Every metric that is exported: the only list of their names.
 package enum MetricCatalog {
   /// Events by destination, state and retry.
@@ -30,6 +32,34 @@ package enum MetricCatalog {
     name: "outbox.dlq.age", kind: .gauge, unit: "s",
     description: "Time since the oldest event in the dead-letter queue was dead-lettered.",
     attributes: [], prometheusName: "outbox_dlq_age_seconds")
+  /// Events that were written.
+  package static let enqueued = Instrument(
+    name: "outbox.enqueued", kind: .counter, unit: "{event}",
+    description: "Events that were written into the outbox, as far as the accounting method sees them.",
+    attributes: [Key.destination, Key.accounting], prometheusName: "outbox_enqueued_total")
+  /// Events that came back.
+  package static let requeued = Instrument(
+    name: "outbox.requeued", kind: .counter, unit: "{event}",
+    description: "Dead, delivered or discarded events that came back.",
+    attributes: [Key.destination, Key.accounting], prometheusName: "outbox_requeued_total")
+  /// Attempts and waits by how they ended.
+  package static let deliveries = Instrument(
+    name: "outbox.deliveries", kind: .counter, unit: "{disposition}",
+    description: "How attempts and waits ended: delivered, retried, dead, released, discarded, unseen; a method that "
+      + "cannot see one of them has no series of it.",
+    attributes: [Key.destination, Key.disposition, Key.accounting], prometheusName: "outbox_deliveries_total")
+  /// How long deliveries took.
+  package static let deliveryDuration = Instrument(
+    name: "outbox.delivery.duration", kind: .histogram, unit: "s",
+    description: "Time from first due to delivered; the configured objective is among the bounds.",
+    attributes: [Key.destination, Key.accounting], prometheusName: "outbox_delivery_duration_seconds",
+    bounds: DeliveryBounds().exported)
+  /// Events by whether they kept the objective.
+  package static let objectiveEvents = Instrument(
+    name: "outbox.slo.events", kind: .counter, unit: "{event}",
+    description: "Events that met their objective or missed it, each once: on time when delivered, late as soon as the "
+      + "deadline passes or the event dies.",
+    attributes: [Key.destination, Key.objectiveResult, Key.accounting], prometheusName: "outbox_slo_events_total")
   /// The promised age.
   package static let objectiveAge = Instrument(
     name: "outbox.objective.age", kind: .gauge, unit: "s",
@@ -142,7 +172,8 @@ package enum MetricCatalog {
 
   /// All of them, in the order of the documentation.
   package static let all: [Instrument] = [
-    depth, eventAge, stuck, stuckAge, deadLetterDepth, deadLetterAge, objectiveAge, objectiveTarget, verdict,
+    depth, eventAge, stuck, stuckAge, deadLetterDepth, deadLetterAge, enqueued, requeued, deliveries, deliveryDuration,
+    objectiveEvents, objectiveAge, objectiveTarget, verdict,
     drainTime, up, sampleFailures, sampleTime, sampleInterval, sampleDuration, sampleExact, sampleSkipped, implausible,
     replicaLag, spoolDepth, spoolAge, spoolDropped, build, exported, inflight, operationDuration,
   ]
@@ -163,6 +194,12 @@ package enum MetricCatalog {
     package static let stat = "outbox.stat"
     /// Why events are stuck.
     package static let stuckReason = "outbox.stuck.reason"
+    /// How movements are counted: history, ledger, statistics, watch.
+    package static let accounting = "outbox.accounting"
+    /// How an attempt or a wait ended: delivered, retried, dead, released, discarded, unseen.
+    package static let disposition = "outbox.disposition"
+    /// on_time or late.
+    package static let objectiveResult = "outbox.slo.result"
     /// What the trend says: unknown, stalled, spinning, stuck, rewound, falling_behind, draining, ok, idle.
     package static let verdict = "outbox.verdict"
     /// The layout's name.

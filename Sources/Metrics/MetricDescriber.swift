@@ -1,3 +1,4 @@
+package import Accounting
 package import Assessment
 package import Outbox
 
@@ -53,6 +54,10 @@ package struct MetricDescriber: Sendable {
   private var order: [String] = []
   private var outboxes: [String: OutboxSeries] = [:]
   private var exports = ExportSeries()
+  /// What earlier runs have counted of outboxes that were not sampled yet.
+  private var kept: [String: OutboxAccount] = [:]
+  /// What the last cycle has seen move, by outbox and by the destinations' names on their series.
+  package private(set) var recorded: [String: [String: Movements.Counts]] = [:]
 
   /// A describer that has sent nothing yet.
   ///
@@ -76,6 +81,7 @@ package struct MetricDescriber: Sendable {
   package mutating func describe(_ cycle: CycleObservation) -> [Metric] {
     var sink = PointSink()
     hasBegun = true
+    recorded = [:]
     for sample in cycle.samples {
       let name = sample.outbox.name
       let missed = cycle.missedCycles[name] ?? 0
@@ -83,11 +89,12 @@ package struct MetricDescriber: Sendable {
         order.append(name)
         outboxes[name] = OutboxSeries(
           sample.outbox, environment: environment, destinationLimit: destinationLimit, start: previousTime,
-          skippedBefore: Int64(previousSkipped + missed))
+          skippedBefore: Int64(previousSkipped + missed), account: kept.removeValue(forKey: name))
       }
       outboxes[name]?.describe(
         sample, cycle.assessments[name], interval: cycle.interval, skipped: Int64(cycle.skippedCycles + missed),
         into: &sink)
+      if let moved = outboxes[name]?.recorded, !moved.isEmpty { recorded[name] = moved }
     }
     let present = Set(cycle.samples.map(\.outbox.name))
     var ended: Timestamp?
@@ -97,6 +104,7 @@ package struct MetricDescriber: Sendable {
       outboxes[name] = nil
     }
     order.removeAll { outboxes[$0] == nil }
+    for name in cycle.vanished where outboxes[name] == nil { kept[name] = nil }
 
     let time = max(cycle.time, previousTime.advanced(by: .milliseconds(1)))
     sink.time = time
@@ -107,6 +115,14 @@ package struct MetricDescriber: Sendable {
     previousTime = max(time, ended?.advanced(by: .milliseconds(1)) ?? time)
     previousSkipped = cycle.skippedCycles
     return sink.metrics
+  }
+
+  /// Goes on from what earlier runs have counted of the outboxes' movements, by outbox. Called before the first cycle.
+  package mutating func restore(_ accounts: [String: OutboxAccount]) { kept = accounts }
+
+  /// What was counted of each outbox's movements, by its name.
+  package var accounts: [String: OutboxAccount] {
+    kept.merging(outboxes.compactMapValues(\.account)) { _, counted in counted }
   }
 
   /// The points that end every series, for a clean stop; nothing where none was begun. What is described afterwards
@@ -125,6 +141,7 @@ package struct MetricDescriber: Sendable {
     exports.end(environment: environment, into: &sink)
     previousTime = max(sink.time, latest).advanced(by: .milliseconds(1))
     exports = ExportSeries()
+    kept = accounts
     outboxes = [:]
     order = []
     hasBegun = false

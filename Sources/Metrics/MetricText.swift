@@ -26,7 +26,7 @@ extension PointValue {
     case .int(let value): "\(value)"
     case .double(let value): "\(value)"
     case .histogram(let value): "count=\(value.count) sum=\(value.sum)"
-    case .noRecordedValue: "(ended)"
+    case .noRecordedValue, .endedDistribution: "(ended)"
     }
   }
 }

@@ -1,3 +1,4 @@
+import Accounting
 import Assessment
 import Outbox
 
@@ -15,6 +16,9 @@ struct OutboxSeries {
   private var hasReplicaLag = false
   private var hasDeadLetterAge = false
   private var verdicts = VerdictSeries()
+  private var movements: MovementSeries
+  /// What the last sample has seen move, by the destinations' names on their series.
+  private(set) var recorded: [String: Movements.Counts] = [:]
   private var quantiles: Set<QuantileKey> = []
   private var lastTime: Timestamp
   private let firstStart: Timestamp
@@ -27,14 +31,18 @@ struct OutboxSeries {
   /// - Parameters:
   ///   - start: before the first sample; the accumulation of the outbox's counters begins here.
   ///   - skippedBefore: cycles that were skipped until then, which this outbox does not count.
+  ///   - account: what an earlier run has counted of its movements.
   init(
-    _ outbox: WatchedOutbox, environment: String?, destinationLimit: Int, start: Timestamp, skippedBefore: Int64
+    _ outbox: WatchedOutbox, environment: String?, destinationLimit: Int, start: Timestamp, skippedBefore: Int64,
+    account: OutboxAccount? = nil
   ) {
     self.outbox = outbox
     self.base =
       [Attribute(Key.name, outbox.name)]
       + (environment.map { [Attribute(Key.environment, $0)] } ?? [])
+    self.movements = MovementSeries(base: base, account: account)
     self.roster = DestinationRoster(limit: destinationLimit)
+    if let account { roster.restore(account.destinations.keys, at: start) }
     self.lastTime = start
     self.firstStart = start
     self.skippedBefore = skippedBefore
@@ -51,9 +59,11 @@ struct OutboxSeries {
     let time = max(sample.startedAt, previous.advanced(by: .milliseconds(1)))
     lastTime = time
     sink.time = time
+    recorded = [:]
 
     switch sample.result {
-    case .success(let snapshot): describe(snapshot, sampledAt: sample.startedAt, into: &sink)
+    case .success(let snapshot):
+      describe(snapshot, sample.accounting, sampledAt: sample.startedAt, previous: previous, into: &sink)
     case .failure(let failure): failures[failure.reason, default: 0] += 1
     }
     if let assessment {
@@ -96,6 +106,7 @@ struct OutboxSeries {
       describeTotals(Snapshot(storeTime: time), sampledAt: time, into: &sink)
     }
     verdicts.end(base: base, into: &sink)
+    movements.end(into: &sink)
     sink.add(MetricCatalog.up, upAttributes, .int(0))
     describeObjective(into: &sink)
     for kind in ["head", "counts"] {
@@ -118,13 +129,21 @@ struct OutboxSeries {
     sink.add(MetricCatalog.objectiveTarget, base, .double(objective.target))
   }
 
-  private mutating func describe(_ snapshot: Snapshot, sampledAt: Timestamp, into sink: inout PointSink) {
+  private mutating func describe(
+    _ snapshot: Snapshot, _ accounting: AccountingReading?, sampledAt: Timestamp, previous: Timestamp,
+    into sink: inout PointSink
+  ) {
     hasAnswered = true
     // An empty attribute would be none, and a destination is always set.
     let snapshot = snapshot.naming("", Snapshot.defaultDestination)
-    let ended = roster.see(snapshot.countsByDestination, at: sampledAt)
+    let moved = accounting?.movements?.byDestination ?? [:]
+    let counts = snapshot.countsByDestination.merging(moved.mapValues { _ in 1 }) { waiting, _ in waiting }
+    let ended = roster.see(counts, at: sampledAt)
     sink.isEnding = true
-    for destination in ended { describe(DestinationFigures(), of: destination, into: &sink) }
+    for destination in ended {
+      describe(DestinationFigures(), of: destination, into: &sink)
+      movements.end(destination, into: &sink)
+    }
     sink.isEnding = false
     let figures = DestinationFigures.grouped(snapshot) { roster.name(for: $0) }
     for destination in roster.current {
@@ -133,7 +152,17 @@ struct OutboxSeries {
     hasReplicaLag = hasReplicaLag || snapshot.replicaLag != nil
     hasDeadLetterAge = hasDeadLetterAge || snapshot.deadLetterAge != nil || snapshot.deadCount == 0
     describeTotals(snapshot, sampledAt: sampledAt, into: &sink)
+    guard let accounting else { return }
+    for (destination, counts) in moved { recorded[roster.name(for: destination), default: .init()].add(counts) }
+    var overdue: [String: Int] = [:]
+    for (destination, count) in snapshot.overdue { overdue[roster.name(for: destination), default: 0] += count }
+    movements.describe(
+      accounting, movements: accounting.movements == nil ? nil : recorded, overdue: overdue,
+      destinations: roster.current, objectiveAge: outbox.objective?.age, previous: previous, into: &sink)
   }
+
+  /// What was counted of the outbox's movements, to be kept.
+  var account: OutboxAccount? { movements.account }
 
   /// The points of one destination; zero where the sample has nothing, none where it cannot know.
   private mutating func describe(_ figures: DestinationFigures, of destination: String, into sink: inout PointSink) {
@@ -257,8 +286,10 @@ extension Snapshot {
     guard
       depths.contains(where: { $0.destination == old }) || dead.contains(where: { $0.destination == old })
         || stuck.contains(where: { $0.destination == old })
+        || overdue[old] != nil
     else { return self }
     var snapshot = self
+    if let count = snapshot.overdue.removeValue(forKey: old) { snapshot.overdue[new, default: 0] += count }
     for index in depths.indices where depths[index].destination == old { snapshot.depths[index].destination = new }
     for index in ages.indices where ages[index].destination == old { snapshot.ages[index].destination = new }
     for index in stuck.indices where stuck[index].destination == old { snapshot.stuck[index].destination = new }
@@ -276,5 +307,16 @@ extension Snapshot {
     for dead in dead { counts[dead.destination, default: 0] += dead.count }
     for stuck in stuck where counts[stuck.destination] == nil { counts[stuck.destination] = stuck.count }
     return counts.filter { $0.value > 0 }
+  }
+}
+
+extension Movements {
+  /// The movements by destination, where an empty name stands for none.
+  fileprivate var byDestination: [String: Counts] {
+    var counts = destinations.filter { $0.value != Counts() }
+    if let nameless = counts.removeValue(forKey: "") {
+      counts[Snapshot.defaultDestination, default: Counts()].add(nameless)
+    }
+    return counts
   }
 }

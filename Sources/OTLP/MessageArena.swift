@@ -281,7 +281,7 @@ private typealias HistogramDataPoint = Opentelemetry__Proto__Metrics__V1__Histog
     case .double(let value):
       unsafe message.pointee.as_double = value
       unsafe message.pointee.value_case = OPENTELEMETRY__PROTO__METRICS__V1__NUMBER_DATA_POINT__VALUE_AS_DOUBLE
-    case .noRecordedValue, .histogram:
+    case .noRecordedValue, .histogram, .endedDistribution:
       unsafe message.pointee.flags = OTLPSchema.noRecordedValue
     }
     let ownSize = unsafe packedSize(message)
@@ -300,6 +300,7 @@ private typealias HistogramDataPoint = Opentelemetry__Proto__Metrics__V1__Histog
       value = recorded
     } else {
       // Prometheus and VictoriaMetrics end the buckets that the point names, and the sum only where it has one.
+      if case .endedDistribution(let own) = point.value { bounds = own }
       value = HistogramValue(bounds: bounds)
       unsafe message.pointee.flags = OTLPSchema.noRecordedValue
     }

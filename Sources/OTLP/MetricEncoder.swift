@@ -78,6 +78,7 @@ package enum MetricEncoder {
     case .int: return !isHistogram
     case .double(let value): return !isHistogram && value.isFinite
     case .noRecordedValue: return true
+    case .endedDistribution: return isHistogram
     case .histogram(let value):
       return isHistogram && value.sum.isFinite && value.counts.count == value.bounds.count + 1
         && value.bounds.allSatisfy(\.isFinite)

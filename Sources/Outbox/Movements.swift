@@ -27,6 +27,19 @@ package enum AccountingMethod: String, Sendable, Hashable, CaseIterable {
   case statistics
   /// Every file is seen to come, change and go.
   case watch
+
+  /// Whether the method can see attempts and waits that end so. What it cannot see has no series: zero would be a claim.
+  package func sees(_ disposition: Disposition) -> Bool {
+    switch self {
+    case .history: [.delivered, .retried, .dead, .unseen].contains(disposition)
+    case .ledger: disposition != .unseen
+    case .statistics: [.dead, .unseen].contains(disposition)
+    case .watch: disposition != .released
+    }
+  }
+
+  /// Whether the method can see events that come back.
+  package var seesRequeues: Bool { self != .statistics }
 }
 
 /// What moved in one outbox between two readings, by destination as the store spells it.
@@ -126,6 +139,8 @@ package struct DeliveryBounds: Sendable, Hashable {
   package let exported: [Double]
   /// The objective's place among the kept bounds: what is in a later bucket was late.
   package let objective: Int?
+  /// The age by which events are to be delivered.
+  package let objectiveAge: Duration?
 
   /// The bounds of an outbox.
   package init(objective age: Duration? = nil) {
@@ -135,6 +150,7 @@ package struct DeliveryBounds: Sendable, Hashable {
     let round = [
       0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1_800, 3_600, 10_800, 43_200, 86_400,
     ]
+    objectiveAge = age
     let own = age.map { [$0.seconds] } ?? []
     kept = Set(fine + round + own).sorted()
     exported = Set(round + own).sorted()

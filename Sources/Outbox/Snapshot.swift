@@ -15,6 +15,8 @@ package struct Snapshot: Sendable, Equatable {
   package var stuck: [Stuck]
   /// Dead-lettered events by destination.
   package var dead: [DeadLetters]
+  /// Waiting events that are older than the objective, by destination; none where there is no objective.
+  package var overdue: [String: Int]
   /// Events whose stored times cannot be true: negative, around 1970, or later than the store's clock without being
   /// a schedule. They count in the depth and in no age.
   package var implausible: Int
@@ -28,7 +30,8 @@ package struct Snapshot: Sendable, Equatable {
   /// A snapshot; everything but the store's clock defaults to an empty, exact outbox.
   package init(
     storeTime: Timestamp, missingPath: String? = nil, depths: [Depth] = [], ages: [Age] = [], stuck: [Stuck] = [],
-    dead: [DeadLetters] = [], implausible: Int = 0, replicaLag: Duration? = nil, exact: Bool = true,
+    dead: [DeadLetters] = [], overdue: [String: Int] = [:], implausible: Int = 0, replicaLag: Duration? = nil,
+    exact: Bool = true,
     eventIDs: EventIDs? = nil
   ) {
     self.storeTime = storeTime
@@ -37,6 +40,7 @@ package struct Snapshot: Sendable, Equatable {
     self.ages = ages
     self.stuck = stuck
     self.dead = dead
+    self.overdue = overdue
     self.implausible = implausible
     self.replicaLag = replicaLag
     self.exact = exact

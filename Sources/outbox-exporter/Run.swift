@@ -76,7 +76,7 @@ struct Run: AsyncParsableCommand {
     let stop = try SignalWatcher.watch([SignalWatcher.terminate, SignalWatcher.interrupt], secondEnds: true)
     let assembly = ExporterAssembly(
       configuration, instance: state.instance(outboxes: configuration.outboxes.map(\.name)), once: false,
-      spoolDirectory: configuration.stateDirectory)
+      directory: configuration.stateDirectory)
     log.info("\(assembly.summary)")
     let ending = await assembly.runSidecar(until: stop, log: log) { batch in
       if configuration.metricsExporter == .console { printOutput(batch.text) }

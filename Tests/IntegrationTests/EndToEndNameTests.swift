@@ -13,6 +13,11 @@ struct EndToEndNameTests {
     "outbox_stuck_age_seconds": ["outbox_name", "outbox_stuck_reason"],
     "outbox_dlq_depth": ["outbox_name", "outbox_destination"],
     "outbox_dlq_age_seconds": ["outbox_name"],
+    "outbox_enqueued_total": movementLabels,
+    "outbox_requeued_total": movementLabels,
+    "outbox_deliveries_total": movementLabels.union(["outbox_disposition"]),
+    "outbox_delivery_duration_seconds": movementLabels,
+    "outbox_slo_events_total": movementLabels.union(["outbox_slo_result"]),
     "outbox_objective_age_seconds": ["outbox_name"],
     "outbox_objective_target": ["outbox_name"],
     "outbox_verdict": ["outbox_name", "outbox_verdict"],
@@ -34,9 +39,13 @@ struct EndToEndNameTests {
     "otel_sdk_exporter_metric_data_point_inflight": selfLabels,
     "otel_sdk_exporter_operation_duration_seconds": selfLabels,
   ]
+  static let movementLabels: Set = ["outbox_name", "outbox_destination", "outbox_accounting"]
   static let spoolLabels: Set = ["otel_component_name", "server_address", "server_port"]
   /// Metrics that need a trend, which a test of a few cycles does not have.
-  static let trends: Set = ["outbox_drain_time_seconds"]
+  static let trends: Set = [
+    "outbox_drain_time_seconds", "outbox_enqueued_total", "outbox_requeued_total", "outbox_deliveries_total",
+    "outbox_delivery_duration_seconds", "outbox_slo_events_total",
+  ]
   static let selfLabels: Set = ["otel_component_type", "otel_component_name", "server_address", "server_port"]
   /// What stands on some series of the self-metrics only: on failures, and where there was an answer.
   static let optionalLabels: Set = ["error_type", "http_response_status_code"]

@@ -117,7 +117,7 @@ private struct Samples {
         switch point.value {
         case .int(let number): samples.add(name, labels, time, Double(number))
         case .double(let number): samples.add(name, labels, time, number)
-        case .noRecordedValue: break
+        case .noRecordedValue, .endedDistribution: break
         case .histogram(let histogram):
           var below: UInt64 = 0
           for (index, count) in histogram.counts.enumerated() {

@@ -52,10 +52,10 @@ extension [Metric] {
   }
 
   /// The series that end here.
-  var ended: Set<Series> { Set(all.filter { $0.point.value == .noRecordedValue }.map(\.series)) }
+  var ended: Set<Series> { Set(all.filter { $0.point.isEnd }.map(\.series)) }
 
   /// The series that have a value here.
-  var valued: Set<Series> { Set(all.filter { $0.point.value != .noRecordedValue }.map(\.series)) }
+  var valued: Set<Series> { Set(all.filter { !$0.point.isEnd }.map(\.series)) }
 
   /// The destinations of the depth points that have a value.
   var destinations: [String] {
@@ -63,6 +63,16 @@ extension [Metric] {
       point.attributes.first { $0.key == "outbox.destination" }?.value.shown
     }
     return Set(names).sorted()
+  }
+}
+
+extension DataPoint {
+  /// True where the series ends here.
+  var isEnd: Bool {
+    switch value {
+    case .noRecordedValue, .endedDistribution: true
+    case .int, .double, .histogram: false
+    }
   }
 }
 
@@ -85,12 +95,13 @@ struct Describing {
   /// One cycle, 15 s after the one before.
   mutating func cycle(
     _ results: [(WatchedOutbox, Result<Snapshot, SampleFailure>)], vanished: [String] = [],
-    after pause: Duration = .seconds(15)
+    after pause: Duration = .seconds(15), accounting: AccountingReading? = nil
   ) -> [Metric] {
     now = now.advanced(by: pause)
     let samples = results.map { outbox, result in
       OutboxSample(
-        outbox: outbox, startedAt: now.advanced(by: .milliseconds(2)), duration: .milliseconds(3), result: result)
+        outbox: outbox, startedAt: now.advanced(by: .milliseconds(2)), duration: .milliseconds(3), result: result,
+        accounting: accounting)
     }
     return describer.describe(
       CycleObservation(

@@ -16,6 +16,20 @@ import Testing
     ("outbox.stuck.age", .gauge, "s", ["outbox.stuck.reason"], "outbox_stuck_age_seconds"),
     ("outbox.dlq.depth", .upDownCounter, "{event}", ["outbox.destination"], "outbox_dlq_depth"),
     ("outbox.dlq.age", .gauge, "s", [], "outbox_dlq_age_seconds"),
+    ("outbox.enqueued", .counter, "{event}", ["outbox.destination", "outbox.accounting"], "outbox_enqueued_total"),
+    ("outbox.requeued", .counter, "{event}", ["outbox.destination", "outbox.accounting"], "outbox_requeued_total"),
+    (
+      "outbox.deliveries", .counter, "{disposition}",
+      ["outbox.destination", "outbox.disposition", "outbox.accounting"], "outbox_deliveries_total"
+    ),
+    (
+      "outbox.delivery.duration", .histogram, "s", ["outbox.destination", "outbox.accounting"],
+      "outbox_delivery_duration_seconds"
+    ),
+    (
+      "outbox.slo.events", .counter, "{event}", ["outbox.destination", "outbox.slo.result", "outbox.accounting"],
+      "outbox_slo_events_total"
+    ),
     ("outbox.objective.age", .gauge, "s", [], "outbox_objective_age_seconds"),
     ("outbox.objective.target", .gauge, "", [], "outbox_objective_target"),
     ("outbox.verdict", .gauge, "", ["outbox.destination", "outbox.verdict"], "outbox_verdict"),

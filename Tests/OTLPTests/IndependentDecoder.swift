@@ -100,7 +100,7 @@ enum IndependentDecoder {
     switch value {
     case .int(let number): "int \(number)"
     case .double(let number): "double \(bits(number))"
-    case .noRecordedValue: "none"
+    case .noRecordedValue, .endedDistribution: "none"
     case .histogram(let histogram):
       "histogram count=\(histogram.counts.reduce(0, +)) sum=\(bits(histogram.sum)) "
         + "counts=\(histogram.counts.map(String.init).joined(separator: ",")) "

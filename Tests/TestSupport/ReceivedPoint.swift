@@ -55,7 +55,7 @@ package struct ReceivedPoint: Hashable, CustomStringConvertible {
     switch value {
     case .int(let number): String(number)
     case .double(let number): rounded(number)
-    case .noRecordedValue: "none"
+    case .noRecordedValue, .endedDistribution: "none"
     case .histogram(let histogram):
       "count \(histogram.counts.reduce(0, +)) sum \(rounded(histogram.sum)) "
         + "bounds \(histogram.bounds.map(rounded).joined(separator: " ")) "

@@ -1,0 +1,108 @@
+package import Accounting
+import DedicatedThreads
+package import Outbox
+import SQLiteClient
+
+/// Keeps what was counted between runs, on a thread of its own: a slow disk delays no sample.
+package actor AccountKeeper {
+  /// What is found at the start.
+  package struct Found: Sendable {
+    /// What earlier runs have counted, by outbox.
+    package var accounts: [String: OutboxAccount] = [:]
+    /// What an operator should know: why something begins anew, or cannot be kept.
+    package var notices: [String] = []
+  }
+
+  private let executor = PinnedThreadExecutor()
+  private let path: String
+  private var file: AccountFile?
+  private var problem: String?
+  private var unsaved: [String: [String: Movements.Counts]] = [:]
+  private var unsavedRestarts: [String: String] = [:]
+
+  package nonisolated var unownedExecutor: UnownedSerialExecutor { executor.unowned }
+
+  /// A keeper of the file in a state directory.
+  package init(directory: String) {
+    path = Self.path(in: directory)
+  }
+
+  /// The file in a state directory.
+  package static func path(in directory: String) -> String { directory + "/accounts.sqlite" }
+
+  /// Opens the file.
+  ///
+  /// Accounts that begin in the future come from another host's clock, or from before the clock was set back; they begin
+  /// anew, since no backend takes a series that starts after its points.
+  package func open(now: Timestamp) -> Found {
+    var found = Found()
+    do throws(SQLiteError) {
+      let (file, notice) = try AccountFile.open(path, now: now)
+      self.file = file
+      if let notice { found.notices.append(notice) }
+      for (name, account) in file.found.sorted(by: { $0.key < $1.key }) {
+        if account.destinations.values.contains(where: { $0.start > now }) {
+          found.notices.append(
+            "\(name): the counters kept in \(path) begin in the future; the clock was set back, or they come from another "
+              + "host. They begin anew")
+          unsavedRestarts[name] = "the kept counters began in the future"
+        } else {
+          found.accounts[name] = account
+        }
+      }
+    } catch {
+      let text = cannotKeep(error)
+      problem = text
+      found.notices.append(text)
+    }
+    return found
+  }
+
+  /// Commits totals and marks, with what moved since the last commit for the history.
+  ///
+  /// - Returns: whether the marks now survive the exporter, and what an operator should know if that has changed.
+  package func save(
+    _ accounts: [String: OutboxAccount], movements: [String: [String: Movements.Counts]],
+    restarts: [String: String], at time: Timestamp
+  ) -> (isDurable: Bool, notice: String?) {
+    for (name, destinations) in movements {
+      for (destination, counts) in destinations {
+        unsaved[name, default: [:]][destination, default: .init()].add(counts)
+      }
+    }
+    unsavedRestarts.merge(restarts) { $1 }
+    do throws(SQLiteError) {
+      if file == nil { file = try AccountFile.open(path, now: time).0 }
+      try file?.save(accounts, movements: unsaved, restarts: unsavedRestarts, at: time)
+      unsaved = [:]
+      unsavedRestarts = [:]
+      defer { problem = nil }
+      return (true, problem == nil ? nil : "the counters are kept in \(path) again; nothing was lost")
+    } catch {
+      // A file that was removed or replaced under us is opened anew.
+      file = nil
+      let text = cannotKeep(error)
+      defer { problem = text }
+      return (false, problem == text ? nil : text)
+    }
+  }
+
+  /// Closes the file.
+  package func close() { file = nil }
+
+  private func cannotKeep(_ error: SQLiteError) -> String {
+    let advice =
+      switch error.kind {
+      case .full: "make room on its file system"
+      case .permission, .readOnly, .cannotOpen: "make the state directory writable"
+      case .busy: "another program has locked it; nothing but the sidecar should write there"
+      default: "check the disk and the file system"
+      }
+    return
+      "the counters cannot be kept in \(path): \(error); they go on in memory and begin anew after a restart: \(advice)"
+  }
+
+  deinit {
+    executor.stop()
+  }
+}

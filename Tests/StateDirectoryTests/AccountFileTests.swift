@@ -1,0 +1,121 @@
+import Accounting
+import Outbox
+import SQLiteClient
+import StateDirectory
+import SystemCalls
+import TestSupport
+import Testing
+
+@Suite struct `The kept accounts` {
+  private let directory: TemporaryDirectory
+  private var path: String { AccountKeeper.path(in: directory.path) }
+  private let now = Timestamp(nanoseconds: 1_800_000_000_123_456_789)
+
+  init() throws { directory = try TemporaryDirectory() }
+
+  private func account(enqueued: Int, position: String) -> OutboxAccount {
+    var account = OutboxAccount(mark: AccountingMark(.ledger, position, isDurable: true), objectiveAge: .seconds(45))
+    account.open("email", start: now, overdue: 2)
+    account.open("a 'quoted' \u{1F30D}\n;--", start: now.advanced(by: .seconds(1)), overdue: 0)
+    var counts = Movements.Counts(
+      enqueued: enqueued, requeued: 3,
+      dispositions: [.delivered: 4, .retried: 5, .dead: 6, .released: 7, .discarded: 8, .unseen: 9], discardedLate: 1,
+      requeuedLate: 2)
+    for seconds in [0.0005, 45, 45.1, 1e9] { counts.durations.record(seconds, DeliveryBounds(objective: .seconds(45))) }
+    account.record(["email": counts])
+    account.note(overdue: ["email": 5])
+    return account
+  }
+
+  @Test func `come back as they were committed`() throws {
+    let accounts = [
+      "orders": account(enqueued: 1, position: "17:20:18"), "mail/eu": account(enqueued: 2, position: ""),
+    ]
+    let (file, notice) = try AccountFile.open(path, now: now)
+    #expect(notice == nil && file.found.isEmpty)
+    try file.save(accounts, movements: [:], restarts: [:], at: now)
+    let again = try AccountFile.open(path, now: now).0
+    #expect(again.found == accounts)
+    // Only what has changed is written; what is gone is gone.
+    var changed = accounts
+    changed["mail/eu"] = nil
+    changed["orders"]?.destinations["email"] = nil
+    changed["orders"]?.mark.position = "18:20:"
+    try again.save(changed, movements: [:], restarts: [:], at: now)
+    #expect(try AccountFile.open(path, now: now).0.found == changed)
+  }
+
+  @Test func `keep the durations of an outbox whose objective is another one meanwhile`() throws {
+    let (file, _) = try AccountFile.open(path, now: now)
+    try file.save(["orders": account(enqueued: 1, position: "1")], movements: [:], restarts: [:], at: now)
+    let database = try SQLiteConnection(path: path, access: .readWrite)
+    try database.execute("UPDATE accounts SET objective = NULL")
+    let tally = try AccountFile.open(path, now: now).0.found["orders"]?.destinations["email"]?.totals.durations
+    #expect(tally?.count == 4)
+    // 45 s is no bound any more: what was counted up to it lies in the bucket that ends at 50.
+    let bounds = DeliveryBounds()
+    #expect(tally?.counts == [0: 1, bounds.bucket(of: 50): 2, bounds.kept.count: 1])
+  }
+
+  @Test func `that are damaged are set aside, and say so`() throws {
+    try directory.write("this is no database, it is a text of some length, long enough", to: "accounts.sqlite")
+    let (file, notice) = try AccountFile.open(path, now: now)
+    #expect(file.found.isEmpty)
+    #expect(notice?.contains("set aside as \(path).damaged-1800000000") == true)
+    #expect(try FileSystem.status("\(path).damaged-1800000000") != nil)
+  }
+
+  @Test func `begin anew where they begin in the future`() async throws {
+    let (file, _) = try AccountFile.open(path, now: now)
+    try file.save(["orders": account(enqueued: 1, position: "1")], movements: [:], restarts: [:], at: now)
+    let keeper = AccountKeeper(directory: directory.path)
+    let found = await keeper.open(now: now.advanced(by: .seconds(-3600)))
+    #expect(found.accounts.isEmpty)
+    #expect(found.notices.count == 1 && found.notices[0].hasPrefix("orders: "))
+    await keeper.close()
+    let later = AccountKeeper(directory: directory.path)
+    #expect(await later.open(now: now.advanced(by: .seconds(2))).accounts.keys.sorted() == ["orders"])
+  }
+
+  @Test func `that cannot be written say so once, and lose nothing once they can be`() async throws {
+    let keeper = AccountKeeper(directory: directory.path + "/missing")
+    let found = await keeper.open(now: now)
+    #expect(found.notices.count == 1 && found.notices[0].contains("cannot be kept"))
+    let moved = ["orders": ["email": Movements.Counts(enqueued: 1)]]
+    let first = await keeper.save(
+      ["orders": account(enqueued: 1, position: "1")], movements: moved, restarts: [:], at: now)
+    let second = await keeper.save(
+      ["orders": account(enqueued: 2, position: "2")], movements: moved, restarts: [:], at: now)
+    #expect(!first.isDurable && !second.isDurable && second.notice == nil)
+    try FileSystem.makeDirectories(directory.path + "/missing")
+    let third = await keeper.save(
+      ["orders": account(enqueued: 3, position: "3")], movements: moved, restarts: [:], at: now)
+    #expect(third.isDurable && third.notice?.contains("nothing was lost") == true)
+    let database = try SQLiteConnection(path: AccountKeeper.path(in: directory.path + "/missing"), access: .readOnly)
+    #expect(try database.integer("SELECT enqueued FROM movements") == 3)
+  }
+
+  @Test func `keep a history that grows coarser with age, and lose none of its counts`() throws {
+    let (file, _) = try AccountFile.open(path, now: now)
+    var counts = Movements.Counts(enqueued: 2, dispositions: [.delivered: 1])
+    counts.durations.record(3, DeliveryBounds())
+    var time = now
+    for _ in 0..<(24 * 60) {
+      try file.save([:], movements: ["orders": ["email": counts]], restarts: [:], at: time)
+      time = time.advanced(by: .seconds(3_600))
+    }
+    let database = try SQLiteConnection(path: path, access: .readOnly)
+    #expect(try database.integer("SELECT sum(enqueued) FROM movements") == 2 * 24 * 60)
+    #expect(try database.integer("SELECT sum(count) FROM durations") == 24 * 60)
+    #expect(try database.integer("SELECT sum(duration_sum) FROM movements") == 3 * 24 * 60)
+    for (width, days) in [(300, 3), (3_600, 36)] {
+      let oldest = try database.integer("SELECT min(slot) FROM movements WHERE width = \(width)") ?? 0
+      #expect(time.nanoseconds / 1_000_000_000 - oldest <= days * 86_400)
+    }
+    #expect((try database.integer("SELECT count(*) FROM movements") ?? 0) < 49 + 35 * 24 + 30)
+    // Whatever is older than 400 days goes.
+    try file.save([:], movements: [:], restarts: ["orders": "x"], at: time.advanced(by: .seconds(500 * 86_400)))
+    #expect(try database.integer("SELECT count(*) FROM movements WHERE width < 86400") == 0)
+    #expect(try database.integer("SELECT count(*) FROM durations WHERE width < 86400") == 0)
+  }
+}
