@@ -56,7 +56,7 @@ let package = Package(
 
     layer(
       "StateDirectory",
-      ["Outbox", "Accounting", "SQLiteClient", "SystemCalls", "DedicatedThreads"]),
+      ["Outbox", "Assessment", "Accounting", "SQLiteClient", "SystemCalls", "DedicatedThreads"]),
 
     // The shell.
     layer(
@@ -130,7 +130,10 @@ let package = Package(
         "SystemCalls", "TestSupport", logging,
       ]),
     tests(
-      "StateDirectoryTests", ["Outbox", "Accounting", "SQLiteClient", "SystemCalls", "StateDirectory", "TestSupport"]),
+      "StateDirectoryTests",
+      [
+        "Outbox", "Assessment", "Accounting", "SQLiteClient", "SystemCalls", "StateDirectory", "TestSupport",
+      ]),
     tests("YAMLClientTests", ["YAMLClient"]),
     tests(
       "IntegrationTests",
