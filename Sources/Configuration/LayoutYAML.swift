@@ -8,6 +8,13 @@ package enum LayoutYAML {
     YAMLText.mapping([("layouts", .mapping([(layout.name, .mapping(entries(layout)))]))]).text
   }
 
+  /// The text without what says nothing about the figures: limits and what is written for people.
+  package static func schema(_ layout: Layout) -> String {
+    var layout = layout
+    (layout.summary, layout.sources, layout.notes, layout.limits) = ("", [], [], Limits())
+    return text(layout)
+  }
+
   /// The keys of a layout, without its name.
   static func entries(_ layout: Layout) -> [(key: String, value: YAMLText)] {
     var entries: [(key: String, value: YAMLText)] = []

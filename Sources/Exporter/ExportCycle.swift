@@ -2,7 +2,7 @@ package import Assessment
 package import Metrics
 package import OTLP
 package import Outbox
-import StateDirectory
+package import StateDirectory
 package import Stores
 
 /// One cycle: sample every outbox, describe, hand over. The sidecar calls it on a timer, `--once` one time; there is no
@@ -20,6 +20,8 @@ package actor ExportCycle {
     package var unanswered: Int
     /// What an operator should know about the counters that are kept.
     package var notices: [String]
+    /// What an operator should know about the samples of earlier runs, in a sentence.
+    package var memoryTrouble: String?
     /// What is to be sent.
     package var batch: MetricBatch
   }
@@ -29,6 +31,7 @@ package actor ExportCycle {
   private let resource: [Attribute]
   private let version: String
   private let interval: Duration
+  private let memory: SampleMemory?
   let now: @Sendable () -> Timestamp
   var describer: MetricDescriber
   private var skipped = 0
@@ -39,12 +42,13 @@ package actor ExportCycle {
   ///
   /// - Parameters:
   ///   - movements: whether what moves is counted, and where that is kept.
+  ///   - memory: the samples of earlier runs, which an outbox is judged by as well; nil where none are kept.
   ///   - now: the wall clock, which stamps the cycle.
   ///   - clock: measures how long stores are waited for.
   package init(
     stores: [any OutboxStore], exporters: [OTLPExporter], resource: [Attribute], environment: String?,
     destinationLimit: Int, interval: Duration, build: BuildIdentity, movements: MovementKeeping = .none,
-    now: @escaping @Sendable () -> Timestamp,
+    memory: SampleMemory? = nil, now: @escaping @Sendable () -> Timestamp,
     clock: any Clock<Duration> = ContinuousClock()
   ) {
     self.round = SampleRound(stores: stores, clock: clock, now: now)
@@ -52,6 +56,7 @@ package actor ExportCycle {
     self.resource = resource
     self.version = build.version
     self.interval = interval
+    self.memory = memory
     self.now = now
     self.counting = MovementCounting(movements)
     self.describer = MetricDescriber(
@@ -76,7 +81,8 @@ package actor ExportCycle {
     for (index, exporter) in exporters.enumerated() {
       activities.append(await exporter.activity(index: index))
     }
-    let assessments = assess(round)
+    let assessments = await assess(round)
+    await memory?.keep(round.samples, now: now())
     let metrics = describer.describe(
       CycleObservation(
         time: time, samples: round.samples, assessments: assessments, vanished: round.vanished, interval: interval,
@@ -84,14 +90,16 @@ package actor ExportCycle {
     notices += await keepAccounts(round.samples, at: time)
     return Outcome(
       time: time, samples: round.samples, assessments: assessments, unanswered: round.unanswered, notices: notices,
+      memoryTrouble: await memory?.takeTrouble(),
       batch: MetricBatch(resource: resource, scopeVersion: version, metrics: metrics))
   }
 
-  private func assess(_ round: SampleRound.Result) -> [String: OutboxAssessment] {
+  private func assess(_ round: SampleRound.Result) async -> [String: OutboxAssessment] {
     for name in round.vanished { windows[name] = nil }
     var assessments: [String: OutboxAssessment] = [:]
     for sample in round.samples {
       let name = sample.outbox.name
+      if windows[name] == nil { windows[name] = await memory?.window(of: sample.outbox, now: sample.startedAt) }
       windows[name, default: SampleWindow()].append(sample)
       assessments[name] = windows[name].map { OutboxAssessment($0, of: sample.outbox) }
     }

@@ -19,10 +19,12 @@ package struct ExporterAssembly: Sendable {
   /// - Parameters:
   ///   - instance: `service.instance.id`.
   ///   - once: whether this is a `--once` run, which pushes only where the user named an endpoint.
+  ///   - remembers: whether samples are kept in the state directory, and outboxes judged by those of earlier runs too.
   ///   - directory: where undelivered requests and counters are kept; nil keeps them in memory. Only the sidecar that
   ///     has locked the directory may name it.
   package init(
-    _ configuration: ExporterConfiguration, instance: String, once: Bool, directory: String? = nil
+    _ configuration: ExporterConfiguration, instance: String, once: Bool, remembers: Bool = false,
+    directory: String? = nil
   ) {
     self.configuration = configuration
     let now: @Sendable () -> Timestamp = { Timestamp(nanoseconds: SystemClock.wallNanoseconds()) }
@@ -32,7 +34,8 @@ package struct ExporterAssembly: Sendable {
       stores: configuration.stores(now: now), exporters: exporters, resource: configuration.resource(instance),
       environment: configuration.environment, destinationLimit: configuration.destinationLimit,
       interval: configuration.interval, build: .current,
-      movements: once ? .none : directory.map { .directory($0) } ?? .inMemory, now: now)
+      movements: once ? .none : directory.map { .directory($0) } ?? .inMemory,
+      memory: remembers ? configuration.memory(once: once) : nil, now: now)
   }
 
   /// What this exporter is about to do, in one line.
@@ -55,7 +58,8 @@ package struct ExporterAssembly: Sendable {
     let batch = outcome.batch.withoutAccumulations
     let bound = min(.seconds(30), configuration.exportTimeout ?? .seconds(30))
     var report = CycleReport(
-      time: outcome.time, samples: outcome.samples, assessments: outcome.assessments, push: .noEndpoint)
+      time: outcome.time, samples: outcome.samples, assessments: outcome.assessments, push: .noEndpoint,
+      memoryTrouble: outcome.memoryTrouble)
     found(report, batch)
     if !exporters.isEmpty { report.push = await Self.push(batch, to: exporters, within: bound) }
     await cycle.close()

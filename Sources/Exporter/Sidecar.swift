@@ -97,6 +97,7 @@ package struct Sidecar: Sendable {
       let outcome = await cycle.run(eventIDs: false, patience: settings.patience)
       journal.note(outcome.samples, unanswered: outcome.unanswered)
       for notice in outcome.notices { log.warning("\(notice)") }
+      if let trouble = outcome.memoryTrouble { log.warning("\(trouble)") }
       show(outcome.batch)
       for exporter in exporters { await exporter.enqueue(outcome.batch) }
       touchLivenessFile()

@@ -26,6 +26,22 @@ package enum ConnectionString {
   private static let encodingRule =
     "in a URL the characters @ : / ? # % of a user name or password are written %40 %3A %2F %3F %23 %25"
 
+  /// Which database is meant, in words that hold neither a user nor a secret: what stands in the string, else in libpq's
+  /// variables (libpq manual, "Environment Variables").
+  package static func place(_ conninfo: String, environment: [String: String]) -> String {
+    let variables = [
+      ("host", "PGHOST"), ("hostaddr", "PGHOSTADDR"), ("port", "PGPORT"), ("dbname", "PGDATABASE"),
+      ("service", "PGSERVICE"), ("options", "PGOPTIONS"),
+    ]
+    var options =
+      conninfo.contains("=") || conninfo.contains("://") ? options(of: conninfo) ?? [:] : ["dbname": conninfo]
+    // A database's name may be a connection string itself, with everything that one may hold.
+    if let nested = options["dbname"], nested.contains("=") || nested.contains("://") {
+      options.merge(self.options(of: nested) ?? ["dbname": ""]) { $1 }
+    }
+    return variables.map { "\($0)=\(options[$0] ?? environment[$1] ?? "")" }.joined(separator: " ")
+  }
+
   static func options(of conninfo: String) -> [String: String]? {
     var message: UnsafeMutablePointer<CChar>?
     guard let first = unsafe PQconninfoParse(conninfo, &message) else {

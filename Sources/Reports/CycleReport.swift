@@ -21,15 +21,19 @@ package struct CycleReport: Sendable {
   package var assessments: [String: OutboxAssessment]
   /// What became of the push.
   package var push: Push
+  /// What an operator should know about the samples of earlier runs, in a sentence. It worsens nothing.
+  package var memoryTrouble: String?
 
   /// A report.
   package init(
-    time: Timestamp, samples: [OutboxSample], assessments: [String: OutboxAssessment] = [:], push: Push
+    time: Timestamp, samples: [OutboxSample], assessments: [String: OutboxAssessment] = [:], push: Push,
+    memoryTrouble: String? = nil
   ) {
     self.time = time
     self.samples = samples
     self.assessments = assessments
     self.push = push
+    self.memoryTrouble = memoryTrouble
   }
 
   /// The judgement of each sample, in the same order.

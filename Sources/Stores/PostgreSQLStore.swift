@@ -45,6 +45,11 @@ package actor PostgreSQLStore: SQLStore {
     self.now = now
   }
 
+  /// Which database a connection string means, in words that hold neither a user nor a secret.
+  package static func place(ofConnectionString conninfo: Secret, environment: [String: String]) -> String {
+    ConnectionString.place(conninfo.revealed, environment: environment)
+  }
+
   /// What is wrong with a connection string, without quoting any of it; nil where it can be tried. Nothing is connected.
   package static func problem(withConnectionString conninfo: Secret) -> String? {
     ConnectionString.problem(in: conninfo.revealed)

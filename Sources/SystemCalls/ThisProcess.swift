@@ -16,6 +16,13 @@ package enum ThisProcess {
     return String(decoding: name.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
   }
 
+  /// The directory that relative paths begin at; empty where it is gone.
+  package static var workingDirectory: String {
+    guard let path = unsafe getcwd(nil, 0) else { return "" }
+    defer { unsafe free(path) }
+    return unsafe String(cString: path)
+  }
+
   /// The environment at this moment. Where a variable is set twice, the first one counts, as in getenv(3).
   package static var environment: [String: String] {
     var variables: [String: String] = [:]

@@ -44,10 +44,12 @@ struct Run: AsyncParsableCommand {
   private func runOnce(_ configuration: ExporterConfiguration) async throws {
     let state = OnceState(configuration.stateDirectory)
     let assembly = ExporterAssembly(
-      configuration, instance: state.instance(outboxes: configuration.outboxes.map(\.name)), once: true)
+      configuration, instance: state.instance(outboxes: configuration.outboxes.map(\.name)), once: true,
+      remembers: true)
     let format = options.format
     let isColoured = StandardStream.output.isTerminal && (ThisProcess.environment["NO_COLOR"] ?? "").isEmpty
     let report = await assembly.runOnce(eventIDs: !options.noIDs) { report, batch in
+      if let trouble = report.memoryTrouble { printError("outbox-exporter: warning: \(trouble)") }
       // A caller with a time limit of its own must not lose the verdict to a Collector that is down.
       if format == .text { printOutput(report.foundText(TextStyle(isColoured: isColoured)) + "\n") }
       // JSON has standard output to itself: a program parses it.
@@ -76,7 +78,7 @@ struct Run: AsyncParsableCommand {
     let stop = try SignalWatcher.watch([SignalWatcher.terminate, SignalWatcher.interrupt], secondEnds: true)
     let assembly = ExporterAssembly(
       configuration, instance: state.instance(outboxes: configuration.outboxes.map(\.name)), once: false,
-      directory: configuration.stateDirectory)
+      remembers: true, directory: configuration.stateDirectory)
     log.info("\(assembly.summary)")
     let ending = await assembly.runSidecar(until: stop, log: log) { batch in
       if configuration.metricsExporter == .console { printOutput(batch.text) }
