@@ -17,6 +17,9 @@ extension ConfigurationCatalog {
     .init("timeouts.connect", "5s", "The most time to connect to a store."),
     .init("timeouts.statement", "5s", "The most time that the statement of a sample takes."),
     .init("timeouts.lock", "500ms", "The most time to wait for somebody else's lock."),
+    .init(
+      "verdicts.<verdict>", "stalled, spinning, stuck: critical; rewound, falling_behind: warning",
+      "What a verdict makes of the health of `--once`: ok, warning or critical."),
     .init("resource_attributes.<name>", nil, "A resource attribute; beats OTEL_RESOURCE_ATTRIBUTES."),
   ]
 
@@ -30,6 +33,7 @@ extension ConfigurationCatalog {
       .init("outboxes[].columns.<role>", "the layout's", "Another column name."),
       .init("outboxes[].objective.age", nil, "The age by which events are promised to be delivered."),
       .init("outboxes[].objective.target", nil, "The promised share of them, above 0 and at most 1."),
+      .init("outboxes[].verdicts.<verdict>", "the file's", "As `verdicts.<verdict>`, for this outbox."),
     ] + limits("outboxes[].limits", "the layout's")
 
   static let exportKeys: [ConfigurationKey] = [

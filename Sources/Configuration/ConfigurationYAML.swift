@@ -76,8 +76,16 @@ package enum ConfigurationYAML {
         )
       },
       LayoutYAML.limits(outbox.limits).map { ("limits", $0) },
+      verdicts(outbox.verdicts).map { ("verdicts", $0) },
     ]
     return .mapping(entries.compactMap { $0 })
+  }
+
+  /// What verdicts mean, where that was changed.
+  private static func verdicts(_ verdicts: VerdictHealth) -> YAMLText? {
+    let changed = Verdict.allCases.filter { verdicts[$0] != VerdictHealth.standard[$0] }
+    return changed.isEmpty
+      ? nil : .mapping(changed.map { ($0.rawValue, .scalar(verdicts[$0].rawValue.lowercased())) })
   }
 
   private static func destination(_ destination: ExportDestination) -> YAMLText {

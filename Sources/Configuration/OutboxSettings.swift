@@ -3,8 +3,14 @@ import Outbox
 
 extension ConfigurationReader {
   /// The outbox of flags and variables where they name one, else those of the file.
-  mutating func readOutboxes(_ value: FileValue?) -> [OutboxDefinition] {
-    if options.dsn != nil || variable("OUTBOX_DSN") != nil { return outboxOfVariables().map { [$0] } ?? [] }
+  ///
+  /// - Parameter verdicts: What verdicts mean where an outbox says nothing else.
+  mutating func readOutboxes(_ value: FileValue?, _ verdicts: VerdictHealth) -> [OutboxDefinition] {
+    if options.dsn != nil || variable("OUTBOX_DSN") != nil {
+      guard var outbox = outboxOfVariables() else { return [] }
+      outbox.verdicts = verdicts
+      return [outbox]
+    }
     var hasName = false
     for (flag, flagName, variableName) in [
       (options.layout, "--layout", "OUTBOX_LAYOUT"), (options.name, "--name", "OUTBOX_NAME"),
@@ -16,7 +22,7 @@ extension ConfigurationReader {
     let items = items(value)
     var definitions: [(definition: OutboxDefinition, place: ConfigurationPlace)] = []
     for item in items {
-      guard let definition = outbox(item) else { continue }
+      guard let definition = outbox(item, verdicts) else { continue }
       if let other = definitions.first(where: { $0.definition.name == definition.name }) {
         problem(
           place(item), "the outbox name `\(definition.name)` is taken by the outbox at \(other.place)",
@@ -53,7 +59,7 @@ extension ConfigurationReader {
     return OutboxDefinition(name: name ?? layout.name, address: address, layout: layout)
   }
 
-  private mutating func outbox(_ item: FileValue) -> OutboxDefinition? {
+  private mutating func outbox(_ item: FileValue, _ standard: VerdictHealth) -> OutboxDefinition? {
     guard let keys = mapping(item) else { return nil }
     let name = string(keys["name"])
     let address = address(keys, at: place(item))
@@ -61,11 +67,13 @@ extension ConfigurationReader {
     if let plain = layout { layout = naming(keys, in: plain) }
     let objective = objective(keys["objective"])
     let limits = limits(keys["limits"], over: layout?.limits ?? Limits())
+    let verdicts = verdicts(keys["verdicts"], over: standard)
     guard let address, let layout, fits(layout, address, at: keys["layout"].map { place($0) } ?? place(item)) else {
       return nil
     }
     return OutboxDefinition(
-      name: name ?? layout.name, address: address, layout: layout, objective: objective, limits: limits)
+      name: name ?? layout.name, address: address, layout: layout, objective: objective, limits: limits,
+      verdicts: verdicts)
   }
 
   // MARK: Where it is
@@ -192,6 +200,39 @@ extension ConfigurationReader {
     if let age, let value = keys["age"], age == .zero { problem(place(value), "the age has to be more than zero") }
     guard let age, let target else { return nil }
     return Objective(age: age, target: target)
+  }
+
+  /// What the verdicts written here mean; the others are kept.
+  mutating func verdicts(_ value: FileValue?, over base: VerdictHealth) -> VerdictHealth {
+    var verdicts = base
+    for (name, place, value) in namedEntries(value, "<verdict>") {
+      guard let verdict = Verdict(rawValue: name) else {
+        let known = Verdict.allCases.filter { $0 != .unknown }.map(\.rawValue)
+        problem(place, "unknown verdict\(Self.shown(key: name))", Suggestion.hint(for: name, among: known))
+        continue
+      }
+      if verdict == .unknown {
+        problem(place, "`unknown` worsens nothing", "a sample that fails is UNKNOWN by itself; leave the key away")
+        continue
+      }
+      let named = FileValue(node: value.node, key: name)
+      if let health: HealthWord = choice(named) { verdicts[verdict] = health.health }
+    }
+    return verdicts
+  }
+
+  private enum HealthWord: String, CaseIterable {
+    case ok
+    case warning
+    case critical
+
+    var health: Health {
+      switch self {
+      case .ok: .ok
+      case .warning: .warning
+      case .critical: .critical
+      }
+    }
   }
 
   /// The limits written here; the others are kept. `never` takes one away.

@@ -13,22 +13,26 @@ package struct OutboxDefinition: Sendable, Hashable {
   package var objective: Objective?
   /// The limits in force: the user's, else the layout's.
   package var limits: Limits
+  /// What the verdicts mean for health.
+  package var verdicts: VerdictHealth
 
   /// A configured outbox.
   package init(
-    name: String, address: StoreAddress, layout: Layout, objective: Objective? = nil, limits: Limits? = nil
+    name: String, address: StoreAddress, layout: Layout, objective: Objective? = nil, limits: Limits? = nil,
+    verdicts: VerdictHealth = .standard
   ) {
     self.name = name
     self.address = address
     self.layout = layout
     self.objective = objective
     self.limits = limits ?? layout.limits
+    self.verdicts = verdicts
   }
 
   /// The watched outbox of this definition, with an optional part appended to its name.
   package func watched(suffixes: [String] = []) -> WatchedOutbox {
     WatchedOutbox(
       name: ([name] + suffixes).joined(separator: "/"), layout: layout.name, system: address.system,
-      objective: objective, limits: limits, stuckReasons: layout.stuckReasons)
+      objective: objective, limits: limits, verdicts: verdicts, stuckReasons: layout.stuckReasons)
   }
 }

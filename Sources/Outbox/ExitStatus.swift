@@ -1,10 +1,10 @@
 /// What the process ends with. 0 to 3 follow the monitoring plugins' convention, the others sysexits.h.
 package enum ExitStatus: Int32, Sendable, Hashable, CaseIterable {
-  /// `--once`: every outbox is within its limits. The sidecar: it was asked to stop.
+  /// `--once`: every outbox is within its limits and has no bad verdict. The sidecar: it was asked to stop.
   case ok = 0
-  /// `--once`: a figure has reached its warning limit.
+  /// `--once`: a figure has reached its warning limit, or a verdict is worth one.
   case warning = 1
-  /// `--once`: a figure has reached its critical limit.
+  /// `--once`: a figure has reached its critical limit, or a verdict is worth one.
   case critical = 2
   /// `--once`: a store could not be read, so nothing is known. With `--format nagios` also wrong usage and bad
   /// configuration.
@@ -19,9 +19,11 @@ package enum ExitStatus: Int32, Sendable, Hashable, CaseIterable {
   /// One sentence for the README and for `--help`.
   package var meaning: String {
     switch self {
-    case .ok: "`--once`: OK, every figure is within its limits; the sidecar: stopped by SIGTERM"
-    case .warning: "`--once`: WARNING, a figure has reached its warning limit"
-    case .critical: "`--once`: CRITICAL, a figure has reached its critical limit"
+    case .ok: "`--once`: OK, every figure is within its limits and no verdict is bad; the sidecar: stopped by SIGTERM"
+    case .warning:
+      "`--once`: WARNING, a figure has reached its warning limit, or the verdict is rewound or falling_behind"
+    case .critical:
+      "`--once`: CRITICAL, a figure has reached its critical limit, or the verdict is stalled, spinning or stuck"
     case .unknown: "`--once`: UNKNOWN, an outbox could not be read"
     case .usage: "the command line could not be understood"
     case .unavailable: "the sidecar, with `--exit-after-failed-cycles`: so many cycles in a row had no success"

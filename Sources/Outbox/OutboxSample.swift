@@ -10,19 +10,22 @@ package struct WatchedOutbox: Sendable, Hashable {
   package var objective: Objective?
   /// When `--once` warns and fails.
   package var limits: Limits
+  /// What its verdicts mean for its health.
+  package var verdicts: VerdictHealth
   /// The reasons for which events of this layout can be stuck; each has a series of its own, zero or not.
   package var stuckReasons: [StuckReason]
 
   /// A watched outbox.
   package init(
     name: String, layout: String, system: StoreSystem, objective: Objective? = nil, limits: Limits = Limits(),
-    stuckReasons: [StuckReason] = StuckReason.allCases
+    verdicts: VerdictHealth = .standard, stuckReasons: [StuckReason] = StuckReason.allCases
   ) {
     self.name = name
     self.layout = layout
     self.system = system
     self.objective = objective
     self.limits = limits
+    self.verdicts = verdicts
     self.stuckReasons = stuckReasons
   }
 }

@@ -1,4 +1,4 @@
-package import Assessment
+import Assessment
 package import Outbox
 
 extension CycleReport {
@@ -18,7 +18,7 @@ extension CycleReport {
         "\(style.health(judgement.health))  \(style.strong(sample.outbox.name))"
           + "  (\(sample.outbox.layout.printable), \(sample.outbox.system.rawValue))")
       for finding in judgement.findings { lines.append("  " + style.finding(finding)) }
-      lines += assessment(of: sample.outbox).lines.map { "  " + $0 }
+      lines += assessment(of: sample.outbox).lines(sample.outbox.verdicts).map { "  " + $0 }
       switch sample.result {
       case .failure(let failure): if let hint = failure.hint { lines.append("  → \(hint.printable)") }
       case .success(let snapshot): lines += snapshot.lines.map { "  " + $0 }
@@ -57,9 +57,11 @@ extension CycleReport {
 
 extension OutboxAssessment {
   /// What the findings of the judgement do not say yet: the verdict, and destinations that stand out.
-  fileprivate var lines: [String] {
-    let lines = verdict.isBad ? [] : ["verdict \(verdict.rawValue): \(sentence.printable)"]
-    let others = destinations.filter { verdict.isBad || !$0.verdict.isBad }
+  fileprivate func lines(_ verdicts: VerdictHealth) -> [String] {
+    let health = verdicts[verdict]
+    let lines = health == .ok ? ["verdict \(verdict.rawValue): \(sentence.printable)"] : []
+    let news = destinations(worseThan: health, verdicts)
+    let others = destinations.filter { !news.contains($0) }
     let shown = others.prefix(5)
     return lines + shown.map { "  \($0.name.printable) \($0.verdict.rawValue): \($0.sentence.printable)" }
       + (shown.count < others.count ? ["  … \(others.count - shown.count) more destinations"] : [])

@@ -18,9 +18,9 @@ struct Run: AsyncParsableCommand {
       Without --once this is the sidecar: it samples at every interval until SIGTERM, and ends with 0.
 
       With --once it samples one time, says how each outbox is doing and why, and ends with
-        0  OK        every figure is within its limits
-        1  WARNING   a figure has reached its warning limit
-        2  CRITICAL  a figure has reached its critical limit
+        0  OK        every figure is within its limits and no verdict is bad
+        1  WARNING   a figure has reached its warning limit, or the verdict is rewound or falling_behind
+        2  CRITICAL  a figure has reached its critical limit, or the verdict is stalled, spinning or stuck
         3  UNKNOWN   an outbox could not be read; that is never taken for OK
 
       Wrong usage ends with 64, a mistake in the configuration with 78.

@@ -5,7 +5,9 @@ import Testing
 
 @Suite struct `A verdict in a report` {
   /// A report on an outbox with a window of samples: so many healthy ones, then so many in which nothing moves.
-  private func report(healthy: Int, standing: Int) -> CycleReport {
+  private func report(
+    healthy: Int, standing: Int, verdicts: VerdictHealth = .standard
+  ) -> CycleReport {
     var window = SampleWindow()
     var last = sample("orders", .success(quiet))
     for step in 0..<healthy + standing {
@@ -15,6 +17,7 @@ import Testing
       snapshot.ages = [.init(destination: "email", retry: false, oldest: age, median: age, p99: age)]
       last = sample("orders", .success(snapshot))
       last.startedAt = snapshot.storeTime
+      last.outbox.verdicts = verdicts
       window.append(last)
     }
     return CycleReport(
@@ -54,5 +57,16 @@ import Testing
     let json = report.json(exitCode: 2).text
     #expect(json.contains("\"verdict\": \"stalled\""))
     #expect(json.contains("\"name\": \"email\",\n          \"verdict\": \"stalled\""))
+  }
+
+  @Test func `that is bad is printed where it is to worsen nothing, and so are its destinations`() {
+    var verdicts = VerdictHealth.standard
+    verdicts[.stalled] = .ok
+    let report = report(healthy: 12, standing: 11, verdicts: verdicts)
+    #expect(report.health == .ok)
+    let text = report.text(TextStyle(isColoured: false))
+    let sentence = "stalled: 3 events due, none left in 2m 30s and none was tried; the oldest waits 2m 31s"
+    #expect(text.hasPrefix("OK  1 outbox: 1 OK\n"))
+    #expect(text.contains("\n  verdict \(sentence)\n    email \(sentence)\n"), "\(text)")
   }
 }

@@ -1,32 +1,5 @@
 package import Outbox
 
-/// How an outbox is doing, measured against its limits.
-package enum Health: String, Sendable, Hashable, CaseIterable {
-  /// No limit is reached.
-  case ok = "OK"
-  /// A warning limit is reached.
-  case warning = "WARNING"
-  /// A critical limit is reached.
-  case critical = "CRITICAL"
-  /// The outbox could not be sampled. Never taken for OK.
-  case unknown = "UNKNOWN"
-
-  /// How bad it is: CRITICAL > UNKNOWN > WARNING > OK, as monitoring plugins order several services.
-  package var severity: Int {
-    switch self {
-    case .ok: 0
-    case .warning: 1
-    case .unknown: 2
-    case .critical: 3
-    }
-  }
-
-  /// The worst of several; OK for none.
-  package static func worst(_ all: some Sequence<Health>) -> Health {
-    all.max { $0.severity < $1.severity } ?? .ok
-  }
-}
-
 /// The judgement of one sample: health, and every reason for it.
 package struct Judgement: Sendable, Hashable {
   /// One figure that reached a limit.
@@ -50,8 +23,8 @@ package struct Judgement: Sendable, Hashable {
   /// All findings, worst first; empty for OK.
   package var findings: [Finding]
 
-  /// Judges a sample by the limits of its outbox, and by what its trend says: stalled, spinning and stuck are
-  /// CRITICAL, falling_behind and rewound WARNING. A verdict that is unknown for want of history worsens nothing.
+  /// Judges a sample by the limits of its outbox, and by what its trend says. A verdict that is unknown for want of
+  /// history worsens nothing.
   package init(_ sample: OutboxSample, _ assessment: OutboxAssessment? = nil) {
     outbox = sample.outbox
     switch sample.result {
@@ -74,25 +47,24 @@ package struct Judgement: Sendable, Hashable {
         },
         Self.finding(snapshot.deadCount, limits.dead) { "\(snapshot.deadCount.events) dead, limit \($0)" },
       ]
-      self.findings = (findings.compactMap { $0 } + (assessment.map(Self.findings) ?? []))
+      self.findings =
+        (findings.compactMap { $0 } + (assessment.map { Self.findings($0, sample.outbox.verdicts) } ?? []))
         .sorted { $0.health.severity > $1.health.severity }
       health = Health.worst(self.findings.map(\.health))
     }
   }
 
-  private static func findings(_ assessment: OutboxAssessment) -> [Finding] {
-    var findings: [Finding] = []
-    if let health = assessment.verdict.health {
-      findings.append(Finding(health: health, sentence: "\(assessment.verdict.rawValue): \(assessment.sentence)"))
-    }
-    // The destinations of an outbox that is bad as a whole are no news.
-    guard findings.isEmpty else { return findings }
-    return assessment.destinations.compactMap { destination in
-      destination.verdict.health.map {
+  private static func findings(_ assessment: OutboxAssessment, _ verdicts: VerdictHealth) -> [Finding] {
+    let health = verdicts[assessment.verdict]
+    let own =
+      health == .ok
+      ? [] : [Finding(health: health, sentence: "\(assessment.verdict.rawValue): \(assessment.sentence)")]
+    return own
+      + assessment.destinations(worseThan: health, verdicts).map { destination in
         Finding(
-          health: $0, sentence: "\(destination.name) \(destination.verdict.rawValue): \(destination.sentence)")
+          health: verdicts[destination.verdict],
+          sentence: "\(destination.name) \(destination.verdict.rawValue): \(destination.sentence)")
       }
-    }
   }
 
   private static func finding<Value: Comparable>(
@@ -104,14 +76,10 @@ package struct Judgement: Sendable, Hashable {
   }
 }
 
-extension Verdict {
-  /// What the verdict means for health; nil where it worsens nothing.
-  fileprivate var health: Health? {
-    switch self {
-    case .stalled, .spinning, .stuck: .critical
-    case .rewound, .fallingBehind: .warning
-    case .unknown, .draining, .ok, .idle: nil
-    }
+extension OutboxAssessment {
+  /// The destinations that are news: those of an outbox that is as bad as a whole are none.
+  package func destinations(worseThan health: Health, _ verdicts: VerdictHealth) -> [Destination] {
+    destinations.filter { verdicts[$0.verdict].severity > health.severity }
   }
 }
 
