@@ -38,7 +38,7 @@ let package = Package(
     layer("Assessment", ["Outbox"]),
     layer("Accounting", ["Outbox"]),
     layer("Metrics", ["Outbox", "Assessment", "Accounting"]),
-    layer("Reports", ["Outbox", "Assessment"]),
+    layer("Reports", ["Outbox", "Assessment", "Accounting"]),
     layer("Configuration", ["Outbox", "Layouts", "SampleSQL", "YAMLClient"]),
 
     // The edges: where values come from and where they go.
@@ -69,8 +69,8 @@ let package = Package(
     .executableTarget(
       name: "outbox-exporter",
       dependencies: [
-        "Outbox", "Layouts", "SampleSQL", "Assessment", "Metrics", "Reports", "Configuration", "Stores", "OTLP",
-        "Exporter", "Demo",
+        "Outbox", "Layouts", "SampleSQL", "Assessment", "Accounting", "Metrics", "Reports", "Configuration", "Stores",
+        "OTLP", "StateDirectory", "Exporter", "Demo",
         "SystemCalls", "SQLiteClient", argumentParser, logging,
       ],
       swiftSettings: strict),
@@ -112,10 +112,10 @@ let package = Package(
     tests("LayoutsTests", ["Outbox", "Layouts", "SampleSQL"]),
     tests("SampleSQLTests", ["Outbox", "Layouts", "SampleSQL"]),
     tests("AssessmentTests", ["Outbox", "Assessment", "assessment-benchmark"]),
-    tests("AccountingTests", ["Outbox", "Accounting"]),
+    tests("AccountingTests", ["Outbox", "Accounting", "TestSupport"]),
     tests("MetricsTests", ["Outbox", "Assessment", "Accounting", "Metrics"]),
     tests("DemoTests", ["Outbox", "Layouts", "Reports", "SQLiteClient", "Demo", "Stores", "TestSupport"]),
-    tests("ReportsTests", ["Outbox", "Assessment", "Reports", "TestSupport"]),
+    tests("ReportsTests", ["Outbox", "Assessment", "Accounting", "Reports", "TestSupport"]),
     tests("ConfigurationTests", ["Outbox", "Layouts", "Configuration"]),
     tests(
       "OTLPTests",

@@ -144,8 +144,11 @@ package struct DeliveryBounds: Sendable, Hashable {
 
   /// The bounds of an outbox.
   package init(objective age: Duration? = nil) {
-    // Ten steps a decade from a millisecond to a hundred days, and the round numbers that people read.
-    let ladder = [1, 1.25, 1.5, 2, 2.5, 3, 4, 5, 6, 8]
+    // Twenty-five steps a decade, none wider than an eighth, from a millisecond to a hundred days.
+    let ladder = [
+      1, 1.1, 1.2, 1.3, 1.4, 1.5, 1.6, 1.8, 2, 2.2, 2.4, 2.7, 3, 3.3, 3.6, 3.9, 4.3, 4.7, 5.1, 5.6, 6.2, 6.8, 7.5, 8.2,
+      9.1,
+    ]
     let fine = (-3...6).flatMap { decade in ladder.map { $0 * power(of: decade) } } + [power(of: 7)]
     let round = [
       0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1_800, 3_600, 10_800, 43_200, 86_400,

@@ -141,16 +141,16 @@ package final class AccountFile {
     let slot = HistorySlot.recent.begin(of: time)
     let merged = Self.countedNames.map { "\($0) = \($0) + excluded.\($0)" }.joined(separator: ", ")
     for (name, destinations) in movements {
-      let bounds = accounts[name]?.bounds ?? DeliveryBounds()
+      guard let account = accounts[name] else { continue }
       for (destination, counts) in destinations {
         let key: [String: SQLiteValue] = [
           ":o": .text(name), ":d": .text(destination), ":slot": .integer(slot),
-          ":width": .integer(HistorySlot.recent.rawValue),
+          ":width": .integer(HistorySlot.recent.rawValue), ":method": .text(account.mark.method.rawValue),
         ]
         try connection.query(
           """
-          INSERT INTO movements (outbox, destination, slot, width, duration_sum, \(Self.counted))
-          VALUES (:o, :d, :slot, :width, :sum, \(Self.parameters))
+          INSERT INTO movements (outbox, destination, method, slot, width, duration_sum, \(Self.counted))
+          VALUES (:o, :d, :method, :slot, :width, :sum, \(Self.parameters))
           ON CONFLICT DO UPDATE SET duration_sum = duration_sum + excluded.duration_sum, \(merged)
           """,
           key.merging(Self.values(counts)) { $1 }.merging([":sum": .real(counts.durations.sum)]) { $1 }
@@ -158,12 +158,14 @@ package final class AccountFile {
         for (bucket, count) in counts.durations.counts {
           try connection.query(
             """
-            INSERT INTO durations (outbox, destination, slot, width, bound, count)
-            VALUES (:o, :d, :slot, :width, :bound, :count)
+            INSERT INTO durations (outbox, destination, method, slot, width, bound, count)
+            VALUES (:o, :d, :method, :slot, :width, :bound, :count)
             ON CONFLICT DO UPDATE SET count = count + excluded.count
             """,
             key.merging(
-              [":bound": .real(KeptDurations.bound(of: bucket, bounds)), ":count": .integer(Int64(count))]) { $1 }
+              [":bound": .real(KeptDurations.bound(of: bucket, account.bounds)), ":count": .integer(Int64(count))]) {
+                $1
+              }
           ) { _ in }
         }
       }
@@ -184,17 +186,17 @@ package final class AccountFile {
         let merged = Self.countedNames.map { "\($0) = \($0) + excluded.\($0)" }.joined(separator: ", ")
         try connection.query(
           """
-          INSERT INTO movements (outbox, destination, slot, width, duration_sum, \(Self.counted))
-          SELECT outbox, destination, slot / :wider * :wider, :wider, sum(duration_sum), \(sums)
-          FROM movements WHERE \(old) GROUP BY 1, 2, 3
+          INSERT INTO movements (outbox, destination, method, slot, width, duration_sum, \(Self.counted))
+          SELECT outbox, destination, method, slot / :wider * :wider, :wider, sum(duration_sum), \(sums)
+          FROM movements WHERE \(old) GROUP BY 1, 2, 3, 4
           ON CONFLICT DO UPDATE SET duration_sum = duration_sum + excluded.duration_sum, \(merged)
           """, values
         ) { _ in }
         try connection.query(
           """
-          INSERT INTO durations (outbox, destination, slot, width, bound, count)
-          SELECT outbox, destination, slot / :wider * :wider, :wider, bound, sum(count)
-          FROM durations WHERE \(old) GROUP BY 1, 2, 3, 5
+          INSERT INTO durations (outbox, destination, method, slot, width, bound, count)
+          SELECT outbox, destination, method, slot / :wider * :wider, :wider, bound, sum(count)
+          FROM durations WHERE \(old) GROUP BY 1, 2, 3, 4, 6
           ON CONFLICT DO UPDATE SET count = count + excluded.count
           """, values
         ) { _ in }

@@ -16,10 +16,11 @@ extension AccountFile {
       CREATE TABLE totals (outbox TEXT, destination TEXT, start INTEGER NOT NULL, on_time INTEGER NOT NULL,
         late INTEGER NOT NULL, late_departures INTEGER NOT NULL, overdue INTEGER NOT NULL, durations TEXT NOT NULL,
         duration_sum REAL NOT NULL, \(counts), PRIMARY KEY (outbox, destination)) WITHOUT ROWID;
-      CREATE TABLE movements (outbox TEXT, destination TEXT, slot INTEGER, width INTEGER, duration_sum REAL NOT NULL,
-        \(counts), PRIMARY KEY (width, slot, outbox, destination)) WITHOUT ROWID;
-      CREATE TABLE durations (outbox TEXT, destination TEXT, slot INTEGER, width INTEGER, bound REAL,
-        count INTEGER NOT NULL, PRIMARY KEY (width, slot, outbox, destination, bound)) WITHOUT ROWID;
+      CREATE TABLE movements (outbox TEXT, destination TEXT, method TEXT, slot INTEGER, width INTEGER,
+        duration_sum REAL NOT NULL, \(counts),
+        PRIMARY KEY (width, slot, outbox, destination, method)) WITHOUT ROWID;
+      CREATE TABLE durations (outbox TEXT, destination TEXT, method TEXT, slot INTEGER, width INTEGER, bound REAL,
+        count INTEGER NOT NULL, PRIMARY KEY (width, slot, outbox, destination, method, bound)) WITHOUT ROWID;
       CREATE TABLE restarts (outbox TEXT NOT NULL, time INTEGER NOT NULL, reason TEXT NOT NULL)
       """
   }()

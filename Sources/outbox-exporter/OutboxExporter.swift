@@ -25,7 +25,10 @@ import SystemCalls
         outbox-exporter demo
       """,
     version: BuildIdentity.current.version + " (\(BuildIdentity.current.revision))",
-    subcommands: [Run.self, LayoutsCommand.self, SQLCommand.self, MetricsCommand.self, DemoCommand.self],
+    subcommands: [
+      Run.self, LayoutsCommand.self, SQLCommand.self, MetricsCommand.self, ReportCommand.self,
+      DemoCommand.self,
+    ],
     defaultSubcommand: Run.self)
 
   static func main() async {

@@ -1,5 +1,6 @@
 import Accounting
 import Outbox
+import TestSupport
 import Testing
 
 @Suite struct `An outbox's account` {
@@ -154,20 +155,5 @@ import Testing
 
   @Test func `hold the numbers that people write`() {
     #expect(Set([0.001, 0.25, 1, 2.5, 60, 300, 3_600, 86_400]).isSubset(of: DeliveryBounds().kept))
-  }
-}
-
-/// A generator whose seed is printed where a property fails (SplitMix64, Steele and others 2014).
-struct SeededGenerator: RandomNumberGenerator {
-  private var state: UInt64
-
-  init(seed: UInt64) { state = seed }
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9e37_79b9_7f4a_7c15
-    var mixed = state
-    mixed = (mixed ^ (mixed >> 30)) &* 0xbf58_476d_1ce4_e5b9
-    mixed = (mixed ^ (mixed >> 27)) &* 0x94d0_49bb_1331_11eb
-    return mixed ^ (mixed >> 31)
   }
 }

@@ -1,0 +1,92 @@
+import Accounting
+import ArgumentParser
+import Configuration
+import Outbox
+import Reports
+import SQLiteClient
+import StateDirectory
+import SystemCalls
+
+/// Prints what moved over the last days, from what the sidecar has kept.
+struct ReportCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "report",
+    abstract: "Prints what was enqueued, delivered, retried and dead-lettered, and how long deliveries took.",
+    discussion: """
+      The sidecar counts what moves and keeps it in its state directory: by five minutes for two days, by the hour for \
+      five weeks, by the day for 400 days. No outbox is asked; the sidecar may be running.
+
+        outbox-exporter report --state-dir /var/lib/outbox-exporter --since 7d
+        outbox-exporter report --since 24h --by destination
+        outbox-exporter report --since 30d --format json
+      """)
+
+  @Option(help: "How far back to look, e.g. 24h or 7d.") var since = "7d"
+  @Option(help: "What gets a line of its own: outbox or destination.") var by = Grouping.outbox
+  @Option(help: "Only the outbox with this name.") var outbox: String?
+  @Option(
+    help: "The sidecar's state directory. Without it OUTBOX_STATE_DIR, else state_dir of the configuration file.",
+    completion: .directory) var stateDir: String?
+  @Option(help: "A configuration file to read state_dir from.", completion: .file()) var config: String?
+  @Option(help: "text for people, json for programs.") var format = ReportFormat.text
+
+  /// What gets a line of its own.
+  enum Grouping: String, ExpressibleByArgument, CaseIterable {
+    case outbox
+    case destination
+  }
+
+  /// How the report is printed.
+  enum ReportFormat: String, ExpressibleByArgument, CaseIterable {
+    case text
+    case json
+  }
+
+  func run() throws {
+    guard let length = DurationText.parse(since), length > .zero else {
+      printError("outbox-exporter: --since \(since) is no duration; \(DurationText.hint)")
+      throw ExitStatus.usage.code
+    }
+    let now = Timestamp(nanoseconds: SystemClock.wallNanoseconds())
+    let directory = try directory()
+    var history: MovementHistory
+    do throws(SQLiteError) {
+      history = try MovementHistory(directory: directory, since: now.advanced(by: .zero - length), until: now)
+    } catch {
+      let hint =
+        error.kind == .cannotOpen
+        ? "a sidecar keeps its counters there when it runs with this --state-dir; check the path, and that you may read it"
+        : "check that the directory is a sidecar's state directory"
+      printError("outbox-exporter: nothing could be read from \(AccountKeeper.path(in: directory)): \(error); \(hint)")
+      throw ExitStatus.configuration.code
+    }
+    if let outbox {
+      guard history.methods[outbox] != nil || history.entries.contains(where: { $0.outbox == outbox }) else {
+        let known = history.methods.keys.sorted().joined(separator: ", ")
+        printError("outbox-exporter: no outbox \(outbox) was counted; there is \(known.isEmpty ? "none" : known)")
+        throw ExitStatus.usage.code
+      }
+      history.entries.removeAll { $0.outbox != outbox }
+      history.restarts.removeAll { $0.outbox != outbox }
+    }
+    let report = MovementReport(history, byDestination: by == .destination)
+    switch format {
+    case .text: printOutput(report.text)
+    case .json: printOutput(report.json.text + "\n")
+    }
+  }
+
+  private func directory() throws -> String {
+    if let stateDir, !stateDir.isEmpty { return stateDir }
+    if config == nil, let named = ThisProcess.environment["OUTBOX_STATE_DIR"], !named.isEmpty { return named }
+    if config != nil || ThisProcess.environment["OUTBOX_CONFIG"]?.isEmpty == false {
+      var options = CommandLineOptions()
+      options.config = config
+      if let named = try ExporterConfiguration.loaded(options).stateDirectory { return named }
+    }
+    printError(
+      "outbox-exporter: whose report? Name the sidecar's state directory with --state-dir or OUTBOX_STATE_DIR; without "
+        + "one it keeps nothing between runs")
+    throw ExitStatus.usage.code
+  }
+}
