@@ -25,6 +25,8 @@ extension Layout {
       "With the NATS transport on, work in flight may be in the bus; the row stays here until it is acknowledged.",
       "Delivered rows stay. Recommended index: `CREATE INDEX ON outbox (status, next_attempt_at)`. Without a complete "
         + "index that leads with `status`, unknown values of it cannot be seen and every sample reads the whole table.",
+      "Deliveries are counted from `delivered_at`, which takes an index that leads with it: `CREATE INDEX ON outbox "
+        + "(delivered_at)`. A dead row of `outbox` is taken to have been tried as often as `attempts` says.",
       "`failed` is transient and counts as scheduled or ready, as a retry; dead is `dead`, and all rows of "
         + "`outbox_dlq` where that table exists (`tables: {dead: …}` if it has another name).",
       "`attempts` is taken to count failed attempts, and a claim to be stuck 300 s after `locked_at`.",
@@ -42,6 +44,7 @@ extension Layout {
       "locked": .column("locked_at", encoding: .timestamptz, optional: true),
       "created": .column("created_at", encoding: .timestamptz),
       "updated": .column("updated_at", encoding: .timestamptz, optional: true),
+      "delivered": .column("delivered_at", encoding: .timestamptz, optional: true),
       "dead_id": .column("id", table: "dead"),
       "dead_destination": .column("channel", table: "dead", optional: true),
       "dead_since": .column("failed_at", table: "dead", encoding: .timestamptz, optional: true),
@@ -66,5 +69,11 @@ extension Layout {
       Selection(
         table: "dead", rows: "true", state: .dead, since: "{dead_since.seconds}", destination: "{dead_destination}",
         id: "{dead_id}"),
-    ])
+    ],
+    accounting: .init(
+      created: "created", retries: "{attempts}",
+      deadRetries: "CASE WHEN {attempts} > 0 THEN {attempts} - 1 ELSE 0 END",
+      delivered: .init(
+        rows: "{status}::text = 'delivered'", finished: "delivered",
+        since: "CASE WHEN {attempts} > 0 THEN {created.seconds} ELSE COALESCE({due.seconds}, {created.seconds}) END")))
 }

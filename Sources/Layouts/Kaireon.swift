@@ -25,6 +25,8 @@ extension Layout {
       "Several words for success and failure are accepted; other values of `status` are found and count as unknown.",
       "Recommended index: `CREATE INDEX ON outbox_events (status, \"updatedAt\")`. Without a complete index that leads "
         + "with `status`, unknown values of it cannot be seen and every sample reads the whole table.",
+      "Deliveries are counted from `publishedAt` where the table has it, or from the column named under `columns: "
+        + "{finished: …}`, which takes an index that leads with it; `updatedAt` will not do, as later changes move it.",
       "Dead are the failed rows of outbox_events and all rows of `dead_letter_events`, where that table exists: set "
         + "`tables: {dead: …}` if it has another name, else dead letters that were moved there are not counted.",
       "A claim counts as stuck after 300 s. The documented reaper takes it back then, every two minutes, so a stuck event "
@@ -43,6 +45,7 @@ extension Layout {
       "created": .column("createdAt", encoding: .naiveUTC),
       "updated": .column("updatedAt", encoding: .naiveUTC),
       "attempts": .column("retryCount", optional: true),
+      "finished": .column("publishedAt", encoding: .naiveUTC, optional: true),
       "topic": .column("topic", optional: true),
       "event_type": .column("eventType", optional: true),
       "destination": .expression("COALESCE({topic}, {event_type})"),
@@ -67,5 +70,10 @@ extension Layout {
       Selection(
         table: "dead", rows: "true", state: .dead, since: "{dead_since.seconds}", destination: "{dead_destination}",
         id: "{dead_id}"),
-    ])
+    ],
+    accounting: .init(
+      created: "created", retries: "COALESCE({attempts}, 0)",
+      delivered: .init(
+        rows: "{status}::text IN ('published', 'processed', 'completed', 'sent')", finished: "finished",
+        since: "{created.seconds}")))
 }

@@ -72,12 +72,14 @@ package struct TableQueue: Sendable, Hashable {
   package var untilCoversClock: Bool
   /// Which rows are in which state. Disjoint: no row may match two of them. Delivered rows are in none.
   package var selections: [Selection]
+  /// What the rows say of the movements between two samples.
+  package var accounting: QueueAccounting
 
   /// A queue.
   package init(
     suffix: String? = nil, tables: [String: TableName], columns: [String: ColumnDefinition],
     stateColumn: String? = nil, knownStates: [String] = [], destination: String? = nil,
-    untilCoversClock: Bool = false, selections: [Selection]
+    untilCoversClock: Bool = false, selections: [Selection], accounting: QueueAccounting = QueueAccounting()
   ) {
     self.suffix = suffix
     self.tables = tables
@@ -87,6 +89,7 @@ package struct TableQueue: Sendable, Hashable {
     self.destination = destination
     self.untilCoversClock = untilCoversClock
     self.selections = selections
+    self.accounting = accounting
   }
 
   /// The role of the main table.

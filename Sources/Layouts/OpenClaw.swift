@@ -102,5 +102,6 @@ extension Layout {
         rows: "{queue} IN \(messages) AND {status} = 'failed' "
           + "AND COALESCE({recovery_state}, '') <> 'settlement_pending'",
         state: .dead, since: "{failed.seconds}"),
-    ])
+    ],
+    accounting: .init(created: "created"))
 }

@@ -38,6 +38,8 @@ extension Layout {
       "attempts": .column("attempts"),
       "created": .column("ts", encoding: .unixFractionalSeconds),
       "last_attempt": .column("last_attempt", encoding: .unixFractionalSeconds),
+      "error": .column("error", optional: true),
+      "sent": .column("sent_at", encoding: .unixFractionalSeconds, optional: true),
     ],
     stateColumn: "status",
     knownStates: ["pending", "sending", "recovered", "failed", "permanent_failure", "sent"],
@@ -56,7 +58,12 @@ extension Layout {
       Selection(
         rows: "{status} = 'permanent_failure'", state: .dead,
         since: "COALESCE({last_attempt.seconds}, {created.seconds})"),
-    ])
+    ],
+    accounting: .init(
+      created: "created", retries: "{attempts}",
+      // The attempt that met a permanent error is counted; giving up after the last one is none.
+      deadRetries: "CASE WHEN {error} = 'Max attempts exceeded' OR {attempts} = 0 THEN {attempts} ELSE {attempts} - 1 END",
+      delivered: .init(rows: "{status} = 'sent'", finished: "sent", since: "{created.seconds}")))
 
   private static let outboundDeadLetters = TableQueue(
     tables: ["events": TableName("outbound_entries")],

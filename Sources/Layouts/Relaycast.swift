@@ -116,7 +116,8 @@ extension Layout {
       Selection(
         rows: "{status} IN ('failed', 'dead_letter')", state: .dead,
         since: "COALESCE({completed.seconds}, {created.seconds})"),
-    ])
+    ],
+    accounting: .init(created: "created"))
 
   private static let deliveries = TableQueue(
     suffix: "deliveries",
@@ -134,6 +135,7 @@ extension Layout {
       "delivered": .column("delivered_at", encoding: .unixSeconds),
       "expires": .column("expires_at", encoding: .unixSeconds),
       "dead_lettered": .column("dead_lettered_at", encoding: .unixSeconds),
+      "acked": .column("acked_at", encoding: .unixSeconds, optional: true),
       "any_workspace": .column("id", table: "workspaces"),
     ],
     stateColumn: "status",
@@ -157,7 +159,10 @@ extension Layout {
       Selection(
         rows: "\(inAnyWorkspace) AND {status} IN ('failed', 'dead_lettered')", state: .dead,
         since: "COALESCE({dead_lettered.seconds}, {updated.seconds}, {created.seconds})"),
-    ])
+    ],
+    accounting: .init(
+      created: "created",
+      delivered: .init(rows: "{status} = 'acked'", finished: "acked", since: "{created.seconds}")))
 
   // Every delivery has a workspace; naming them lets the index on (workspace_id, status, created_at) serve.
   private static let inAnyWorkspace = "{workspace} IN (SELECT w.id FROM {table:workspaces} w)"

@@ -24,6 +24,12 @@ package struct FigureRow: Sendable, Hashable {
   package var implausible: Int
   /// The earliest time at which any of them changes state, gets an age or gets stuck, if it is known.
   package var nextChange: Double?
+  /// The cell in which dead rows died; 0 where cells are not told apart.
+  package var cell = 0
+  /// Attempts of all of them that ended with a retry, where that was asked for.
+  package var retries = 0
+  /// The cells in which they were written, where that was asked for; without those of the distant past.
+  package var created: [Int] = []
 
   /// A row.
   package init(
@@ -83,10 +89,13 @@ extension Snapshot {
     var depths: [DepthKey: Int] = [:]
     var ages: [AgeGroup: Age] = [:]
     var stuck: [StuckKey: Stuck] = [:]
-    var dead: [DeadLetters] = []
+    var dead: [String: DeadLetters] = [:]
     for row in rows {
       if row.state == .dead {
-        dead.append(DeadLetters(destination: row.destination, count: row.count, oldest: row.oldest.map(age)))
+        var figure = dead[row.destination] ?? DeadLetters(destination: row.destination, count: 0, oldest: nil)
+        figure.count += row.count
+        figure.oldest = [figure.oldest, row.oldest.map(age)].compactMap { $0 }.max()
+        dead[row.destination] = figure
         continue
       }
       if row.count > 0 {
@@ -118,7 +127,7 @@ extension Snapshot {
         ($0.destination, $0.retry ? 1 : 0) < ($1.destination, $1.retry ? 1 : 0)
       },
       stuck: stuck.values.sorted { ($0.destination, $0.reason.rawValue) < ($1.destination, $1.reason.rawValue) },
-      dead: dead.sorted { $0.destination < $1.destination },
+      dead: dead.values.sorted { $0.destination < $1.destination },
       implausible: rows.reduce(0) { $0 + $1.implausible }, replicaLag: replicaLag, eventIDs: eventIDs)
   }
 }

@@ -54,6 +54,30 @@ package struct SQLTemplate {
     return sql + rest
   }
 
+  /// A time in unix seconds, itself SQL, in the encoding of the column of a role, so that an index on the column serves
+  /// the comparison; nil where the column is not there, or keeps its times as text.
+  ///
+  /// - Throws: the queue has no such role.
+  package mutating func moment(_ seconds: String, asIn role: String) throws(LayoutProblem) -> String? {
+    guard let column = queue.columns[role] else {
+      throw .template(text: "{\(role)}", problem: "{\(role)} is no column role")
+    }
+    guard case .column = column.value, let encoding = try value(role, column, depth: 0)?.encoding else { return nil }
+    switch (dialect, encoding) {
+    case (_, .iso8601), (.sqlite, .timestamptz), (.sqlite, .naiveUTC), (.sqlite, .naive): return nil
+    case (.sqlite, .unixSeconds): return "CAST(\(seconds) AS INTEGER)"
+    case (.sqlite, .unixFractionalSeconds): return seconds
+    case (.sqlite, .unixMilliseconds): return "CAST((\(seconds)) * 1000 AS INTEGER)"
+    case (.postgresql, .unixSeconds): return "floor(\(seconds))::bigint"
+    case (.postgresql, .unixFractionalSeconds): return seconds
+    case (.postgresql, .unixMilliseconds): return "floor((\(seconds)) * 1000)::bigint"
+    case (.postgresql, .timestamptz): return "to_timestamp(\(seconds))"
+    case (.postgresql, .naiveUTC): return "(to_timestamp(\(seconds)) AT TIME ZONE 'UTC')"
+    case (.postgresql, .naive(let zone)):
+      return "(to_timestamp(\(seconds)) AT TIME ZONE \(SQLIdentifier.literal(zone, .postgresql)))"
+    }
+  }
+
   private mutating func placeholder(
     _ name: Substring, in template: String, depth: Int
   ) throws(LayoutProblem) -> String {

@@ -17,6 +17,8 @@ package struct SampleQuery: Sendable, Hashable {
   package let dependsOnClock: Bool
   /// The columns that the statements read, by the table's quoted name: what a role has to be granted.
   package let columns: [String: [String]]
+  /// The figures once more, with what counts movements.
+  package let accounting: AccountingQuery
 
   /// The earliest time that can be true: 2000-01-01. Earlier ones are zeros, unset clocks or wrong units.
   package static let earliestPlausibleTime: Double = 946_684_800
@@ -62,18 +64,16 @@ package struct SampleQuery: Sendable, Hashable {
       }
     }
     if let role = queue.stateColumn { try writer.use(role) }
-    columns = Dictionary(
-      writer.usedColumns.compactMap { role, names in schema.tables[role].map { ($0.reference, names) } },
-      uniquingKeysWith: { $0.union($1) }
-    ).mapValues { $0.sorted() }
-    figures = Self.figures(waiting: waiting, dead: dead, dialect)
+    columns = schema.references(writer.usedColumns)
+    figures = Self.figures(waiting: waiting, dead: dead, nil, dialect)
+    accounting = try AccountingQuery(queue: queue, schema: schema, dialect: dialect, unknownStates: unknownStates)
     eventIDs = Self.eventIDs(waiting: waitingWithIDs, dead: deadWithIDs, dialect)
     states = try Self.states(queue, schema, dialect)
     dependsOnClock = writer.usesClock && !queue.untilCoversClock
   }
 
   /// Rows in a state that the layout does not know, NULL among them, where an index leads to them.
-  private static func unknownSelects(
+  static func unknownSelects(
     _ queue: TableQueue, _ schema: QueueSchema, _ values: [String], _ writer: inout SelectionWriter
   ) throws(LayoutProblem) -> [String] {
     guard let role = queue.stateColumn, let definition = queue.columns[role], definition.table == TableQueue.mainTable,
@@ -95,36 +95,47 @@ package struct SampleQuery: Sendable, Hashable {
     return selects
   }
 
-  private static func figures(waiting: [String], dead: [String], _ dialect: SQLDialect) -> String {
+  /// One row for each group of waiting and of dead rows; see ``FigureRow``.
+  static func figures(
+    waiting: [String], dead: [String], _ cells: CountingCells?, _ dialect: SQLDialect
+  ) -> String {
     var branches: [String] = []
-    if !waiting.isEmpty { branches.append(waitingFigures(classified(waiting, dialect), dialect)) }
+    if !waiting.isEmpty { branches.append(waitingFigures(classified(waiting, cells, dialect), cells, dialect)) }
     if !dead.isEmpty {
       let noText = dialect == .postgresql ? "NULL::text" : "NULL"
       let noTime = dialect == .postgresql ? "NULL::float8" : "NULL"
       let next = dialect == .sqlite ? ", NULL, \(nextFirstDue), NULL" : ""
+      let rows = dead.joined(separator: "\nUNION ALL\n")
+      let cell = cells.map { $0.number("f", dialect) } ?? "0"
+      let counted = cells.map { ", \(sum("a", dialect)), \($0.letters("c", dialect))" } ?? ""
       branches.append(
         """
-        SELECT d, 'dead', 0, \(noText), count(*),
+        SELECT d, 'dead', \(cell), \(noText), count(*),
             min(CASE WHEN f <= \(now(dialect)) AND f >= \(Self.floor) THEN f END), \(noTime), \(noTime), \(noTime),
-            sum(CASE WHEN f > \(now(dialect)) + \(Self.skew) OR f < \(Self.floor) THEN 1 ELSE 0 END)\(next)
+            sum(CASE WHEN f > \(now(dialect)) + \(Self.skew) OR f < \(Self.floor) THEN 1 ELSE 0 END)\(next)\(counted)
         FROM (
-        \(dead.joined(separator: "\nUNION ALL\n").indented(2))
+        \(rows.indented(2))
         ) dead_letters
-        GROUP BY d
+        GROUP BY d\(cells == nil ? "" : ", \(cell)")
         """)
     }
     return branches.joined(separator: "\nUNION ALL\n")
   }
 
+  static func sum(_ column: String, _ dialect: SQLDialect) -> String {
+    "COALESCE(sum(\(column)), 0)" + (dialect == .postgresql ? "::bigint" : "")
+  }
+
   /// One pass over the rows in either dialect. PostgreSQL finds the quantiles of each destination and retry by itself, in
   /// a row of its own that counts nothing. SQLite has nothing that does, and a window over all rows costs many times as
   /// much as reading them: there each group brings its times, in microseconds, and the reader ranks them.
-  private static func waitingFigures(_ rows: String, _ dialect: SQLDialect) -> String {
+  private static func waitingFigures(_ rows: String, _ cells: CountingCells?, _ dialect: SQLDialect) -> String {
     switch dialect {
     case .sqlite:
       """
       SELECT d, s, r, k, count(*), min(t), group_concat(CAST(round(t * 1000000) AS INTEGER)), NULL, min(kt), sum(x),
-          min(CASE WHEN u > :now THEN u END), \(nextFirstDue), min(CASE WHEN b > :now THEN b END)
+          min(CASE WHEN u > :now THEN u END), \(nextFirstDue), min(CASE WHEN b > :now THEN b END)\
+      \(cells.map { ",\n    \(sum("a", dialect)), \($0.letters("c", dialect))" } ?? "")
       FROM (
       \(rows.indented(2))
       ) c
@@ -132,13 +143,13 @@ package struct SampleQuery: Sendable, Hashable {
       """
     case .postgresql:
       """
-      SELECT d, s, r, k, n, t, q[1], q[2], kt, x
+      SELECT d, s, r, k, n, t, q[1], q[2], kt, x\(cells == nil ? "" : ", a, c")
       FROM (
         SELECT d, COALESCE(s, 'ready') AS s, r, k, CASE WHEN grouping(s) = 0 THEN count(*) ELSE 0 END AS n, min(t) AS t,
             CASE WHEN grouping(s) = 1
               THEN percentile_disc(ARRAY[0.5, 0.99]::float8[]) WITHIN GROUP (ORDER BY t DESC) END AS q,
             CASE WHEN grouping(s) = 0 THEN min(kt) END AS kt,
-            CASE WHEN grouping(s) = 0 THEN sum(x) ELSE 0 END AS x
+            CASE WHEN grouping(s) = 0 THEN sum(x) ELSE 0 END AS x\(cells.map { countedColumns($0, dialect) } ?? "")
         FROM (
       \(rows.indented(4))
         ) c
@@ -148,12 +159,22 @@ package struct SampleQuery: Sendable, Hashable {
     }
   }
 
+  private static func countedColumns(_ cells: CountingCells, _ dialect: SQLDialect) -> String {
+    """
+    ,
+            CASE WHEN grouping(s) = 0 THEN \(sum("a", dialect)) ELSE 0 END AS a,
+            CASE WHEN grouping(s) = 0 THEN \(cells.letters("c", dialect)) END AS c
+    """
+  }
+
   /// Gives every row its state at this moment, the time its age starts (t), why and since when it is stuck (k, kt),
   /// and whether its times can be true (x).
-  private static func classified(_ selects: [String], _ dialect: SQLDialect, withID: Bool = false) -> String {
+  private static func classified(
+    _ selects: [String], _ cells: CountingCells?, _ dialect: SQLDialect, withID: Bool = false
+  ) -> String {
     let now = now(dialect)
     return """
-      SELECT d, s, r\(withID ? ", id" : ""), u, f, b,
+      SELECT d, s, r\(withID ? ", id" : "")\(cells == nil ? "" : ", a, c"), u, f, b,
           CASE WHEN f <= \(now) AND f >= \(Self.floor) AND (s IN ('ready', 'claimed') OR s = 'scheduled' AND r = 1)
             THEN f END AS t,
           CASE WHEN b <= \(now) THEN w END AS k,
@@ -169,7 +190,7 @@ package struct SampleQuery: Sendable, Hashable {
   private static func eventIDs(waiting: [String], dead: [String], _ dialect: SQLDialect) -> String? {
     var branches: [String] = []
     if !waiting.isEmpty {
-      let rows = classified(waiting, dialect, withID: true).indented(2)
+      let rows = classified(waiting, nil, dialect, withID: true).indented(2)
       branches.append("SELECT 'oldest' AS kind, id FROM (\n\(rows)\n) o WHERE t IS NOT NULL ORDER BY t LIMIT 5")
       branches.append("SELECT 'stuck' AS kind, id FROM (\n\(rows)\n) o WHERE kt IS NOT NULL ORDER BY kt LIMIT 5")
     }
@@ -214,14 +235,27 @@ package struct SampleQuery: Sendable, Hashable {
   private static let century = "\(latestPlausibleDelay)"
 }
 
+extension QueueSchema {
+  /// Columns by the quoted name of their table instead of its role.
+  func references(_ columns: [String: Set<String>]) -> [String: [String]] {
+    Dictionary(
+      columns.compactMap { role, names in tables[role].map { ($0.reference, names) } },
+      uniquingKeysWith: { $0.union($1) }
+    ).mapValues { $0.sorted() }
+  }
+}
+
 /// Writes the innermost selects: one per selection, each row's raw times and text.
 struct SelectionWriter {
   private let queue: TableQueue
   private let schema: QueueSchema
   let dialect: SQLDialect
+  /// True where the selects also bring a, the attempts that ended with a retry, and c, when the event was written.
+  private let counts: Bool
   private var template: SQLTemplate
 
-  init(queue: TableQueue, schema: QueueSchema, dialect: SQLDialect) {
+  init(queue: TableQueue, schema: QueueSchema, dialect: SQLDialect, counts: Bool = false) {
+    self.counts = counts
     self.queue = queue
     self.schema = schema
     self.dialect = dialect
@@ -231,6 +265,12 @@ struct SelectionWriter {
   var usedColumns: [String: Set<String>] { template.usedColumns }
   var usesClock: Bool { template.usesClock }
 
+  mutating func expand(_ source: String) throws(LayoutProblem) -> String { try template.expand(source) }
+
+  mutating func moment(_ seconds: String, asIn role: String) throws(LayoutProblem) -> String? {
+    try template.moment(seconds, asIn: role)
+  }
+
   /// Notes a column that is read outside of the selects.
   mutating func use(_ role: String) throws(LayoutProblem) { _ = try template.expand("{\(role)}") }
 
@@ -239,12 +279,12 @@ struct SelectionWriter {
   ///
   /// - Parameter rows: a predicate that is SQL already, instead of the selection's template.
   mutating func select(
-    _ selection: Selection, withID: Bool, rows given: String? = nil
+    _ selection: Selection, withID: Bool = false, rows given: String? = nil
   ) throws(LayoutProblem) -> String {
     guard let table = schema.tables[selection.table] else {
       throw .missingTable(role: selection.table, name: queue.tables[selection.table]?.name ?? selection.table)
     }
-    let destination = try destination(selection)
+    let destination = try destination(selection.destination ?? queue.destination)
     let first = try time(selection.since)
     let rows: String = if let given { given } else { try template.expand(selection.rows) }
     var columns = ["\(destination) AS d"]
@@ -279,11 +319,25 @@ struct SelectionWriter {
       let value = try template.expand(id)
       columns.append(dialect == .postgresql ? "(\(value))::text AS id" : "CAST(\(value) AS TEXT) AS id")
     }
+    if counts {
+      let isMain = selection.table == TableQueue.mainTable
+      let accounting = queue.accounting
+      let retries = selection.state == .dead ? accounting.deadRetries ?? accounting.retries : accounting.retries
+      columns.append("\(isMain ? try number(retries) : "0") AS a")
+      columns.append("\(try time(isMain ? accounting.created.map { "{\($0).seconds}" } : nil).sql) AS c")
+    }
     return "SELECT \(columns.joined(separator: ", "))\nFROM \(table.reference) e\nWHERE \(rows)"
   }
 
-  private mutating func destination(_ selection: Selection) throws(LayoutProblem) -> String {
-    guard let source = selection.destination ?? queue.destination else { return "'\(Snapshot.defaultDestination)'" }
+  /// What a template says, for a row without it zero.
+  mutating func number(_ source: String?) throws(LayoutProblem) -> String {
+    guard let source else { return "0" }
+    return "COALESCE(\(try template.expand(source)), 0)"
+  }
+
+  /// SQL of a destination that is never empty.
+  mutating func destination(_ source: String?) throws(LayoutProblem) -> String {
+    guard let source else { return "'\(Snapshot.defaultDestination)'" }
     let value = try template.expand(source)
     if value == "NULL" { return "'\(Snapshot.defaultDestination)'" }
     // Byte order is enough to group by, and a locale's order costs many times as much.
@@ -292,7 +346,8 @@ struct SelectionWriter {
       : "COALESCE(NULLIF(CAST(\(value) AS TEXT), ''), '\(Snapshot.defaultDestination)')"
   }
 
-  private mutating func time(_ source: String?) throws(LayoutProblem) -> (sql: String, isKnown: Bool) {
+  /// A time in unix seconds, and whether the database has it at all.
+  mutating func time(_ source: String?) throws(LayoutProblem) -> (sql: String, isKnown: Bool) {
     guard let source else { return (none("float8"), false) }
     let value = try template.expand(source)
     return value == "NULL" ? (none("float8"), false) : (value, true)
@@ -304,7 +359,7 @@ struct SelectionWriter {
 }
 
 extension String {
-  fileprivate func indented(_ spaces: Int) -> String {
+  func indented(_ spaces: Int) -> String {
     let margin = String(repeating: " ", count: spaces)
     return split(separator: "\n", omittingEmptySubsequences: false).map { margin + $0 }.joined(separator: "\n")
   }

@@ -107,13 +107,24 @@ enum PostgreSQLMessage {
 }
 
 extension FigureRow {
-  /// Reads the columns in the order of ``SampleQuery/figures``.
-  init(_ result: PostgreSQLResult, row: Int) {
+  /// Every row of ``SampleQuery/figures``, or of ``AccountingQuery/statement(_:bounds:)`` without the delivered ones.
+  static func all(_ result: PostgreSQLResult) -> [FigureRow] {
+    (0..<result.rowCount).compactMap { row in
+      result.text(row, 1) == EventState.delivered.rawValue ? nil : FigureRow(result, row: row)
+    }
+  }
+
+  /// Reads the columns in the order of ``SampleQuery/figures``, and those of the accounting where they are there.
+  private init(_ result: PostgreSQLResult, row: Int) {
     self.init(
       destination: result.text(row, 0) ?? Snapshot.defaultDestination,
       state: result.text(row, 1).flatMap(EventState.init) ?? .unknown, retry: result.integer(row, 2) == 1,
       stuck: result.text(row, 3).flatMap(StuckReason.init), count: result.integer(row, 4) ?? 0,
       oldest: result.number(row, 5), median: result.number(row, 6), p99: result.number(row, 7),
       stuckSince: result.number(row, 8), implausible: result.integer(row, 9) ?? 0)
+    guard result.columnCount > 10 else { return }
+    if state == .dead { cell = result.integer(row, 2) ?? 0 }
+    retries = result.integer(row, 10) ?? 0
+    created = CountingCells.numbers(result.text(row, 11) ?? "")
   }
 }

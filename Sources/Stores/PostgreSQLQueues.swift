@@ -13,7 +13,12 @@ final class PostgreSQLQueues {
     var query: SampleQuery
     var message: String
     var messageWithIDs: String
+    /// How movements are counted; nil where they cannot be.
+    var accounting: PostgreSQLAccounting?
   }
+
+  /// What a sample of one queue brought.
+  typealias Outcome = (snapshot: Snapshot, accounting: AccountingReading?)
 
   let definition: OutboxDefinition
   private let session: PostgreSQLSession
@@ -50,15 +55,17 @@ final class PostgreSQLQueues {
   }
 
   /// Reads one queue in one round trip. Where its tables have changed since they were looked up, once more.
-  func sample(_ queue: Prepared, eventIDs: Bool) throws(SampleFailure) -> Snapshot {
+  ///
+  /// - Parameter marks: up to where its movements have been counted, if that is known; nil where nobody asks for them.
+  func sample(_ queue: Prepared, eventIDs: Bool, mark: AccountingMark??) throws(SampleFailure) -> Outcome {
     do throws(PostgreSQLError) {
-      return try read(queue, eventIDs: eventIDs)
+      return try read(queue, eventIDs: eventIDs, mark: mark)
     } catch {
       guard error.meansThatTheSchemaChanged else { throw failure(error) }
       preparedIn = nil
       guard let again = try current().first(where: { $0.suffix == queue.suffix }) else { throw failure(error) }
       do throws(PostgreSQLError) {
-        return try read(again, eventIDs: eventIDs)
+        return try read(again, eventIDs: eventIDs, mark: mark)
       } catch {
         // The next sample looks again: the tables may be in the middle of a migration.
         preparedIn = nil
@@ -67,21 +74,55 @@ final class PostgreSQLQueues {
     }
   }
 
-  private func read(_ queue: Prepared, eventIDs: Bool) throws(PostgreSQLError) -> Snapshot {
-    let results = try session.query(eventIDs ? queue.messageWithIDs : queue.message)
+  private func read(
+    _ queue: Prepared, eventIDs: Bool, mark: AccountingMark??
+  ) throws(PostgreSQLError) -> Outcome {
+    guard let mark, let accounting = queue.accounting else {
+      let results = try results(eventIDs ? queue.messageWithIDs : queue.message, of: queue, 1, eventIDs: eventIDs)
+      return (Snapshot(results, clock: 0, figures: 1, ids: eventIDs), nil)
+    }
+    let (known, restart) = accounting.mark(mark)
+    let (look, results) = try count(queue, accounting, from: known, eventIDs: eventIDs)
+    guard let known, let obstacle = accounting.obstacle(from: known, to: look) else {
+      return (
+        Snapshot(results, clock: 0, figures: 2, ids: eventIDs),
+        accounting.reading(from: known, to: look, restart: restart)
+      )
+    }
+    // What the mark made the look see is of no use to begin with.
+    let (first, again) = try count(queue, accounting, from: nil, eventIDs: eventIDs)
+    return (
+      Snapshot(again, clock: 0, figures: 2, ids: eventIDs),
+      accounting.reading(from: nil, to: first, restart: obstacle)
+    )
+  }
+
+  private func count(
+    _ queue: Prepared, _ accounting: PostgreSQLAccounting, from mark: CountingMark?, eventIDs: Bool
+  ) throws(PostgreSQLError) -> (look: CountingLook, results: [PostgreSQLResult]) {
+    let message = queue.message(counting: accounting.statements(mark), eventIDs: eventIDs, limits)
+    let results = try results(message, of: queue, 2, eventIDs: eventIDs)
+    let rows = results[2]
+    let look = accounting.look(
+      mark, time: results[0].number(0, 0) ?? 0, lag: results[0].number(0, 1), state: results[1],
+      figures: FigureRow.all(rows), delivered: (0..<rows.rowCount).compactMap { DeliveredRow(rows, row: $0) })
+    return (look, results)
+  }
+
+  /// The results of a message's own statements: the clock, as many as are said, and the identifiers.
+  private func results(
+    _ message: String, of queue: Prepared, _ count: Int, eventIDs: Bool
+  ) throws(PostgreSQLError) -> [PostgreSQLResult] {
+    let results = try session.query(message)
     let first = PostgreSQLMessage.firstResult
     let hasIDs = eventIDs && queue.query.eventIDs != nil
-    guard results.count == first + (hasIDs ? 4 : 3), results[first].rowCount == 1,
-      let seconds = results[first].number(0, 0)
+    guard results.count == first + 1 + count + (hasIDs ? 2 : 1), results[first].rowCount == 1,
+      results[first].number(0, 0) != nil
     else {
       throw .server(
         .init(sqlState: "42601", message: "the statements of the layout gave \(results.count) results", hint: nil))
     }
-    let figures = results[first + 1]
-    return Snapshot(
-      storeTime: Timestamp(seconds: seconds), rows: (0..<figures.rowCount).map { FigureRow(figures, row: $0) },
-      replicaLag: results[first].number(0, 1).map { .seconds($0) },
-      eventIDs: hasIDs ? Snapshot.EventIDs(results[first + 2]) : nil)
+    return Array(results.dropFirst(first).dropLast())
   }
 
   // MARK: - Looking at the database
@@ -100,7 +141,9 @@ final class PostgreSQLQueues {
       let known = try query(queue, schema, unknownStates: [])
       let unknown = try findUnknownStates(queue, index, known)
       let query = unknown.isEmpty ? known : try query(queue, schema, unknownStates: unknown)
-      prepared.append(Prepared(suffix: queue.suffix, schema: schema, query: query, limits))
+      var found = Prepared(suffix: queue.suffix, schema: schema, query: query, limits)
+      found.accounting = try accounting(queue, query)
+      prepared.append(found)
     }
     if prepared.isEmpty { throw try missingTables() }
     return prepared
@@ -130,6 +173,20 @@ final class PostgreSQLQueues {
       guard session.isConnected else { throw error }
     }
     return unknownStates[index] ?? []
+  }
+
+  /// How the movements of a queue can be counted here; nil where the table went away meanwhile.
+  private func accounting(_ queue: TableQueue, _ query: SampleQuery) throws(SampleFailure) -> PostgreSQLAccounting? {
+    let counting = query.accounting
+    let columns = counting.columns[counting.table, default: []]
+    guard let relation = PostgreSQLRelation(try look(PostgreSQLRelation.statements(counting.table, columns: columns)))
+    else { return nil }
+    return PostgreSQLAccounting(
+      counting, queue: queue, relation: relation, objective: definition.objective?.age
+    ) { name, statements in
+      guard let plan = try? look(["SET LOCAL enable_seqscan = off"] + statements).last else { return false }
+      return (0..<plan.rowCount).contains { plan.text($0, 0)?.contains(name) == true }
+    }
   }
 
   /// The tables that the layout cannot do without, and what they may be called instead.
@@ -169,6 +226,22 @@ extension PostgreSQLQueues.Prepared {
     let statements = [PostgreSQLMessage.clock, query.figures]
     message = PostgreSQLMessage.transaction(statements, limits)
     messageWithIDs = PostgreSQLMessage.transaction(statements + (query.eventIDs.map { [$0] } ?? []), limits)
+  }
+
+  /// The message of a sample that counts movements too.
+  func message(counting statements: [String], eventIDs: Bool, _ limits: PostgreSQLLimits) -> String {
+    let ids = eventIDs ? query.eventIDs.map { [$0] } ?? [] : []
+    return PostgreSQLMessage.transaction([PostgreSQLMessage.clock] + statements + ids, limits)
+  }
+}
+
+extension Snapshot {
+  /// Reads the results of a message, each by its place.
+  fileprivate init(_ results: [PostgreSQLResult], clock: Int, figures: Int, ids: Bool) {
+    self.init(
+      storeTime: Timestamp(seconds: results[clock].number(0, 0) ?? 0), rows: FigureRow.all(results[figures]),
+      replicaLag: results[clock].number(0, 1).map { .seconds($0) },
+      eventIDs: ids && results.count > figures + 1 ? EventIDs(results[figures + 1]) : nil)
   }
 }
 

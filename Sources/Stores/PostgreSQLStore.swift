@@ -56,10 +56,10 @@ package actor PostgreSQLStore: SQLStore {
   }
 
   package func sample(_ request: SampleRequest) async -> [OutboxSample] {
-    outboxes.flatMap { sample($0, eventIDs: request.eventIDs) }
+    outboxes.flatMap { sample($0, request) }
   }
 
-  private func sample(_ outbox: PostgreSQLQueues, eventIDs: Bool) -> [OutboxSample] {
+  private func sample(_ outbox: PostgreSQLQueues, _ request: SampleRequest) -> [OutboxSample] {
     let prepared: [PostgreSQLQueues.Prepared]
     let startedAt = now()
     let began = SystemClock.monotonicNanoseconds()
@@ -75,10 +75,14 @@ package actor PostgreSQLStore: SQLStore {
     return prepared.map { queue in
       let startedAt = now()
       let began = SystemClock.monotonicNanoseconds()
-      let result = Result { () throws(SampleFailure) in try outbox.sample(queue, eventIDs: eventIDs) }
+      let watched = watched(outbox, queue.suffix)
+      let mark = request.marks.map { $0[watched.name] }
+      let result = Result { () throws(SampleFailure) in
+        try outbox.sample(queue, eventIDs: request.eventIDs, mark: mark)
+      }
       return OutboxSample(
-        outbox: watched(outbox, queue.suffix), startedAt: startedAt, duration: elapsed(since: began),
-        result: result)
+        outbox: watched, startedAt: startedAt, duration: elapsed(since: began), result: result.map(\.snapshot),
+        accounting: try? result.get().accounting)
     }
   }
 

@@ -14,11 +14,19 @@ final class SQLiteFile {
     var stateSearch: Duration = .seconds(3600)
   }
 
-  /// What came of one queue: its name's last part, and its figures.
-  typealias Outcome = (suffix: String?, result: Result<Snapshot, SampleFailure>)
+  /// What came of one queue: its name's last part, its figures, and what moved in it.
+  typealias Outcome = (suffix: String?, result: Result<Snapshot, SampleFailure>, accounting: AccountingReading?)
+
+  /// What is asked of each queue beside its figures, by its name's last part.
+  struct Request {
+    var eventIDs = false
+    /// Up to where movements are counted, if that is known; nil where nobody asks for them.
+    var mark: (String?) -> AccountingMark?? = { _ in nil }
+  }
 
   private let path: String
   private let layout: Layout
+  private let objective: Duration?
   private let limits: Limits
   private var database: OpenDatabase?
   private var identity: FileIdentity?
@@ -26,20 +34,21 @@ final class SQLiteFile {
   /// The queues that the last good sample found, by the last part of their names.
   private(set) var knownSuffixes: [String?] = [nil]
 
-  init(path: String, layout: Layout, limits: Limits) {
+  init(path: String, layout: Layout, objective: Duration? = nil, limits: Limits) {
     self.path = path
     self.layout = layout
+    self.objective = objective
     self.limits = limits
   }
 
   /// Reads every queue of the file at one moment.
-  func sample(at now: Timestamp, eventIDs: Bool) -> [Outcome] {
+  func sample(at now: Timestamp, _ request: Request) -> [Outcome] {
     do throws(SampleFailure) {
       guard let database = try database(at: now) else {
-        return [(nil, .success(Snapshot(storeTime: now, missingPath: path)))]
+        return [(nil, .success(Snapshot(storeTime: now, missingPath: path)), nil)]
       }
       do {
-        let outcomes = try database.sample(at: now, eventIDs: eventIDs, limits)
+        let outcomes = try database.sample(at: now, request, limits)
         knownSuffixes = outcomes.map(\.suffix)
         return outcomes
       } catch {
@@ -47,7 +56,7 @@ final class SQLiteFile {
         throw failure(error)
       }
     } catch {
-      return knownSuffixes.map { ($0, .failure(error)) }
+      return knownSuffixes.map { ($0, .failure(error), nil) }
     }
   }
 
@@ -109,7 +118,7 @@ final class SQLiteFile {
     }
     close()
     do {
-      let opened = try OpenDatabase(path: path, layout: layout, limits: limits)
+      let opened = try OpenDatabase(path: path, identity: current.text, layout: layout, objective: objective, limits: limits)
       database = opened
       identity = current
       return opened
@@ -166,7 +175,9 @@ private final class OpenDatabase {
   }
 
   private let connection: SQLiteConnection
+  private let identity: String
   private let layout: Layout
+  private let objective: Duration?
   private var queues: [Queue] = []
   private var schemaVersion: Int64?
   private var statesSearchedAt: Timestamp?
@@ -176,29 +187,37 @@ private final class OpenDatabase {
     let suffix: String?
     let query: SampleQuery
     let statement: SQLiteStatement
+    let accounting: SQLiteAccounting
     /// The rows of the last read, and the version of the data that they are true for.
     var rows: [FigureRow] = []
     var dataVersion: Int64?
 
-    init(suffix: String?, query: SampleQuery, statement: consuming SQLiteStatement) {
+    init(
+      suffix: String?, query: SampleQuery, statement: consuming SQLiteStatement, accounting: SQLiteAccounting
+    ) {
       self.suffix = suffix
       self.query = query
       self.statement = statement
+      self.accounting = accounting
     }
   }
 
-  init(path: String, layout: Layout, limits: SQLiteFile.Limits) throws(Problem) {
+  init(
+    path: String, identity: String, layout: Layout, objective: Duration?, limits: SQLiteFile.Limits
+  ) throws(Problem) {
     do {
       connection = try SQLiteConnection(path: path, access: .readOnly)
     } catch {
       throw .sqlite(error)
     }
+    self.identity = identity
     self.layout = layout
+    self.objective = objective
     connection.setBusyTimeout(limits.busy)
   }
 
   func sample(
-    at now: Timestamp, eventIDs: Bool, _ limits: SQLiteFile.Limits
+    at now: Timestamp, _ request: SQLiteFile.Request, _ limits: SQLiteFile.Limits
   ) throws(Problem) -> [SQLiteFile.Outcome] {
     try typed {
       connection.setTimeLimit(limits.sample)
@@ -208,16 +227,26 @@ private final class OpenDatabase {
       let isUnchanged = queues.allSatisfy {
         $0.dataVersion == dataVersion && !$0.query.dependsOnClock && !$0.rows.willHaveChanged(by: now)
       }
-      if !isUnchanged || eventIDs { try connection.execute("BEGIN") }
-      defer { if !isUnchanged || eventIDs { try? connection.execute("COMMIT") } }
+      let marks = queues.map { request.mark($0.suffix) }
+      // Rows that are known already still tell nothing of what moved since another mark than that of their reading.
+      let known = zip(queues, marks).map { queue, mark in mark.map { queue.accounting.unchanged($0) } }
+      let isKnown = isUnchanged && known.allSatisfy { $0.map { $0 != nil } ?? true }
+      if !isKnown || request.eventIDs { try connection.execute("BEGIN") }
+      defer { if !isKnown || request.eventIDs { try? connection.execute("COMMIT") } }
       var outcomes: [SQLiteFile.Outcome] = []
-      for queue in queues {
-        if !isUnchanged {
-          queue.rows = try read(queue, at: now)
+      for (index, queue) in queues.enumerated() {
+        var reading = known[index] ?? nil
+        if !isKnown {
+          if let mark = marks[index] {
+            (queue.rows, reading) = try queue.accounting.look(from: mark, at: now, connection)
+          } else {
+            queue.rows = try read(queue, at: now)
+          }
           queue.dataVersion = dataVersion
         }
-        let ids = eventIDs ? try self.eventIDs(queue.query, at: now) : nil
-        outcomes.append((queue.suffix, .success(Snapshot(storeTime: now, rows: queue.rows, eventIDs: ids))))
+        let ids = request.eventIDs ? try self.eventIDs(queue.query, at: now) : nil
+        let snapshot = Snapshot(storeTime: now, rows: queue.rows, eventIDs: ids)
+        outcomes.append((queue.suffix, .success(snapshot), reading))
       }
       return outcomes
     }
@@ -256,8 +285,12 @@ private final class OpenDatabase {
       if !unknown.isEmpty {
         query = try SampleQuery(queue: queue, schema: schema, dialect: .sqlite, unknownStates: unknown)
       }
+      let accounting = try SQLiteAccounting(
+        query.accounting, queue: queue, table: queue.tables[TableQueue.mainTable]?.name ?? "", file: identity,
+        objective: objective, connection)
       queues.append(
-        Queue(suffix: queue.suffix, query: query, statement: try connection.prepare(query.figures)))
+        Queue(
+          suffix: queue.suffix, query: query, statement: try connection.prepare(query.figures), accounting: accounting))
     }
     guard !queues.isEmpty else {
       let names = layout.queues.compactMap { $0.tables[TableQueue.mainTable]?.name }
@@ -309,7 +342,7 @@ private final class OpenDatabase {
     queue.statement.bind(":now", .real(now.seconds))
     while try queue.statement.step() {
       rows.append(FigureRow(queue.statement))
-      times.append(wholeNumbers(queue.statement.text(6) ?? ""))
+      times.append(queue.statement.wholeNumbers(6))
     }
     return rows.ranked(times)
   }
@@ -336,30 +369,36 @@ extension [FigureRow] {
   }
 }
 
-/// The numbers of a list with commas, as group_concat writes it.
-private func wholeNumbers(_ list: String) -> [Int64] {
-  var numbers: [Int64] = []
-  var number: Int64 = 0
-  for byte in list.utf8 {
-    if byte == UInt8(ascii: ",") {
-      numbers.append(number)
-      number = 0
-    } else {
-      // Plausible times alone are in the list: digits, and no sign.
-      number = number &* 10 &+ Int64(byte &- UInt8(ascii: "0"))
+extension SQLiteStatement {
+  /// The numbers of a column that group_concat wrote, none of them negative.
+  borrowing func wholeNumbers(_ column: Int) -> [Int64] {
+    guard let list = text(column), !list.isEmpty else { return [] }
+    var numbers: [Int64] = []
+    var number: Int64 = 0
+    for byte in list.utf8 {
+      if byte == UInt8(ascii: ",") {
+        numbers.append(number)
+        number = 0
+      } else {
+        number = number &* 10 &+ Int64(byte &- UInt8(ascii: "0"))
+      }
     }
+    return numbers + [number]
   }
-  return list.isEmpty ? numbers : numbers + [number]
 }
 
 extension FigureRow {
-  /// Reads the columns in the order of ``SampleQuery/figures``.
-  fileprivate init(_ row: borrowing SQLiteStatement) {
+  /// Reads the columns in the order of ``SampleQuery/figures``, and those of the accounting where they are there.
+  init(_ row: borrowing SQLiteStatement) {
     self.init(
       destination: row.text(0) ?? Snapshot.defaultDestination,
       state: row.text(1).flatMap(EventState.init) ?? .unknown, retry: row.integer(2) == 1,
       stuck: row.text(3).flatMap(StuckReason.init), count: Int(row.integer(4) ?? 0), oldest: row.double(5),
       median: nil, p99: nil, stuckSince: row.double(8), implausible: Int(row.integer(9) ?? 0),
       nextChange: [row.double(10), row.double(11), row.double(12)].compactMap { $0 }.min())
+    if state == .dead { cell = Int(row.integer(2) ?? 0) }
+    // Columns that a statement does not have read as NULL.
+    retries = Int(row.integer(13) ?? 0)
+    created = CountingCells.numbers(row.text(14) ?? "")
   }
 }

@@ -49,13 +49,13 @@ package actor SQLiteStore: SQLStore {
       }
     }
     for path in files.keys where !paths.contains(path) { files.removeValue(forKey: path)?.close() }
-    return paths.flatMap { sample(path: $0, eventIDs: request.eventIDs) }
+    return paths.flatMap { sample(path: $0, request) }
   }
 
   package func statements(eventIDs: Bool) async -> [OutboxStatements] {
     do throws(SampleFailure) {
       return try matches().flatMap { path -> [OutboxStatements] in
-        let file = files[path] ?? SQLiteFile(path: path, layout: definition.layout, limits: limits)
+        let file = file(path)
         return file.statements(at: now(), eventIDs: eventIDs).map { (outbox(path: path, queue: $0), $1) }
       }
     } catch {
@@ -83,16 +83,27 @@ package actor SQLiteStore: SQLStore {
     return definition.watched(suffixes: [stem, queue].compactMap { $0 })
   }
 
-  private func sample(path: String, eventIDs: Bool) -> [OutboxSample] {
+  private func sample(path: String, _ request: SampleRequest) -> [OutboxSample] {
     let startedAt = now()
     let began = SystemClock.monotonicNanoseconds()
-    let file = files[path] ?? SQLiteFile(path: path, layout: definition.layout, limits: limits)
+    let file = file(path)
     files[path] = file
-    let outcomes = file.sample(at: startedAt, eventIDs: eventIDs)
+    let outcomes = file.sample(
+      at: startedAt,
+      .init(eventIDs: request.eventIDs) { queue in
+        request.marks.map { $0[self.outbox(path: path, queue: queue).name] }
+      })
     let duration = Duration.nanoseconds(SystemClock.monotonicNanoseconds() - began)
-    return outcomes.map { queue, result in
-      OutboxSample(outbox: outbox(path: path, queue: queue), startedAt: startedAt, duration: duration, result: result)
+    return outcomes.map { queue, result, accounting in
+      OutboxSample(
+        outbox: outbox(path: path, queue: queue), startedAt: startedAt, duration: duration, result: result,
+        accounting: accounting)
     }
+  }
+
+  private func file(_ path: String) -> SQLiteFile {
+    files[path]
+      ?? SQLiteFile(path: path, layout: definition.layout, objective: definition.objective?.age, limits: limits)
   }
 
   package func close() async {

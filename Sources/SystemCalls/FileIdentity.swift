@@ -5,6 +5,9 @@ package struct FileIdentity: Sendable, Hashable {
   private let device: UInt64
   private let inode: UInt64
 
+  /// What tells the file from another one of its name even after a restart, when a device may have got another number.
+  package var text: String { "\(inode)" }
+
   /// Why a path leads nowhere.
   package enum Missing: Error, Sendable, Hashable {
     /// There is no such file or directory.

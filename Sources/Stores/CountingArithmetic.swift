@@ -1,0 +1,182 @@
+import Outbox
+
+extension CountingMark {
+  /// A mark to begin with.
+  init(identity: String, beginningWith look: CountingLook) {
+    self.init(identity: identity, time: look.time, since: look.time, starts: look.starts)
+    rows = look.rows
+    position = look.position
+    inserted = look.inserted
+    reset = look.reset
+    owedPeakSince = time
+    // Whatever was open may have begun at any time; so much of the past is remembered.
+    let earliest = time - Self.beginning + Self.allowance
+    open = look.open.mapValues { $0 ?? earliest }
+    since = look.replicaDelay.map { time - $0 } ?? since
+    thin()
+  }
+
+  /// Why a look cannot be counted on from this mark; nil where it can.
+  func obstacle(to look: CountingLook, identity: String) -> String? {
+    if identity != self.identity { return "it was counted in another database, table or file, or for another objective" }
+    if look.time < time - 5_000_000 { return "the store's clock was set back" }
+    if look.position < position { return "the database is older than it was: a backup was restored" }
+    let fell = look.inserted.contains { name, count in count < inserted[name, default: 0] }
+    return look.reset != reset || fell ? "the database's statistics were reset" : nil
+  }
+
+  /// What moved since the mark by what a look saw, and the mark of the look.
+  ///
+  /// - Parameters:
+  ///   - knowsDelivered: true where the look counted the delivered rows.
+  ///   - knowsCreated: true where it says when rows were written.
+  ///   - isDeadLetters: true for a queue in which nothing waits: what leaves it unseen was dead.
+  ///   - hasObjective: true where a requeued event was counted late when it first died.
+  func advanced(
+    to look: CountingLook, knowsDelivered: Bool, knowsCreated: Bool, isDeadLetters: Bool = false,
+    hasObjective: Bool = false
+  ) -> (movements: Movements, mark: CountingMark) {
+    var changes: [String: Change] = [:]
+    for name in Set(rows.keys).union(look.rows.keys) {
+      let before = rows[name] ?? CountedRows()
+      // Since the mark's own moment its last cell has grown into two.
+      let now = (look.rows[name] ?? CountedRows()).inCells(starts)
+      var change = Change(from: before, to: now, since: look.since)
+      if !knowsCreated && knowsDelivered {
+        change.enqueued = max(0, now.depth - before.depth + change.delivered.count + change.dead)
+      }
+      changes[name] = change
+    }
+    Self.returnDeaths(&changes)
+    var movements = Movements()
+    for (name, change) in changes {
+      let counts = change.counts(knowsDelivered: knowsDelivered, isDeadLetters: isDeadLetters, hasObjective)
+      if counts != Movements.Counts() { movements.destinations[name] = counts }
+    }
+    var next = self
+    next.countInsertions(look, &movements, isDeadLetters: isDeadLetters)
+    next.move(to: look, changed: !movements.destinations.isEmpty)
+    return (movements, next)
+  }
+
+  /// Some systems take the destination away from a dead row. It then died where an event is missing.
+  private static func returnDeaths(_ changes: inout [String: Change]) {
+    for name in changes.keys.sorted() {
+      while let change = changes[name], change.excess > 0, change.dead > 0,
+        let poorest = changes.min(by: { ($0.value.excess, $0.key) < ($1.value.excess, $1.key) }),
+        poorest.value.excess < 0
+      {
+        let moved = min(change.excess, change.dead, -poorest.value.excess)
+        changes[name]?.dead -= moved
+        changes[poorest.key]?.dead += moved
+      }
+    }
+  }
+
+  private mutating func move(to look: CountingLook, changed: Bool) {
+    let ended = open.filter { look.open[$0.key] == nil }.values.min()
+    // One that was not there before began after the last look, unless it is a prepared one under a new name.
+    let newcomers = min(time, ended ?? time)
+    open = look.open.reduce(into: [:]) { open, entry in
+      open[entry.key] = self.open[entry.key] ?? entry.value ?? newcomers
+    }
+    for (name, seen) in look.rows {
+      var seen = seen
+      // What was not looked at is as it was.
+      let before = rows[name] ?? CountedRows()
+      for (start, count) in before.created where start < look.since { seen.created[start] = count }
+      for (start, finished) in before.delivered where start < look.since { seen.delivered[start] = finished }
+      rows[name] = seen
+    }
+    for name in rows.keys where look.rows[name] == nil {
+      let before = rows[name] ?? CountedRows()
+      var rest = CountedRows()
+      rest.created = before.created.filter { $0.key < look.since }
+      rest.delivered = before.delivered.filter { $0.key < look.since }
+      rows[name] = rest
+    }
+    if let delay = look.replicaDelay {
+      since = look.time - delay
+    } else if look.isOneWriterAtATime {
+      // A commit that comes next began its writing after the last one that was seen.
+      since = changed ? time : since
+    } else {
+      since = look.time
+    }
+    time = look.starts.last ?? look.time
+    starts = look.starts
+    position = look.position
+    inserted = look.inserted
+    reset = look.reset
+    thin()
+  }
+
+  /// The database's own count of insertions: what is in it and was not seen came and left between two samples.
+  private mutating func countInsertions(
+    _ look: CountingLook, _ movements: inout Movements, isDeadLetters: Bool
+  ) {
+    guard !look.inserted.isEmpty else { return }
+    let counted = look.inserted.reduce(0) { $0 + Int($1.value - inserted[$1.key, default: 0]) }
+    let seen = movements.destinations.values.reduce(0) { $0 + $1.enqueued }
+    owed += counted - seen
+    if owed > 0 {
+      let names = Set(rows.keys).union(look.rows.keys)
+      let name = names.count == 1 ? names.first ?? Snapshot.defaultDestination : Snapshot.defaultDestination
+      let disposition = isDeadLetters ? Disposition.dead : .unseen
+      movements.destinations[name, default: .init()]
+        .add(.init(enqueued: owed, dispositions: [disposition: owed]))
+      owed = 0
+    }
+    // The database's count is late by a minute at most. What is still short of ours then came back and was not inserted.
+    owedPeak = max(owedPeak, owed)
+    if look.time - owedPeakSince > 120_000_000 {
+      owed -= owedPeak
+      owedPeak = owed
+      owedPeakSince = look.time
+    }
+  }
+}
+
+/// What has changed in one destination between two looks.
+private struct Change {
+  var depth: Int
+  var enqueued: Int
+  var delivered = CountedRows.Finished()
+  var dead: Int
+  /// Attempts that ended with a retry, where it can be told.
+  var retried: Int
+
+  init(from before: CountedRows, to now: CountedRows, since: Int64) {
+    depth = now.depth - before.depth
+    enqueued = now.created.reduce(0) { sum, cell in
+      cell.key < since ? sum : sum + max(0, cell.value - before.created[cell.key, default: 0])
+    }
+    for (start, finished) in now.delivered where start >= since {
+      delivered.add(finished.since(before.delivered[start] ?? .init()))
+    }
+    var died = CountedRows.Finished()
+    for (start, finished) in now.died { died.add(finished.since(before.died[start] ?? .init())) }
+    // A time of death that is not told, or that is from long ago, still makes the dead more.
+    dead = max(died.count, now.dead - before.dead)
+    retried = now.retries - before.retries + delivered.retries + died.retries
+  }
+
+  /// Events that are there without having come, or, below zero, that are gone without having left.
+  var excess: Int { depth - enqueued + delivered.count + dead }
+
+  func counts(knowsDelivered: Bool, isDeadLetters: Bool, _ hasObjective: Bool) -> Movements.Counts {
+    var counts = Movements.Counts(enqueued: enqueued)
+    counts.dispositions = [
+      .delivered: delivered.count, .dead: dead, .retried: knowsDelivered ? max(0, retried) : 0,
+      .unseen: max(0, -excess),
+    ].filter { $0.value != 0 }
+    if knowsDelivered {
+      counts.requeued = max(0, excess)
+      counts.requeuedLate = hasObjective ? counts.requeued : 0
+    } else {
+      counts.enqueued += max(0, excess)
+    }
+    counts.durations = DurationTally(counts: delivered.buckets, sum: Double(delivered.sum) / 1e6)
+    return counts
+  }
+}

@@ -1,0 +1,180 @@
+import Outbox
+
+/// Up to where rows have been counted: what was seen of the recent past, so that what commits late is told from what was
+/// counted before.
+struct CountingMark: Sendable, Hashable {
+  /// Which database, table and objective it holds for.
+  var identity: String
+  /// The store's clock at the last look, in microseconds.
+  var time: Int64
+  /// No commit that was not seen yet comes from a transaction that began before this, but for ``open``.
+  var since: Int64
+  /// The beginnings of the cells, the last of them ``time``.
+  var starts: [Int64]
+  /// What was seen, by destination.
+  var rows: [String: CountedRows] = [:]
+  /// The transactions that were open, each with the latest time before which it may have begun.
+  var open: [String: Int64] = [:]
+  /// What only ever grows in one database.
+  var position: Int64 = 0
+  /// Rows ever inserted, by the table or partition that counted them.
+  var inserted: [String: Int64] = [:]
+  /// What changes when those counters are reset.
+  var reset = ""
+  /// Insertions that were counted by the database and not by us; negative where ours came first.
+  var owed = 0
+  /// The highest of those since ``owedPeakSince``.
+  var owedPeak = 0
+  var owedPeakSince: Int64 = 0
+
+  /// How far a writer's clock may be behind, and how long it may take from looking at it to its transaction.
+  static let allowance: Int64 = 30_000_000
+  /// How much of the past is looked at where nothing is known of it.
+  static let beginning: Int64 = 300_000_000
+  /// Commits of transactions that are open for longer are not waited for.
+  static let longest: Int64 = 3_600_000_000
+  /// How many numbers a mark may hold.
+  static let largest = 20_000
+
+  /// The cell from which on a transaction that began at a time may have written.
+  func cell(ofTransactionFrom time: Int64) -> Int64 {
+    starts.cell(of: time - Self.allowance) ?? starts.first ?? time
+  }
+
+  /// Puts cells together and forgets those that no commit can reach any more.
+  mutating func thin() {
+    let needed = max(min(since, open.values.min() ?? since) - Self.allowance, time - Self.longest)
+    let first = starts.cell(of: needed) ?? starts.first ?? time
+    var kept: [Int64] = []
+    for start in starts where start >= first {
+      let age = time - start
+      if kept.last.map({ start - $0 >= max(5_000_000, age / 4) }) ?? true || start == starts.last { kept.append(start) }
+    }
+    put(into: kept)
+    while starts.count > 2, rows.values.reduce(0, { $0 + $1.size }) > Self.largest { put(into: Array(starts.dropFirst())) }
+  }
+
+  private mutating func put(into kept: [Int64]) {
+    rows = rows.mapValues { $0.inCells(kept) }.filter { !$0.value.isEmpty }
+    starts = kept
+  }
+}
+
+// MARK: - As text
+
+extension CountingMark {
+  private static let version = 1
+
+  /// The mark as it is kept: a line for each thing, names last.
+  var text: String {
+    var lines = ["\(Self.version) \(time) \(since) \(position) \(owed) \(owedPeak) \(owedPeakSince) \(escaped(identity))"]
+    lines.append("r \(escaped(reset))")
+    lines.append(
+      (["b"] + starts.indices.map { "\(starts[$0] - ($0 == 0 ? 0 : starts[$0 - 1]))" }).joined(separator: " "))
+    for (name, start) in open.sorted(by: { $0.key < $1.key }) { lines.append("o \(start) \(escaped(name))") }
+    for (name, count) in inserted.sorted(by: { $0.key < $1.key }) { lines.append("n \(count) \(escaped(name))") }
+    for (name, rows) in rows.sorted(by: { $0.key < $1.key }) {
+      lines.append("d \(rows.depth) \(rows.dead) \(rows.retries) \(escaped(name))")
+      for (index, start) in starts.enumerated() {
+        if let count = rows.created[start] { lines.append("c \(index) \(count)") }
+        if let died = rows.died[start] { lines.append("x \(index) \(died.text)") }
+        if let delivered = rows.delivered[start] { lines.append("f \(index) \(delivered.text)") }
+      }
+    }
+    return lines.joined(separator: "\n")
+  }
+
+  /// Reads what ``text`` wrote; nil where it is something else.
+  init?(text: String) {
+    var lines = text.split(separator: "\n", omittingEmptySubsequences: false)[...]
+    guard let head = lines.popFirst()?.split(separator: " ", maxSplits: 7, omittingEmptySubsequences: false),
+      head.count == 8, head[0] == "\(Self.version)", let numbers = whole(head[1..<7])
+    else { return nil }
+    self.init(identity: unescaped(head[7]), time: numbers[0], since: numbers[1], starts: [])
+    position = numbers[2]
+    owed = Int(numbers[3])
+    owedPeak = Int(numbers[4])
+    owedPeakSince = numbers[5]
+    var destination: String?
+    for line in lines {
+      let fields = line.split(separator: " ", omittingEmptySubsequences: false)
+      switch fields.first {
+      case "r"? where fields.count == 2: reset = unescaped(fields[1])
+      case "b"?:
+        guard let steps = whole(fields.dropFirst()) else { return nil }
+        starts = steps.reduce(into: []) { $0.append(($0.last ?? 0) + $1) }
+      case "o"?, "n"?:
+        guard fields.count == 3, let number = Int64(fields[1]) else { return nil }
+        if fields[0] == "o" { open[unescaped(fields[2])] = number } else { inserted[unescaped(fields[2])] = number }
+      case "d"?:
+        guard fields.count == 5, let numbers = whole(fields[1..<4]) else { return nil }
+        let name = unescaped(fields[4])
+        destination = name
+        rows[name] = CountedRows(depth: Int(numbers[0]), dead: Int(numbers[1]), retries: Int(numbers[2]))
+      default:
+        guard let destination, fields.count > 2, let index = Int(fields[1]), starts.indices.contains(index),
+          let numbers = whole(fields.dropFirst(2))
+        else { return nil }
+        let start = starts[index]
+        switch fields[0] {
+        case "c": rows[destination]?.created[start] = Int(numbers[0])
+        case "x": rows[destination]?.died[start] = CountedRows.Finished(numbers)
+        case "f": rows[destination]?.delivered[start] = CountedRows.Finished(numbers)
+        default: return nil
+        }
+      }
+    }
+    guard starts.last == time else { return nil }
+  }
+}
+
+extension CountedRows.Finished {
+  fileprivate var text: String {
+    (["\(count) \(sum) \(retries)"] + buckets.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" })
+      .joined(separator: " ")
+  }
+
+  fileprivate init(_ numbers: [Int64]) {
+    self.init()
+    guard numbers.count >= 3 else { return }
+    (count, sum, retries) = (Int(numbers[0]), numbers[1], Int(numbers[2]))
+    for index in stride(from: 3, to: numbers.count - 1, by: 2) { buckets[Int(numbers[index])] = Int(numbers[index + 1]) }
+  }
+}
+
+private func whole(_ fields: ArraySlice<Substring>) -> [Int64]? {
+  let numbers = fields.compactMap { Int64($0) }
+  return numbers.count == fields.count ? numbers : nil
+}
+
+/// Names are data of the outbox: what separates fields and lines is written as a code.
+private func escaped(_ name: String) -> String {
+  var text = ""
+  for scalar in name.unicodeScalars {
+    switch scalar {
+    case "%": text += "%25"
+    case " ": text += "%20"
+    case "\n": text += "%0A"
+    default: text.unicodeScalars.append(scalar)
+    }
+  }
+  return text
+}
+
+private func unescaped(_ text: Substring) -> String {
+  var name = ""
+  var rest = text.unicodeScalars
+  while let scalar = rest.popFirst() {
+    guard scalar == "%" else {
+      name.unicodeScalars.append(scalar)
+      continue
+    }
+    switch String(String.UnicodeScalarView(rest.prefix(2))) {
+    case "20": name += " "
+    case "0A": name += "\n"
+    default: name += "%"
+    }
+    rest = rest.dropFirst(2)
+  }
+  return name
+}

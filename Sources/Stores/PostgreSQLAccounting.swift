@@ -1,0 +1,214 @@
+import Layouts
+import Outbox
+import PostgreSQLClient
+import SampleSQL
+
+/// How the movements of one queue in PostgreSQL are counted from its rows, worked out before any sample.
+///
+/// No session state is left behind: the time from which delivered rows are read is a setting of the transaction.
+struct PostgreSQLAccounting {
+  let method: AccountingMethod
+  /// What keeps the better method from being used.
+  let notice: String?
+  private let query: AccountingQuery
+  private let relation: PostgreSQLRelation
+  private let bounds: DeliveryBounds
+  private let deliveredIndex: String?
+  private let identity: String
+  private let hasObjective: Bool
+
+  /// - Parameters:
+  ///   - relation: what the catalogue says of the main table.
+  ///   - usesIndex: whether the planner can use a partial index of that name for a statement.
+  init(
+    _ query: AccountingQuery, queue: TableQueue, relation: PostgreSQLRelation, objective: Duration?,
+    usesIndex: (_ name: String, _ statements: [String]) -> Bool
+  ) {
+    self.query = query
+    self.relation = relation
+    bounds = DeliveryBounds(objective: objective)
+    hasObjective = objective != nil
+    identity = "\(relation.database)/\(relation.oid)/\(objective.map { "\($0.seconds)" } ?? "-")"
+    var found: PostgreSQLRelation.Index?
+    if let finished = query.finishedColumn, relation.forbidden.isEmpty {
+      let suitable = relation.indexes.filter { $0.leads(to: finished, after: query.stateColumn) }
+      found =
+        suitable.first { $0.isComplete && $0.columns.first == finished } ?? suitable.first { $0.isComplete }
+        ?? suitable.first { index in
+          let cells = CountingCells(starts: ["0"], countsDelivered: true, deliveredIndex: index.name)
+          return usesIndex(index.name, [Self.setToNow, "EXPLAIN (COSTS OFF)\n" + query.statement(cells, bounds: [1])])
+        }
+    }
+    method = found == nil ? .statistics : .history
+    // A complete index that leads with the time is sure to be used only where nothing else is to choose from.
+    let isSure = found.map { $0.isComplete && $0.columns.first == query.finishedColumn } ?? false
+    deliveredIndex = isSure ? nil : found?.name
+    notice = found == nil ? Self.notice(query, queue, relation) : nil
+  }
+
+  private static func notice(
+    _ query: AccountingQuery, _ queue: TableQueue, _ relation: PostgreSQLRelation
+  ) -> String? {
+    guard let rule = queue.accounting.delivered else { return nil }
+    guard let finished = query.finishedColumn else {
+      return "deliveries are not counted: \(query.table) has no time of delivery; name its column under "
+        + "`columns: {\(rule.finished): …}`"
+    }
+    if !relation.forbidden.isEmpty {
+      return "deliveries are not counted: the role may not read \(relation.forbidden.joined(separator: ", ")) of "
+        + "\(query.table); `outbox-exporter sql` prints the GRANT"
+    }
+    return "deliveries are not counted, as no index leads to the latest: CREATE INDEX CONCURRENTLY ON \(query.table) "
+      + "(\(SQLIdentifier.quoted(finished)))"
+  }
+
+  // MARK: - Asking
+
+  /// The statements of one look: what there is to know beside the rows, and the rows.
+  ///
+  /// The transactions that are still open are listed before the statement that sees the rows takes its snapshot: one that
+  /// is not in the list is seen by that statement, or begins after it.
+  func statements(_ mark: CountingMark?) -> [String] {
+    let cells = CountingCells(
+      starts: starts(mark), countsDelivered: method == .history, deliveredIndex: deliveredIndex)
+    return [method == .history ? transactions(mark) : statistics, query.statement(cells, bounds: bounds.kept)]
+  }
+
+  private func starts(_ mark: CountingMark?) -> [String] {
+    guard let mark, let last = mark.starts.last else {
+      return Self.beginnings.map { $0 == 0 ? Self.now : "\(Self.now) - \($0)" }
+    }
+    // The cells have to rise, whatever the clock does.
+    return mark.starts.map(Self.seconds) + ["greatest(\(Self.now), \(Self.seconds(last + 1)))"]
+  }
+
+  /// Seconds before the first look at which cells begin; the last one is the look itself.
+  private static let beginnings = [300, 120, 60, 30, 15, 5, 0]
+  private static let now = "date_part('epoch', now())"
+  private static let setToNow = "SELECT set_config('\(AccountingQuery.setting)', \(now)::text, true)"
+
+  /// Microseconds as seconds, exactly.
+  private static func seconds(_ microseconds: Int64) -> String {
+    let (whole, rest) = microseconds.quotientAndRemainder(dividingBy: 1_000_000)
+    let digits = String(abs(rest))
+    return "\(whole)." + String(repeating: "0", count: 6 - digits.count) + digits
+  }
+
+  private func transactions(_ mark: CountingMark?) -> String {
+    var earliest = mark.map { Self.seconds($0.cell(ofTransactionFrom: $0.since)) } ?? "\(Self.now) - 300"
+    if let mark, !mark.open.isEmpty, !relation.isReplica {
+      let known = mark.open.sorted { $0.key < $1.key }.map { name, begin in
+        "(\(SQLIdentifier.literal(name, .postgresql)), \(Self.seconds(mark.cell(ofTransactionFrom: begin)))::float8)"
+      }
+      earliest = """
+        least(\(earliest), (
+              SELECT min(k.earliest) FROM (VALUES \(known.joined(separator: ", "))) k(name, earliest)
+              WHERE NOT EXISTS (SELECT FROM open_transactions o WHERE o.name = k.name)))
+        """
+    }
+    return """
+      WITH open_transactions(name, began) AS (
+        SELECT l.virtualxid, date_part('epoch', a.xact_start)
+        FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid AND a.datname = current_database()
+        WHERE l.locktype = 'virtualxid' AND l.mode = 'ExclusiveLock' AND l.granted AND l.pid <> pg_backend_pid()
+        UNION ALL
+        SELECT 'prepared ' || transaction::text, NULL FROM pg_prepared_xacts WHERE database = current_database()
+      )
+      SELECT 'since', NULL::text, set_config('\(AccountingQuery.setting)', (\(earliest))::text, true)::float8
+      UNION ALL
+      SELECT 'open', name, began FROM open_transactions
+      UNION ALL
+      \(Self.position)
+      """
+  }
+
+  private static let position = "SELECT 'position', txid_snapshot_xmax(txid_current_snapshot())::text, NULL::float8"
+
+  /// The counters of the table, or of each of its partitions.
+  private var statistics: String {
+    """
+    WITH RECURSIVE parts(oid) AS (
+      SELECT \(relation.oid)::oid
+      UNION ALL
+      SELECT i.inhrelid FROM pg_inherits i JOIN parts p ON i.inhparent = p.oid
+    )
+    SELECT 'inserted', oid::text, pg_stat_get_tuples_inserted(oid)::float8 FROM parts
+    UNION ALL
+    SELECT 'reset', stats_reset::text, NULL FROM pg_stat_database WHERE datname = current_database()
+    UNION ALL
+    \(Self.position)
+    """
+  }
+
+  // MARK: - Answering
+
+  /// What a look saw.
+  ///
+  /// - Parameters:
+  ///   - time: the store's clock in seconds.
+  ///   - state: the answer to the first of ``statements(_:)``.
+  func look(
+    _ mark: CountingMark?, time: Double, lag: Double?, state: PostgreSQLResult, figures: [FigureRow],
+    delivered: [DeliveredRow]
+  ) -> CountingLook {
+    let clock = Int64((time * 1e6).rounded())
+    let starts =
+      mark.flatMap { mark in mark.starts.last.map { mark.starts + [max(clock, $0 + 1)] } }
+      ?? Self.beginnings.map { clock - Int64($0) * 1_000_000 }
+    var look = CountingLook(time: clock, starts: starts, since: .min)
+    if relation.isReplica { look.replicaDelay = CountingMark.beginning + Int64((lag ?? 0) * 1e6) }
+    for row in 0..<state.rowCount {
+      let text = state.text(row, 1) ?? ""
+      let number = state.number(row, 2)
+      switch state.text(row, 0) {
+      case "since": look.since = Int64(((number ?? 0) * 1e6).rounded())
+      case "open" where !relation.isReplica: look.open[text] = .some(number.map { Int64(($0 * 1e6).rounded()) })
+      case "position": look.position = Int64(text) ?? 0
+      case "reset": look.reset = text
+      // A replica counts no insertions of its own.
+      case "inserted" where !relation.isReplica: look.inserted[text] = Int64(number ?? 0)
+      default: break
+      }
+    }
+    look.count(figures, delivered)
+    return look
+  }
+
+  /// The mark of a request, as far as it can be used, and why it cannot.
+  func mark(_ mark: AccountingMark?) -> (mark: CountingMark?, restart: String?) {
+    guard let mark else { return (nil, nil) }
+    guard mark.method == method else {
+      return (nil, "movements are counted by \(method.rawValue) from now on instead of \(mark.method.rawValue)")
+    }
+    guard let read = CountingMark(text: mark.position) else { return (nil, "what was kept of the counting is damaged") }
+    return (read, nil)
+  }
+
+  /// Why a look cannot be counted on from a mark; nil where it can.
+  func obstacle(from mark: CountingMark, to look: CountingLook) -> String? { mark.obstacle(to: look, identity: identity) }
+
+  /// What has moved since the mark.
+  func reading(from mark: CountingMark?, to look: CountingLook, restart: String?) -> AccountingReading {
+    guard let mark else {
+      let first = CountingMark(identity: identity, beginningWith: look)
+      return AccountingReading(
+        mark: AccountingMark(method, first.text), movements: nil, restart: restart, notice: notice)
+    }
+    let (movements, next) = mark.advanced(
+      to: look, knowsDelivered: method == .history, knowsCreated: query.hasCreationTimes,
+      isDeadLetters: !query.hasWaitingRows, hasObjective: hasObjective)
+    return AccountingReading(mark: AccountingMark(method, next.text), movements: movements, notice: notice)
+  }
+}
+
+extension DeliveredRow {
+  /// Reads the columns in the order of ``AccountingQuery/statement(_:bounds:)``; nil for rows of other kinds.
+  init?(_ result: PostgreSQLResult, row: Int) {
+    guard result.text(row, 1) == EventState.delivered.rawValue else { return nil }
+    let count = result.integer(row, 4) ?? 0
+    self.init(
+      destination: result.text(row, 0) ?? Snapshot.defaultDestination, cell: result.integer(row, 2) ?? 0, count: count,
+      buckets: result.integer(row, 6).map { [$0: count] } ?? [:], sum: Int64(result.number(row, 5) ?? 0),
+      retries: result.integer(row, 10) ?? 0, created: CountingCells.numbers(result.text(row, 11) ?? ""))
+  }
+}

@@ -1,0 +1,210 @@
+import Layouts
+import Outbox
+import SQLiteClient
+import SampleSQL
+
+/// How the movements of one queue in an SQLite file are counted from its rows, worked out for one version of its schema.
+final class SQLiteAccounting {
+  let method: AccountingMethod
+  private let notice: String?
+  private let query: AccountingQuery
+  private let bounds: DeliveryBounds
+  private let deliveredIndex: String?
+  private let identity: String
+  private let hasObjective: Bool
+  /// The table's name in sqlite_sequence; nil where its keys are not counted.
+  private let sequence: String?
+  /// What came of the last look, which holds as long as the file does not change.
+  private(set) var lastMark: AccountingMark?
+
+  /// - Parameters:
+  ///   - file: tells the file from another one of the same name.
+  ///   - table: the main table's name as the layout has it.
+  init(
+    _ query: AccountingQuery, queue: TableQueue, table: String, file: String, objective: Duration?,
+    _ connection: borrowing SQLiteConnection
+  ) throws(SQLiteError) {
+    self.query = query
+    bounds = DeliveryBounds(objective: objective)
+    hasObjective = objective != nil
+    identity = "\(file)/\(table)/\(objective.map { "\($0.seconds)" } ?? "-")"
+    var found: String?
+    if let finished = query.finishedColumn {
+      for name in try Self.indexes(of: table, leadingTo: finished, after: query.stateColumn, connection)
+      where found == nil && Self.serves(name, finished, query, connection) {
+        found = name
+      }
+    }
+    deliveredIndex = found
+    method = found == nil ? .statistics : .history
+    sequence = found == nil ? try Self.sequence(of: table, connection) : nil
+    notice = found == nil ? Self.notice(query, queue) : nil
+  }
+
+  private static func notice(_ query: AccountingQuery, _ queue: TableQueue) -> String? {
+    guard let rule = queue.accounting.delivered else { return nil }
+    guard let finished = query.finishedColumn else {
+      return "deliveries are not counted: \(query.table) has no time of delivery that can be compared as it is; name its "
+        + "column under `columns: {\(rule.finished): …}`"
+    }
+    return "deliveries are not counted, as no index leads to the latest: CREATE INDEX \(query.table.trimmingQuotes)_"
+      + "\(finished) ON \(query.table) (\(SQLIdentifier.quoted(finished)))"
+  }
+
+  private static func indexes(
+    of table: String, leadingTo column: String, after state: String?, _ connection: borrowing SQLiteConnection
+  ) throws(SQLiteError) -> [String] {
+    let parts = SQLIdentifier.parts(table)
+    var names: [String] = []
+    let sql = """
+      SELECT l.name FROM pragma_index_list(:t, :s) l
+      WHERE (SELECT i.name FROM pragma_index_info(l.name, :s) i WHERE i.seqno = 0) = :column
+        OR (SELECT i.name FROM pragma_index_info(l.name, :s) i WHERE i.seqno = 0) = :state
+        AND (SELECT i.name FROM pragma_index_info(l.name, :s) i WHERE i.seqno = 1) = :column
+      ORDER BY l.partial, l.name
+      """
+    let parameters: [String: SQLiteValue] = [
+      ":t": .text(parts.last ?? ""), ":s": .text(parts.count > 1 ? parts[0] : "main"), ":column": .text(column),
+      ":state": .text(state ?? ""),
+    ]
+    try connection.query(sql, parameters) { row in if let name = row.text(0) { names.append(name) } }
+    return names
+  }
+
+  /// True where SQLite finds the latest delivered rows through an index: a partial one may not cover them.
+  private static func serves(
+    _ index: String, _ column: String, _ query: AccountingQuery, _ connection: borrowing SQLiteConnection
+  ) -> Bool {
+    let cells = CountingCells(starts: ["0"], countsDelivered: true, deliveredIndex: index)
+    var serves = false
+    try? connection.query("EXPLAIN QUERY PLAN " + query.statement(cells, bounds: [])) { row in
+      let step = row.text(3) ?? ""
+      if step.contains("INDEX \(index) "), step.contains("\(column)>") { serves = true }
+    }
+    return serves
+  }
+
+  private static func sequence(
+    of table: String, _ connection: borrowing SQLiteConnection
+  ) throws(SQLiteError) -> String? {
+    let name = SQLIdentifier.parts(table).last ?? ""
+    guard try connection.integer("SELECT count(*) FROM sqlite_schema WHERE name = 'sqlite_sequence'") == 1 else {
+      return nil
+    }
+    var counted: String?
+    let sql = "SELECT name FROM sqlite_schema WHERE name = :t AND upper(sql) LIKE '%AUTOINCREMENT%'"
+    try connection.query(sql, [":t": .text(name)]) { row in counted = row.text(0) }
+    return counted
+  }
+
+  // MARK: - Looking
+
+  /// The statement of one look.
+  func statement(_ mark: CountingMark?, at now: Timestamp) -> String {
+    let starts = starts(mark, now.microseconds).map { "\(Double($0) / 1e6)" }
+    return query.statement(
+      CountingCells(starts: starts, countsDelivered: method == .history, deliveredIndex: deliveredIndex),
+      bounds: bounds.kept)
+  }
+
+  private func starts(_ mark: CountingMark?, _ now: Int64) -> [Int64] {
+    if let mark, let last = mark.starts.last { return mark.starts + [max(now, last + 1)] }
+    return [300, 120, 60, 30, 15, 5, 0].map { now - $0 * 1_000_000 }
+  }
+
+  private func since(_ mark: CountingMark?, _ now: Int64) -> Int64 {
+    mark.map { $0.cell(ofTransactionFrom: $0.since) } ?? now - CountingMark.beginning
+  }
+
+  /// Reads the figures and counts what has moved since the mark of a request.
+  func look(
+    from given: AccountingMark?, at now: Timestamp, _ connection: borrowing SQLiteConnection
+  ) throws(SQLiteError) -> (rows: [FigureRow], reading: AccountingReading) {
+    var (known, restart): (CountingMark?, String?) = (nil, nil)
+    if let given, given.method != method {
+      restart = "movements are counted by \(method.rawValue) from now on instead of \(given.method.rawValue)"
+    } else if let given {
+      known = CountingMark(text: given.position)
+      if known == nil { restart = "what was kept of the counting is damaged" }
+    }
+    var (look, rows) = try count(from: known, at: now, connection)
+    if let mark = known, let obstacle = mark.obstacle(to: look, identity: identity) {
+      // What the mark made the look see is of no use to begin with.
+      (look, rows) = try count(from: nil, at: now, connection)
+      (known, restart) = (nil, obstacle)
+    }
+    let next: CountingMark
+    var movements: Movements?
+    if let known {
+      let advanced = known.advanced(
+        to: look, knowsDelivered: method == .history, knowsCreated: query.hasCreationTimes,
+        isDeadLetters: !query.hasWaitingRows, hasObjective: hasObjective)
+      (movements, next) = (advanced.movements, advanced.mark)
+    } else {
+      next = CountingMark(identity: identity, beginningWith: look)
+    }
+    let mark = AccountingMark(method, next.text)
+    lastMark = mark
+    return (rows, AccountingReading(mark: mark, movements: movements, restart: restart, notice: notice))
+  }
+
+  /// What a look at an unchanged file brings, if the request's mark is that of the last look.
+  func unchanged(_ mark: AccountingMark?) -> AccountingReading? {
+    guard let mark, mark == lastMark else { return nil }
+    return AccountingReading(mark: mark, movements: Movements(), notice: notice)
+  }
+
+  private func count(
+    from mark: CountingMark?, at now: Timestamp, _ connection: borrowing SQLiteConnection
+  ) throws(SQLiteError) -> (CountingLook, [FigureRow]) {
+    let clock = now.microseconds
+    var look = CountingLook(time: clock, starts: starts(mark, clock), since: since(mark, clock))
+    look.isOneWriterAtATime = true
+    if method == .statistics { look.since = .min }
+    let statement = try connection.prepare(statement(mark, at: now))
+    statement.bind(":now", .real(now.seconds))
+    statement.bind(":since", .real(Double(look.since) / 1e6))
+    var figures: [FigureRow] = []
+    var times: [[Int64]] = []
+    var delivered: [DeliveredRow] = []
+    while try statement.step() {
+      if statement.text(1) == EventState.delivered.rawValue {
+        delivered.append(DeliveredRow(statement, bounds))
+      } else {
+        figures.append(FigureRow(statement))
+        times.append(statement.wholeNumbers(6))
+      }
+    }
+    if let sequence {
+      try connection.query("SELECT seq FROM sqlite_sequence WHERE name = :t", [":t": .text(sequence)]) { row in
+        look.position = row.integer(0) ?? 0
+      }
+      look.inserted[""] = look.position
+    }
+    look.count(figures, delivered)
+    return (look, figures.ranked(times))
+  }
+}
+
+extension DeliveredRow {
+  /// Reads the columns in the order of ``AccountingQuery/statement(_:bounds:)``.
+  fileprivate init(_ row: borrowing SQLiteStatement, _ bounds: DeliveryBounds) {
+    let durations = row.wholeNumbers(6)
+    self.init(
+      destination: row.text(0) ?? Snapshot.defaultDestination, cell: Int(row.integer(2) ?? 0),
+      count: Int(row.integer(4) ?? 0),
+      buckets: durations.reduce(into: [:]) { $0[bounds.bucket(of: Double($1) / 1e6), default: 0] += 1 },
+      sum: durations.reduce(0, +), retries: Int(row.integer(13) ?? 0),
+      created: CountingCells.numbers(row.text(14) ?? ""))
+  }
+}
+
+extension Timestamp {
+  /// Whole microseconds since the Unix epoch.
+  fileprivate var microseconds: Int64 { nanoseconds / 1000 }
+}
+
+extension String {
+  /// A quoted name without its quotes.
+  fileprivate var trimmingQuotes: String { SQLIdentifier.parts(self).last ?? self }
+}
