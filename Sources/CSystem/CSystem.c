@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/ioctl.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 int csystem_terminal_columns(int descriptor) {
@@ -43,6 +44,29 @@ int csystem_watch_signals(const int *signals, int count, int second_ends) {
     if (sigaction(signals[index], &action, 0) != 0) return -1;
   }
   return signal_pipe[0];
+}
+
+int csystem_is_shared(const char *path) {
+  struct statfs status;
+  if (statfs(path, &status) != 0) return 0;
+  // statfs(2) and linux/magic.h.
+  switch ((unsigned)status.f_type) {
+    case 0x6969:      // NFS
+    case 0x517b:      // SMB
+    case 0xff534d42:  // CIFS
+    case 0xfe534d42:  // SMB2
+    case 0x65735546:  // FUSE, virtiofs
+    case 0x01021997:  // 9P
+    case 0x00c36400:  // Ceph
+    case 0x5346414f:  // AFS
+    case 0x73757245:  // Coda
+    case 0x0bd00bd0:  // Lustre
+    case 0x01161970:  // GFS2
+    case 0x7461636f:  // OCFS2
+      return 1;
+    default:
+      return 0;
+  }
 }
 
 // scripts/build writes it; it is not committed.

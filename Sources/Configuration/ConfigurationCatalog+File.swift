@@ -107,6 +107,12 @@ extension ConfigurationCatalog {
         "layouts.<name>.directory.claimed_states.<state>", nil,
         "A recovery state that means in flight, and why such an event is stuck once its lease is over."),
       .init("layouts.<name>.directory.lease", nil, "An in-flight file untouched for so long is stuck."),
+      .init(
+        "layouts.<name>.directory.delivered_suffix", nil,
+        "A file that gets this suffix in the place of its own was delivered, e.g. `.delivered`."),
+      .init(
+        "layouts.<name>.directory.removal", "unseen",
+        "What it means that a file is removed without that mark: delivered, discarded or unseen."),
     ] + limits("layouts.<name>.limits", "never")
 
   private static func limits(_ path: String, _ standard: String) -> [ConfigurationKey] {

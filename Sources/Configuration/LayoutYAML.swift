@@ -116,6 +116,7 @@ package enum LayoutYAML {
         ("fields", .mapping(names)), ("backoff", words(directory.backoff.map(DurationText.text))),
       ] + (directory.maxAttempts.map { [("max_attempts", .keyword(String($0)))] } ?? []) + [
         ("claimed_states", .mapping(claimed)), ("lease", .scalar(DurationText.text(directory.lease))),
-      ])
+      ] + (directory.deliveredSuffix.map { [("delivered_suffix", .scalar($0))] } ?? [])
+        + (directory.removal == .unseen ? [] : [("removal", .scalar(directory.removal.rawValue))]))
   }
 }

@@ -210,10 +210,12 @@ extension ConfigurationReader {
       id: strings(fields["id"]), created: strings(fields["created"]), attempts: strings(fields["attempts"]),
       lastAttempt: strings(fields["last_attempt"]), claimed: strings(fields["claimed"]),
       recoveryState: strings(fields["recovery_state"]), destination: strings(fields["destination"]))
+    let delivered = string(keys["delivered_suffix"])
+    let removal = keys["removal"].flatMap { choice($0, among: DirectoryQueue.removals) }
     guard let suffix, let dead, let lease else { return nil }
     return DirectoryQueue(
       fileSuffix: suffix, deadDirectory: dead, fields: names, backoff: backoff, maxAttempts: maxAttempts,
-      claimedStates: claimedStates, lease: lease)
+      claimedStates: claimedStates, lease: lease, deliveredSuffix: delivered, removal: removal ?? .unseen)
   }
 }
 

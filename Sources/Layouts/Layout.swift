@@ -260,6 +260,11 @@ package struct DirectoryQueue: Sendable, Hashable {
   package var claimedStates: [String: StuckReason]
   /// An in-flight event that gave no sign of life for so long is stuck.
   package var lease: Duration
+  /// An event's file that gets this suffix in the place of its own was delivered, e.g. `.delivered`; nil where its
+  /// application has no such mark.
+  package var deliveredSuffix: String?
+  /// What it means that an event's file is removed without a mark: delivered, discarded or unseen.
+  package var removal: Disposition
 
   /// JSON fields by meaning, in the order in which they are tried. `a.b` is field `b` of the object in field `a`.
   package struct Fields: Sendable, Hashable {
@@ -296,7 +301,8 @@ package struct DirectoryQueue: Sendable, Hashable {
   /// A directory queue.
   package init(
     fileSuffix: String, deadDirectory: String, fields: Fields, backoff: [Duration], maxAttempts: Int?,
-    claimedStates: [String: StuckReason], lease: Duration
+    claimedStates: [String: StuckReason], lease: Duration, deliveredSuffix: String? = nil,
+    removal: Disposition = .unseen
   ) {
     self.fileSuffix = fileSuffix
     self.deadDirectory = deadDirectory
@@ -305,5 +311,10 @@ package struct DirectoryQueue: Sendable, Hashable {
     self.maxAttempts = maxAttempts
     self.claimedStates = claimedStates
     self.lease = lease
+    self.deliveredSuffix = deliveredSuffix
+    self.removal = removal
   }
+
+  /// What the removal of a file can mean.
+  package static let removals: [Disposition] = [.delivered, .discarded, .unseen]
 }

@@ -14,7 +14,8 @@ extension Layout {
       backoff: [.seconds(5), .seconds(25), .seconds(120), .seconds(600)],
       maxAttempts: 5,
       claimedStates: ["send_attempt_started": .leaseExpired, "unknown_after_send": .unclaimable],
-      lease: .seconds(300)),
+      lease: .seconds(300),
+      deliveredSuffix: ".delivered"),
     createdLazily: true,
     limits: openClawLimits,
     sources: [
@@ -41,7 +42,8 @@ extension Layout {
       backoff: [.zero, .seconds(5), .seconds(25), .seconds(120), .seconds(600)],
       maxAttempts: nil,
       claimedStates: ["send_attempt_started": .leaseExpired, "unknown_after_send": .unclaimable],
-      lease: .seconds(300)),
+      lease: .seconds(300),
+      deliveredSuffix: ".delivered"),
     createdLazily: true,
     limits: openClawLimits,
     sources: ["openclaw/openclaw 08495516 src/infra/session-delivery-queue-storage.ts, -recovery.ts"],
@@ -76,5 +78,9 @@ extension Layout {
     "A file that is no JSON object is skipped by OpenClaw in silence and never leaves: it counts as unknown, as do "
       + "links and files above 1 MiB, which are not read; with the latter the sample says that it is not exact.",
     "Delivered messages leave no trace; *.delivered files are markers of them, *.tmp files are being written.",
+    "While it runs, the exporter sees each message delivered (the file becomes *.delivered, then goes), retried and dead. "
+      + "The first versions with a queue remove the file of a delivered message without a marker, as a person does who "
+      + "deletes it and as the move into SQLite does: that counts as unseen. With such a version, copy this layout and "
+      + "set removal to delivered.",
   ]
 }

@@ -32,7 +32,7 @@ package final class DirectoryReader {
   private let createdLazily: Bool
   private let now: @Sendable () -> Timestamp
   private var parser: DirectoryFileParser?
-  private var remembered: [String: Remembered] = [:]
+  private var remembered: [FileName: Remembered] = [:]
   private var hasBeenThere = false
 
   /// A reader of one directory.
@@ -55,64 +55,99 @@ package final class DirectoryReader {
   ///
   /// - Throws: anything that would make the figures wrong: no permission, no directory, out of time.
   package func sample(deadline: ContinuousClock.Instant, eventIDs: Bool) throws(SampleFailure) -> Snapshot {
+    let scan = try scan(deadline: deadline)
+    // The clock is read last: no event that was read can have been written later.
+    return tally(live: scan.live.values, dead: scan.dead.values, missing: scan.isMissing, eventIDs: eventIDs)
+  }
+
+  /// The figures of events that were read.
+  func tally(
+    live: some Sequence<DirectoryEvent>, dead: some Sequence<DirectoryEvent>, missing: Bool, eventIDs: Bool
+  ) -> Snapshot {
+    if missing { return Snapshot(storeTime: now(), missingPath: path) }
+    var tally = DirectoryTally(queue, now: now())
+    for event in live { tally.countLive(event) }
+    for event in dead { tally.countDead(event) }
+    return tally.snapshot(eventIDs: eventIDs)
+  }
+
+  /// Reads what is in the directory.
+  ///
+  /// - Parameter pause: called between files every now and then.
+  /// - Throws: as ``sample(deadline:eventIDs:)``.
+  func scan(deadline: ContinuousClock.Instant, pause: () -> Void = {}) throws(SampleFailure) -> DirectoryScan {
     guard try status(of: path) != nil else { return try notThere() }
     hasBeenThere = true
-    var fresh: [String: Remembered] = [:]
+    var fresh: [FileName: Remembered] = [:]
     defer { remembered = fresh }
-    let (live, dead) = try list()
+    var scan = DirectoryScan()
+    let (live, dead, marks) = try list()
+    scan.marks = marks
     do {
-      var gone: Set<String> = []
-      var events: [DirectoryEvent] = []
-      for name in live {
-        if let event = try read(name, in: path, deadline, &fresh) { events.append(event) } else { gone.insert(name) }
+      var gone: Set<FileName> = []
+      for (count, name) in live.enumerated() {
+        if let event = try read(name, in: path, deadline, &fresh) { scan.live[name] = event } else { gone.insert(name) }
+        if count % 64 == 63 { pause() }
       }
-      let present = Set(live).subtracting(gone)
-      let deadDirectory = "\(path)/\(queue.deadDirectory)"
-      var letters: [DirectoryEvent] = []
       // What left while the files were read may have died; what came back from the dead is alive.
-      for name in dead.union(gone).subtracting(present) {
-        if let event = try read(name, in: deadDirectory, deadline, &fresh) { letters.append(event) }
+      for (count, name) in dead.union(gone).subtracting(scan.live.keys).enumerated() {
+        if let event = try read(name, in: deadPath, deadline, &fresh) { scan.dead[name] = event }
+        if count % 64 == 63 { pause() }
       }
-      // The clock is read last: no event that was read can have been written later.
-      var tally = DirectoryTally(queue, now: now())
-      for event in events { tally.countLive(event) }
-      for event in letters { tally.countDead(event) }
-      return tally.snapshot(eventIDs: eventIDs)
+      return scan
     } catch {
       // The next sample goes on where this one ended.
-      let there = Set(live.map { "\(path)/\($0)" } + dead.map { "\(path)/\(queue.deadDirectory)/\($0)" })
+      let there = Set(
+        live.map { FileName("\(path)/\($0.text)") } + dead.map { FileName("\(deadPath)/\($0.text)") })
       fresh.merge(remembered.filter { there.contains($0.key) }) { new, _ in new }
       throw error
     }
   }
 
-  private func notThere() throws(SampleFailure) -> Snapshot {
+  /// What a file says now, wherever it is; nil where it is not there, or cannot be read.
+  func glance(at path: String, as name: FileName) -> DirectoryEvent? {
+    guard let status = try? FileSystem.status(path, followingLinks: false), status.kind != .directory else {
+      return nil
+    }
+    return try? interpret(path, status, name: name).event
+  }
+
+  private var deadPath: String { "\(path)/\(queue.deadDirectory)" }
+
+  private func notThere() throws(SampleFailure) -> DirectoryScan {
     if hasBeenThere {
       throw SampleFailure(
         .absent, "\(path) is not there any more", hint: "it was removed, or its file system was unmounted")
     }
     if createdLazily && FileSystem.isDirectory(parent(of: path)) {
-      return Snapshot(storeTime: now(), missingPath: path)
+      return DirectoryScan(isMissing: true)
     }
     throw SampleFailure(
       .absent, "\(path): no such directory",
       hint: "check the path in the DSN, and that the exporter sees the application's file system")
   }
 
-  /// The names of live and dead events. A directory that changes while it is listed is listed again, a few times: a
-  /// name that is there all the while must not be missed.
-  private func list() throws(SampleFailure) -> (live: Set<String>, dead: Set<String>) {
-    var live: Set<String> = []
-    var dead: Set<String> = []
+  /// The names of live and dead events, and of those with a mark. A directory that changes while it is listed is listed
+  /// again, a few times: a name that is there all the while must not be missed.
+  private func list() throws(SampleFailure) -> (live: Set<FileName>, dead: Set<FileName>, marks: Set<FileName>) {
+    var live: Set<FileName> = []
+    var dead: Set<FileName> = []
+    var marks: Set<FileName> = []
     for _ in 0..<3 {
       let before = try status(of: path)
-      live.formUnion(try names(in: path))
-      if try status(of: "\(path)/\(queue.deadDirectory)") != nil {
-        dead.formUnion(try names(in: "\(path)/\(queue.deadDirectory)"))
+      for name in try names(in: path) {
+        switch queue.meaning(of: name) {
+        case .event: live.insert(FileName(name))
+        case .delivered(let event): marks.insert(event)
+        case .nothing: break
+        }
+      }
+      if try status(of: deadPath) != nil {
+        dead.formUnion(try names(in: deadPath).filter { queue.meaning(of: $0) == .event }.map(FileName.init))
       }
       if try status(of: path) == before { break }
     }
-    return (live, dead)
+    return (live, dead, marks)
   }
 
   private func status(of directory: String) throws(SampleFailure) -> FileStatus? {
@@ -133,7 +168,7 @@ package final class DirectoryReader {
   private func names(in directory: String) throws(SampleFailure) -> [String] {
     do {
       return try FileSystem.list(directory).compactMap { entry in
-        entry.name.hasSuffix(queue.fileSuffix) && entry.kind != .directory ? entry.name : nil
+        entry.kind == .directory ? nil : entry.name
       }
     } catch {
       throw SampleFailure(error)
@@ -142,39 +177,46 @@ package final class DirectoryReader {
 
   /// One event; nil where the file has left, or is a directory.
   private func read(
-    _ name: String, in directory: String, _ deadline: ContinuousClock.Instant, _ fresh: inout [String: Remembered]
+    _ name: FileName, in directory: String, _ deadline: ContinuousClock.Instant, _ fresh: inout [FileName: Remembered]
   ) throws(SampleFailure) -> DirectoryEvent? {
     if ContinuousClock.now >= deadline {
       throw SampleFailure(
         .timeout, "\(path): not all files could be read in time",
         hint: "the next sample goes on where this one ended; if it persists, the file system is slow")
     }
-    let path = "\(directory)/\(name)"
-    let file: FileStatus
-    let content: DirectoryEvent.Content
+    let path = "\(directory)/\(name.text)"
     do {
       guard let status = try FileSystem.status(path, followingLinks: false), status.kind != .directory else {
         return nil
       }
-      if let known = remembered[path], known.isSettled, known.inode == status.inode, known.size == status.size,
+      let key = FileName(path)
+      if let known = remembered[key], known.isSettled, known.inode == status.inode, known.size == status.size,
         known.modified == status.modifiedNanoseconds
       {
-        (file, content) = (status, known.content)
-        fresh[path] = known
-      } else if status.kind == .regular {
-        let read = try FileSystem.read(path, atMost: Self.largestFile, regularOnly: true)
-        file = read.status
-        content = read.isTruncated ? .unread : try parse(read.bytes)
-        fresh[path] = Remembered(file, content, now: now())
-      } else {
-        (file, content) = (status, .malformed)
+        fresh[key] = known
+        return event(name, status, known.content)
       }
+      let (found, event) = try interpret(path, status, name: name)
+      if status.kind == .regular { fresh[key] = Remembered(found, event.content, now: now()) }
+      return event
     } catch {
       if (error as? SystemError)?.kind == .notFound { return nil }
       throw (error as? SystemError).map { SampleFailure($0) } ?? SampleFailure(.other, "\(path): \(error)")
     }
-    return DirectoryEvent(
-      name: String(name.dropLast(queue.fileSuffix.count)),
+  }
+
+  private func interpret(
+    _ path: String, _ status: FileStatus, name: FileName
+  ) throws -> (file: FileStatus, event: DirectoryEvent) {
+    guard status.kind == .regular else { return (status, event(name, status, .malformed)) }
+    let read = try FileSystem.read(path, atMost: Self.largestFile, regularOnly: true)
+    let content: DirectoryEvent.Content = read.isTruncated ? .unread : try parse(read.bytes)
+    return (read.status, event(name, read.status, content))
+  }
+
+  private func event(_ name: FileName, _ file: FileStatus, _ content: DirectoryEvent.Content) -> DirectoryEvent {
+    DirectoryEvent(
+      name: String(name.text.dropLast(queue.fileSuffix.count)),
       modified: Timestamp(nanoseconds: file.modifiedNanoseconds), content: content)
   }
 
@@ -186,8 +228,20 @@ package final class DirectoryReader {
   }
 }
 
+/// What was in a queue directory when it was read.
+struct DirectoryScan {
+  /// Events that wait.
+  var live: [FileName: DirectoryEvent] = [:]
+  /// Dead-lettered events that do not wait as well.
+  var dead: [FileName: DirectoryEvent] = [:]
+  /// Events with a mark that they were delivered.
+  var marks: Set<FileName> = []
+  /// True for a queue that was not made yet.
+  var isMissing = false
+}
+
 /// The directory that holds a path, seen as text.
-private func parent(of path: String) -> String {
+func parent(of path: String) -> String {
   let parts = path.split(separator: "/")
   let above = parts.dropLast().joined(separator: "/")
   return path.hasPrefix("/") ? "/" + above : above.isEmpty ? "." : above

@@ -11,6 +11,9 @@ package actor DirectoryStore: OutboxStore {
   private let timeLimit: Duration
   private let now: @Sendable () -> Timestamp
   private var readers: [String: DirectoryReader] = [:]
+  private var inotify: Inotify?
+  private var watches: DirectoryWatches?
+  private var watched: [String: WatchedDirectory] = [:]
 
   /// The outboxes as they are configured.
   package nonisolated let configured: [WatchedOutbox]
@@ -45,23 +48,92 @@ package actor DirectoryStore: OutboxStore {
     } catch {
       return failed(error)
     }
-    var kept: [String: DirectoryReader] = [:]
-    for path in paths {
-      kept[path] =
-        readers[path]
-        ?? DirectoryReader(path: path, queue: queue, createdLazily: definition.layout.createdLazily, now: now)
+    guard let marks = request.marks else {
+      stopWatching()
+      return sample(paths, queue, deadline: deadline, eventIDs: request.eventIDs)
     }
-    readers = kept
+    readers = [:]
+    let watches = startWatching()
+    watches.keep(paths)
+    watched = Dictionary(
+      uniqueKeysWithValues: paths.map { path in (path, watched[path] ?? watchedDirectory(path, queue, in: watches)) })
+    return paths.map { path in
+      let outbox = outbox(at: path)
+      var reading: AccountingReading?
+      var sample = timed(outbox) { () throws(SampleFailure) in
+        // Forced: every path got its directory above.
+        let (snapshot, found) = try watched[path]!.sample(
+          since: marks[outbox.name], deadline: deadline, eventIDs: request.eventIDs, in: watches)
+        reading = found
+        return snapshot
+      }
+      sample.accounting = reading
+      return sample
+    }
+  }
+
+  private func sample(
+    _ paths: [String], _ queue: DirectoryQueue, deadline: ContinuousClock.Instant, eventIDs: Bool
+  ) -> [OutboxSample] {
+    readers = Dictionary(uniqueKeysWithValues: paths.map { ($0, readers[$0] ?? reader($0, queue)) })
     return paths.map { path in
       timed(outbox(at: path)) { () throws(SampleFailure) in
-        // Forced: a reader was made above for every path.
-        try kept[path]!.sample(deadline: deadline, eventIDs: request.eventIDs)
+        // Forced: every path got its reader above.
+        try readers[path]!.sample(deadline: deadline, eventIDs: eventIDs)
       }
     }
   }
 
+  private func reader(_ path: String, _ queue: DirectoryQueue) -> DirectoryReader {
+    DirectoryReader(path: path, queue: queue, createdLazily: definition.layout.createdLazily, now: now)
+  }
+
+  // MARK: Watching
+
+  private func watchedDirectory(
+    _ path: String, _ queue: DirectoryQueue, in watches: DirectoryWatches
+  ) -> WatchedDirectory {
+    WatchedDirectory(
+      watches.directory(path) {
+        DirectoryWatch(
+          path: path, queue: queue, reader: reader(path, queue), objective: definition.objective?.age, now: now)
+      })
+  }
+
+  private func startWatching() -> DirectoryWatches {
+    if let watches, inotify != nil { return watches }
+    do {
+      let inotify = try Inotify()
+      self.inotify = inotify
+      // Files may be gone soon after they came, and the kernel's queue is short: reports are taken as they come, not at the
+      // next sample.
+      let waiter = DirectoryWaiter()
+      Task.detached { [weak self] in
+        while await waiter.wait(for: inotify) {
+          guard let self else { return }
+          await self.takeReports()
+        }
+      }
+      watches = DirectoryWatches(.success(inotify), keeping: watches)
+    } catch {
+      watches = DirectoryWatches(.failure(error), keeping: watches)
+    }
+    // Forced: it was set just now.
+    return watches!
+  }
+
+  private func takeReports() {
+    watches?.drain()
+  }
+
+  private func stopWatching() {
+    inotify?.stop()
+    (inotify, watches, watched) = (nil, nil, [:])
+  }
+
   package func close() async {
     readers = [:]
+    stopWatching()
   }
 
   private func directories() throws(SampleFailure) -> [String] {
@@ -85,7 +157,7 @@ package actor DirectoryStore: OutboxStore {
 
   /// One failed sample for each directory that was seen last, or one under the configured name.
   private func failed(_ failure: SampleFailure) -> [OutboxSample] {
-    let known = readers.keys.sorted().map(outbox(at:))
+    let known = Set(readers.keys).union(watched.keys).sorted().map(outbox(at:))
     return (known.isEmpty ? [definition.watched()] : known).map { outbox in
       timed(outbox) { () throws(SampleFailure) in throw failure }
     }
@@ -100,6 +172,21 @@ package actor DirectoryStore: OutboxStore {
     return OutboxSample(
       outbox: outbox, startedAt: startedAt, duration: ContinuousClock.now - start, result: result)
   }
+
+  deinit {
+    inotify?.stop()
+    executor.stop()
+  }
+}
+
+/// Waits for the kernel's reports on a thread of its own.
+private actor DirectoryWaiter {
+  private let executor = PinnedThreadExecutor()
+
+  nonisolated var unownedExecutor: UnownedSerialExecutor { executor.unowned }
+
+  /// Waits until there is something to read; false once that was stopped.
+  func wait(for inotify: Inotify) -> Bool { inotify.wait() }
 
   deinit {
     executor.stop()

@@ -1,3 +1,4 @@
+import CSystem
 import Glibc
 
 /// What the operating system says about a file without opening it.
@@ -80,6 +81,10 @@ package enum FileSystem {
   package static func isDirectory(_ path: String) -> Bool {
     (try? status(path))??.kind == .directory
   }
+
+  /// True where other hosts may write to the path's file system without this one's kernel seeing it: NFS, SMB, FUSE,
+  /// virtiofs and their like.
+  package static func isShared(_ path: String) -> Bool { unsafe csystem_is_shared(path) != 0 }
 
   /// Reads a file up to a limit in bytes.
   ///

@@ -86,6 +86,10 @@ struct FileDescriptor: ~Copyable {
     number = try retrying("open", path) { unsafe open(path, flags | O_CLOEXEC, mode) }
   }
 
+  init(owning number: Int32) {
+    self.number = number
+  }
+
   borrowing func write(_ bytes: [UInt8], to path: String) throws(SystemError) {
     try writeAll(bytes, to: number, path: path)
   }

@@ -5,6 +5,9 @@
 // setfsuid: lets a test that runs as root read files as somebody else, on one thread.
 #include <sys/fsuid.h>
 
+// eventfd: wakes a thread that waits for a descriptor.
+#include <sys/eventfd.h>
+
 // The width of the terminal behind a descriptor, 0 where there is none (ioctl is variadic).
 int csystem_terminal_columns(int descriptor);
 
@@ -12,6 +15,10 @@ int csystem_terminal_columns(int descriptor);
 // EBUSY where signals are watched already. With second_ends the second of them ends the process at once, with 128 + its
 // number.
 int csystem_watch_signals(const int *signals, int count, int second_ends);
+
+// 1 where a path is on a file system that other hosts or the host of a container write to without this kernel seeing it,
+// as far as its type tells; 0 where it is not, or nothing is there (statfs is outside the Glibc module).
+int csystem_is_shared(const char *path);
 
 // The commit that the program was built from; "unknown" where scripts/build did not say.
 const char *csystem_source_revision(void);

@@ -1,0 +1,257 @@
+import Layouts
+import Outbox
+import SystemCalls
+
+/// One queue directory that is watched: what the kernel reports of it goes into its books, and each file is read as soon as
+/// it is there, before it may be gone.
+final class DirectoryWatch {
+  /// What is watched of a queue.
+  enum Place: Hashable {
+    /// The directory of the events.
+    case queue
+    /// Its subdirectory of the dead.
+    case dead
+    /// The directory above, while the queue is not there.
+    case parent
+  }
+
+  /// The first half of a move: the other half says where to.
+  private struct Move {
+    let place: Place
+    let name: FileName
+    let isMark: Bool
+    let since: ContinuousClock.Instant
+  }
+
+  /// The two halves of a move come from one system call.
+  private static let moveLimit = Duration.milliseconds(100)
+
+  let path: String
+  let queue: DirectoryQueue
+  let reader: DirectoryReader
+  let now: @Sendable () -> Timestamp
+  var account: DirectoryAccount
+  /// The watches that are in place.
+  var watches: [Place: Inotify.Watch] = [:]
+  /// Why one of them is not, for the log.
+  var failure: String?
+  /// True once the books hold what is in the directory.
+  private(set) var hasBegun = false
+  /// True where reports were lost since the directory was read last.
+  private(set) var isLost = false
+  /// What is in no count of this interval, for the log.
+  private(set) var gaps: [String] = []
+  /// Events that something was reported of while the directory was read.
+  private(set) var touched: Set<FileName> = []
+  private var isBeingRead = false
+  /// Events with a mark that they were delivered.
+  private(set) var marked: Set<FileName> = []
+  private var moves: [UInt32: Move] = [:]
+
+  init(
+    path: String, queue: DirectoryQueue, reader: DirectoryReader, objective: Duration?,
+    now: @escaping @Sendable () -> Timestamp
+  ) {
+    self.path = path
+    self.queue = queue
+    self.reader = reader
+    self.now = now
+    account = DirectoryAccount(objective: objective)
+  }
+
+  func livePath(_ name: FileName) -> String { "\(path)/\(name.text)" }
+  func deadPath(_ name: FileName) -> String { "\(path)/\(queue.deadDirectory)/\(name.text)" }
+
+  /// True while something is not known that the next report will tell.
+  var isUnsettled: Bool { !moves.isEmpty || !account.unread.isEmpty }
+
+  // MARK: Readings
+
+  /// Takes what was read as what is there.
+  func begin(_ scan: DirectoryScan) {
+    account.begin(live: scan.live, dead: scan.dead)
+    marked = scan.marks
+    moves = [:]
+    (hasBegun, isLost) = (true, false)
+  }
+
+  /// From now on what is reported is newer than what is read.
+  func beginReading() { (touched, isBeingRead) = ([], true) }
+
+  /// The directory is not read any more.
+  func endReading() { (touched, isBeingRead) = ([], false) }
+
+  /// Takes what was read of the names that nothing was reported of: a retry on a file system that others write to, say.
+  func take(_ scan: DirectoryScan) {
+    for name in marked.union(scan.marks) where !touched.contains(name) {
+      if scan.marks.contains(name) { marked.insert(name) } else { marked.remove(name) }
+    }
+    for (name, event) in scan.live where !touched.contains(name) { account.learn(name, event) }
+    for (name, event) in scan.dead where !touched.contains(name) || account.dead[name]?.event == nil {
+      account.learnDead(name, event)
+    }
+    isLost = false
+  }
+
+  private func touch(_ name: FileName) {
+    if isBeingRead { touched.insert(name) }
+  }
+
+  /// Reports were lost: what the books say has to be compared with what is there.
+  func lose(_ gap: String) {
+    isLost = true
+    note(gap)
+  }
+
+  /// Something is in no count of this interval.
+  func note(_ gap: String) {
+    if !gaps.contains(gap) { gaps.append(gap) }
+  }
+
+  /// What is in no count since this was asked last.
+  func takeGaps() -> [String] {
+    defer { gaps = [] }
+    return gaps
+  }
+
+  // MARK: Reports
+
+  /// Puts a report about a name into the books.
+  func apply(_ change: Inotify.Change, at place: Place) {
+    guard hasBegun, let text = change.name, !change.isDirectory else { return }
+    switch (place, queue.meaning(of: text)) {
+    case (.queue, .event): applyLive(change, FileName(text))
+    case (.queue, .delivered(let event)): applyMark(change, of: event, at: livePath(FileName(text)))
+    case (.dead, .event): applyDead(change, FileName(text))
+    case (.queue, .nothing), (.dead, _):
+      // An event that got a name that means nothing is gone.
+      if change.kind == .movedHere, let move = moves.removeValue(forKey: change.cookie), !move.isMark {
+        if move.place == .queue { account.leave(move.name, .unseen, now: now()) } else { account.removeDead(move.name) }
+      }
+    case (.parent, _): break
+    }
+  }
+
+  private func applyLive(_ change: Inotify.Change, _ name: FileName) {
+    touch(name)
+    switch change.kind {
+    case .made, .movedHere:
+      let move = moves.removeValue(forKey: change.cookie)
+      finishMoves { $0.place == .queue && $0.name == name }
+      guard let move else { return account.arrive(name, isOpen: change.kind == .made, now: now()) }
+      touch(move.name)
+      if move.isMark {
+        account.arrive(name, returns: true, now: now())
+      } else if move.place == .queue {
+        account.rename(move.name, to: name, now: now())
+      } else {
+        account.requeue(account.removeDead(move.name) ?? DeadFile(), as: name, now: now())
+      }
+    case .movedAway: if isThere(name) { begin(change.cookie, .queue, name) }
+    case .removed: if isThere(name) { leave(name, orElse: queue.removal) }
+    case .written: account.write(name, wasClosed: true)
+    default: break
+    }
+  }
+
+  private func applyMark(_ change: Inotify.Change, of event: FileName, at markPath: String) {
+    touch(event)
+    switch change.kind {
+    case .made, .movedHere:
+      marked.insert(event)
+      guard let move = moves.removeValue(forKey: change.cookie), !move.isMark else { return }
+      touch(move.name)
+      guard move.place == .queue else { return _ = account.removeDead(move.name) }
+      read(move.name, at: markPath)
+      account.leave(move.name, .delivered, now: now())
+    case .movedAway:
+      marked.remove(event)
+      begin(change.cookie, .queue, event, isMark: true)
+    case .removed: marked.remove(event)
+    default: break
+    }
+  }
+
+  private func applyDead(_ change: Inotify.Change, _ name: FileName) {
+    touch(name)
+    switch change.kind {
+    case .made, .movedHere:
+      guard let move = moves.removeValue(forKey: change.cookie), !move.isMark else {
+        return account.arriveDead(name, reader.glance(at: deadPath(name), as: name), now: now())
+      }
+      touch(move.name)
+      if move.place == .queue {
+        read(move.name, at: deadPath(name))
+        account.die(move.name, as: name, now: now())
+      } else {
+        account.renameDead(move.name, to: name)
+      }
+    case .movedAway: begin(change.cookie, .dead, name)
+    case .removed: account.removeDead(name)
+    default: break
+    }
+  }
+
+  /// True for an event that is in the books. While reports are lost, one that is not came in the meantime.
+  private func isThere(_ name: FileName) -> Bool {
+    if account.live[name] == nil && isLost { account.arrive(name, now: now()) }
+    return account.live[name] != nil
+  }
+
+  // MARK: Leaving
+
+  private func begin(_ cookie: UInt32, _ place: Place, _ name: FileName, isMark: Bool = false) {
+    moves[cookie] = Move(place: place, name: name, isMark: isMark, since: .now)
+  }
+
+  /// Ends the moves whose other half did not come: to somewhere that nobody watches.
+  func finishMoves(all: Bool = false) {
+    guard !moves.isEmpty else { return }
+    let limit = ContinuousClock.now - Self.moveLimit
+    finishMoves { all || $0.since < limit }
+  }
+
+  private func finishMoves(where isOver: (Move) -> Bool) {
+    for (cookie, move) in moves where isOver(move) {
+      moves[cookie] = nil
+      if move.isMark { continue }
+      if move.place == .queue { leave(move.name, orElse: .unseen) } else { account.removeDead(move.name) }
+    }
+  }
+
+  /// An event is not there any more; it is said how where it left something behind.
+  func leave(_ name: FileName, isTimed: Bool = true, orElse disposition: Disposition) {
+    let isDead = account.dead[name] != nil || watches[.dead] == nil && exists(deadPath(name))
+    if isDead {
+      read(name, at: deadPath(name))
+      account.die(name, as: name, now: now())
+    } else {
+      account.leave(name, marked.contains(name) ? .delivered : disposition, isTimed: isTimed, now: now())
+    }
+  }
+
+  func exists(_ path: String) -> Bool { (try? FileSystem.status(path, followingLinks: false)) != nil }
+
+  // MARK: Reading
+
+  /// Reads the files that came or were written since they were read.
+  func readFiles() {
+    for name in account.unread {
+      if let event = reader.glance(at: livePath(name), as: name) { account.learn(name, event) }
+    }
+  }
+
+  private func read(_ name: FileName, at path: String) {
+    guard account.unread.contains(name), let event = reader.glance(at: path, as: name) else { return }
+    account.learn(name, event)
+  }
+
+  /// Puts the files of a directory that was just made into the books.
+  func readNames() {
+    for entry in (try? FileSystem.list(path)) ?? [] where queue.meaning(of: entry.name) == .event {
+      let name = FileName(entry.name)
+      if entry.kind != .directory && account.live[name] == nil { account.arrive(name, now: now()) }
+    }
+    readFiles()
+  }
+}
