@@ -25,6 +25,8 @@ final class WatchedDirectory {
   func sample(
     since mark: AccountingMark?, deadline: ContinuousClock.Instant, eventIDs: Bool, in watches: DirectoryWatches
   ) throws(SampleFailure) -> (Snapshot, AccountingReading) {
+    // First what was reported, since a watch may end now: its directory may have been replaced.
+    watches.drain()
     watches.attach(watch)
     let scan: DirectoryScan
     if watch.hasBegun {

@@ -1,6 +1,7 @@
 import Layouts
 import Outbox
 import Stores
+import Synchronization
 import SystemCalls
 import TestSupport
 
@@ -73,7 +74,7 @@ final class WatchFixture {
   // MARK: What the application does
 
   func event(_ channel: String = "telegram", retries: Int = 0, created: Int64? = nil) -> String {
-    let created = created ?? now().nanoseconds / 1_000_000
+    let created = created ?? SystemClock.wallNanoseconds() / 1_000_000
     return #"{"channel": "\#(channel)", "enqueuedAt": \#(created), "retryCount": \#(retries), "to": "somebody"}"#
   }
 
@@ -105,5 +106,52 @@ struct SplitMix: RandomNumberGenerator {
     mixed = (mixed ^ (mixed >> 30)) &* 0xbf58_476d_1ce4_e5b9
     mixed = (mixed ^ (mixed >> 27)) &* 0x94d0_49bb_1331_11eb
     return mixed ^ (mixed >> 31)
+  }
+}
+
+/// A wall clock that moves by hand.
+final class MovingClock: Sendable {
+  private let seconds: Mutex<Int>
+
+  init(seconds: Int) { self.seconds = Mutex(seconds) }
+
+  func advance(seconds more: Int) { seconds.withLock { $0 += more } }
+
+  var now: @Sendable () -> Timestamp {
+    { [self] in Timestamp(nanoseconds: Int64(seconds.withLock { $0 }) * 1_000_000_000) }
+  }
+}
+
+/// A wall clock that can be held: whoever looks at it stands still meanwhile.
+final class Gate: Sendable {
+  private enum State { case open, closed, occupied }
+
+  private let state = Mutex(State.open)
+
+  var now: @Sendable () -> Timestamp {
+    { [self] in
+      _ = eventually(within: .seconds(120)) {
+        state.withLock { state in
+          if state == .closed { state = .occupied }
+          return state == .open
+        }
+      }
+      return Timestamp(nanoseconds: SystemClock.wallNanoseconds())
+    }
+  }
+
+  /// Does something while a sample stands still at the clock, with all reports untaken; false where none came to it.
+  func close(
+    _ fixture: WatchFixture, _ body: () throws -> Void
+  ) async throws -> Bool {
+    state.withLock { $0 = .closed }
+    defer { state.withLock { $0 = .open } }
+    let (store, marks) = (fixture.store, fixture.mark.map { ["claw": $0] } ?? [:])
+    let sample = Task { await store.sample(SampleRequest(marks: marks)) }
+    let isOccupied = await happens { state.withLock { $0 == .occupied } }
+    try body()
+    state.withLock { $0 = .open }
+    _ = await sample.value
+    return isOccupied
   }
 }
