@@ -52,7 +52,7 @@ struct UserLayoutTests {
         claimed: [], recoveryState: ["recoveryState"], destination: ["channel"]),
       backoff: [.zero, .seconds(5), .seconds(125)], maxAttempts: 5,
       claimedStates: ["send_attempt_started": .leaseExpired, "unknown_after_send": .unclaimable],
-      lease: .seconds(300)))
+      lease: .seconds(300), deliveredSuffix: ".done", removal: .delivered))
 
   /// What the parser makes of a layout's text, used by an outbox that asks for it by name.
   func parsed(_ text: String, name: String, dsn: String) throws -> Layout? {
@@ -127,6 +127,8 @@ struct UserLayoutTests {
                 send_attempt_started: lease_expired
                 unknown_after_send: unclaimable
               lease: 5m
+              delivered_suffix: ".done"
+              removal: delivered
 
         """)
   }
