@@ -4,6 +4,12 @@ package import Outbox
 package struct CommandLineOptions: Sendable, Hashable {
   /// `--once`: one cycle, then an exit status.
   package var once = false
+  /// `--window`: sample over and over for so long before judging.
+  package var window: String?
+  /// `--no-push`: push nothing.
+  package var noPush = false
+  /// `--require-push`: a push that fails is CRITICAL.
+  package var requirePush = false
   /// `--config`: path of the configuration file.
   package var config: String?
   /// `--dsn`: where the outbox is. A password in it is refused, since other users see the command line.

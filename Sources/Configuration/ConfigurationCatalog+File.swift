@@ -3,6 +3,7 @@ extension ConfigurationCatalog {
     .init("environment", nil, "As `--environment`."),
     .init("state_dir", nil, "As `--state-dir`."),
     .init("interval", "15s", "As `--interval`."),
+    .init("window", nil, "As `--window`."),
     .init("liveness_file", nil, "As `--liveness-file`."),
     .init("exit_after_failed_cycles", nil, "As `--exit-after-failed-cycles`."),
     .init("log_level", "info", "As `--log-level`."),

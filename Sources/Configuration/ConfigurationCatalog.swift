@@ -20,6 +20,9 @@ package enum ConfigurationCatalog {
   /// The flags of `outbox-exporter run`.
   package static let flags: [ConfigurationKey] = [
     .init("--once", nil, "Run one cycle, say why, and exit with 0, 1, 2 or 3."),
+    .init(
+      "--window", nil,
+      "`--once` samples over and over for so long, 1s to 1h, and judges by that alone instead of by earlier runs."),
     .init("--config", nil, "The configuration file, in YAML."),
     .init(
       "--dsn", nil, "Where the outbox is: a libpq URL or conninfo without a password, `sqlite:PATH` or `files:DIR`."),
@@ -32,8 +35,11 @@ package enum ConfigurationCatalog {
     .init("--endpoint", nil, "Base URL of the OTLP endpoint; `/v1/metrics` is appended."),
     .init("--exit-after-failed-cycles", nil, "End with status 69 after so many cycles in a row without any success."),
     .init("--log-level", "info", "trace, debug, info, notice, warning, error or critical."),
-    .init("--format", "text", "What `--once` prints: text or json."),
+    .init("--format", "text", "What `--once` prints: text, json or nagios."),
     .init("--no-ids", nil, "`--once` names no event."),
+    .init("--quiet", nil, "`--once` prints nothing on standard output where it ends with 0."),
+    .init("--no-push", nil, "`--once` pushes nothing, whatever endpoint is configured."),
+    .init("--require-push", nil, "`--once` is CRITICAL where its push fails; without an endpoint it is a mistake."),
     .init("--print-config", nil, "Print the configuration in force, secrets masked, and exit."),
   ]
 
@@ -45,6 +51,7 @@ package enum ConfigurationCatalog {
     .init("OUTBOX_ENVIRONMENT", "`deployment.environment.name`", "As `--environment`."),
     .init("OUTBOX_CONFIG", nil, "As `--config`."),
     .init("OUTBOX_STATE_DIR", nil, "As `--state-dir`."),
+    .init("OUTBOX_WINDOW", nil, "As `--window`."),
     .init("OUTBOX_LIVENESS_FILE", nil, "As `--liveness-file`."),
     .init(
       "OTEL_EXPORTER_OTLP_ENDPOINT", "http://localhost:4318", "Base URL of the endpoint; `/v1/metrics` is appended."),
@@ -74,7 +81,7 @@ package enum ConfigurationCatalog {
       "OTEL_METRIC_EXPORT_TIMEOUT", "30000", "The most milliseconds that the push of `--once` takes, 30000 at most."),
     .init(
       "OTEL_METRICS_EXPORTER", "otlp",
-      "`otlp`, `console` (standard output; standard error with `--format json`) or `none`."),
+      "`otlp`, `console` (standard output; standard error with `--quiet` or a `--format` other than text) or `none`."),
     .init("OTEL_SDK_DISABLED", "false", "`true`: watch, but push nothing."),
     .init("OTEL_SERVICE_NAME", "outbox-exporter", "`service.name` of the exporter."),
     .init("OTEL_RESOURCE_ATTRIBUTES", nil, "`key=value,…`, percent-encoded; on any mistake all of it is ignored."),

@@ -81,6 +81,7 @@ struct ConfigurationReader {
       setting(options.environment, "--environment", "OUTBOX_ENVIRONMENT", string(file["environment"]))
       ?? configuration.resourceAttributes.first { $0.key == "deployment.environment.name" }?.value
     readExport(file["export"], into: &configuration)
+    readOnce(file["window"], into: &configuration)
     configuration.outboxes = readOutboxes(file["outboxes"], verdicts(file["verdicts"], over: .standard))
     return configuration
   }

@@ -14,6 +14,7 @@ package enum ConfigurationYAML {
       configuration.environment.map { ("environment", .scalar($0)) },
       configuration.stateDirectory.map { ("state_dir", .scalar($0)) },
       ("interval", .scalar(DurationText.text(configuration.interval))),
+      configuration.window.map { ("window", .scalar(DurationText.text($0))) },
       configuration.livenessFile.map { ("liveness_file", .scalar($0)) },
       configuration.exitAfterFailedCycles.map { ("exit_after_failed_cycles", .scalar("\($0)")) },
       ("log_level", .scalar(configuration.logLevel.rawValue)),
@@ -40,6 +41,8 @@ package enum ConfigurationYAML {
     if configuration.metricsExporter != .otlp {
       lines.append("OTEL_METRICS_EXPORTER is \(configuration.metricsExporter.rawValue): nothing is pushed over OTLP")
     }
+    if configuration.pushIsRefused { lines.append("--no-push is given: nothing is pushed") }
+    if configuration.pushIsRequired { lines.append("--require-push is given: a push that fails is CRITICAL") }
     if !configuration.endpointIsConfigured { lines.append("no endpoint is set: `--once` does not push") }
     return lines.map { "# \($0)\n" }.joined()
   }

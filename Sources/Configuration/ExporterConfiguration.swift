@@ -11,6 +11,8 @@ package struct ExporterConfiguration: Sendable, Hashable {
   package var stateDirectory: String?
   /// Time between the starts of two cycles.
   package var interval: Duration = .seconds(15)
+  /// For so long `--once` samples over and over before it judges; nil samples one time.
+  package var window: Duration?
   /// The file that every completed cycle touches.
   package var livenessFile: String?
   /// The most destinations of one outbox that have series of their own.
@@ -37,15 +39,22 @@ package struct ExporterConfiguration: Sendable, Hashable {
   package var destinations: [ExportDestination] = []
   /// True where the user named an endpoint. `--once` and `demo` push only then.
   package var endpointIsConfigured = false
+  /// True where `--no-push` asks for no push.
+  package var pushIsRefused = false
+  /// True where a push of `--once` that fails is CRITICAL.
+  package var pushIsRequired = false
   /// The most time that the push of one cycle takes, retries included; nil for no limit. `OTEL_METRIC_EXPORT_TIMEOUT`.
   package var exportTimeout: Duration? = .seconds(30)
 
   /// The defaults, with nothing to watch.
   package init() {}
 
-  /// Whether this run pushes over OTLP at all.
-  package func pushes(once: Bool) -> Bool {
-    !telemetryDisabled && metricsExporter == .otlp && (!once || endpointIsConfigured)
+  /// Why this run does not push over OTLP; nil where it does.
+  package func reasonNotToPush(once: Bool) -> String? {
+    if pushIsRefused { return "--no-push was given" }
+    if telemetryDisabled { return "OTEL_SDK_DISABLED is true" }
+    if metricsExporter != .otlp { return "OTEL_METRICS_EXPORTER is \(metricsExporter.rawValue)" }
+    return once && !endpointIsConfigured ? "no OTLP endpoint is configured" : nil
   }
 }
 

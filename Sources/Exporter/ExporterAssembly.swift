@@ -5,6 +5,7 @@ import Layouts
 import OTLP
 package import Outbox
 package import Reports
+import StateDirectory
 package import Stores
 import SystemCalls
 
@@ -13,6 +14,7 @@ package struct ExporterAssembly: Sendable {
   private let configuration: ExporterConfiguration
   private let cycle: ExportCycle
   private let exporters: [OTLPExporter]
+  private let memory: SampleMemory?
 
   /// The parts of a configuration.
   ///
@@ -28,14 +30,16 @@ package struct ExporterAssembly: Sendable {
   ) {
     self.configuration = configuration
     let now: @Sendable () -> Timestamp = { Timestamp(nanoseconds: SystemClock.wallNanoseconds()) }
-    let exporters = configuration.pushes(once: once) ? configuration.exporters(directory) : []
+    let exporters = configuration.reasonNotToPush(once: once) == nil ? configuration.exporters(directory) : []
     self.exporters = exporters
+    memory = remembers ? configuration.memory(once: once) : nil
     cycle = ExportCycle(
       stores: configuration.stores(now: now), exporters: exporters, resource: configuration.resource(instance),
       environment: configuration.environment, destinationLimit: configuration.destinationLimit,
       interval: configuration.interval, build: .current,
       movements: once ? .none : directory.map { .directory($0) } ?? .inMemory,
-      memory: remembers ? configuration.memory(once: once) : nil, now: now)
+      // A window of its own is judged alone: what is kept was taken in another rhythm.
+      memory: once && configuration.window != nil ? nil : memory, now: now)
   }
 
   /// What this exporter is about to do, in one line.
@@ -49,21 +53,53 @@ package struct ExporterAssembly: Sendable {
   /// The endpoints that are pushed to, for people; empty where nothing is pushed.
   package var endpoints: [String] { exporters.map(\.destination.shownEndpoint) }
 
-  /// One cycle as a health check: every store is waited for, and the push ends within 30 seconds, or sooner where
-  /// OTEL_METRIC_EXPORT_TIMEOUT says so.
+  /// One cycle as a health check, or as many as the configured window has room for: every store is waited for, and the
+  /// push ends within 30 seconds, or sooner where OTEL_METRIC_EXPORT_TIMEOUT says so.
+  ///
+  /// - Parameters:
+  ///   - progress: is told before every sample of a window how much of the window has passed.
+  ///   - found: is handed what is known before the push.
   package func runOnce(
-    eventIDs: Bool, found: @Sendable (CycleReport, MetricBatch) -> Void
+    eventIDs: Bool, progress: @Sendable (Duration) -> Void, found: @Sendable (CycleReport, MetricBatch) -> Void
   ) async -> CycleReport {
-    let outcome = await cycle.run(eventIDs: eventIDs, patience: .seconds(60))
+    let outcome =
+      if let window = configuration.window {
+        await sample(for: window, eventIDs: eventIDs, progress)
+      } else {
+        await cycle.run(eventIDs: eventIDs, patience: .seconds(60))
+      }
     let batch = outcome.batch.withoutAccumulations
     let bound = min(.seconds(30), configuration.exportTimeout ?? .seconds(30))
     var report = CycleReport(
-      time: outcome.time, samples: outcome.samples, assessments: outcome.assessments, push: .noEndpoint,
-      memoryTrouble: outcome.memoryTrouble)
+      time: outcome.time, samples: outcome.samples, assessments: outcome.assessments,
+      push: .notAttempted(configuration.reasonNotToPush(once: true) ?? ""),
+      pushIsRequired: configuration.pushIsRequired, memoryTrouble: outcome.memoryTrouble)
     found(report, batch)
     if !exporters.isEmpty { report.push = await Self.push(batch, to: exporters, within: bound) }
     await cycle.close()
     return report
+  }
+
+  /// Cycles in an even rhythm until the window has passed: 20 steps, so that one in which nothing moves shows it.
+  private func sample(
+    for window: Duration, eventIDs: Bool, _ progress: @Sendable (Duration) -> Void
+  ) async -> ExportCycle.Outcome {
+    let clock = ContinuousClock()
+    let start = clock.now
+    let end = start + window
+    let step = max(window / 20, .milliseconds(250))
+    var tick = start
+    while true {
+      progress(tick - start)
+      var outcome = await cycle.run(eventIDs: eventIDs && tick == end, patience: .seconds(60))
+      if tick == end {
+        await memory?.keep(outcome.samples, now: outcome.time)
+        outcome.memoryTrouble = await memory?.takeTrouble()
+        return outcome
+      }
+      tick = min(max(tick + step, clock.now), end)
+      try? await clock.sleep(until: tick)
+    }
   }
 
   /// Cycles at every interval until `stop` has its first element, or nothing works any more.

@@ -23,7 +23,7 @@ package enum ExitStatus: Int32, Sendable, Hashable, CaseIterable {
     case .warning:
       "`--once`: WARNING, a figure has reached its warning limit, or the verdict is rewound or falling_behind"
     case .critical:
-      "`--once`: CRITICAL, a figure has reached its critical limit, or the verdict is stalled, spinning or stuck"
+      "`--once`: CRITICAL, a figure has reached its critical limit, the verdict is stalled, spinning or stuck, or a push failed with `--require-push`"
     case .unknown: "`--once`: UNKNOWN, an outbox could not be read"
     case .usage: "the command line could not be understood"
     case .unavailable: "the sidecar, with `--exit-after-failed-cycles`: so many cycles in a row had no success"

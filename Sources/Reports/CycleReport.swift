@@ -5,8 +5,8 @@ package import Outbox
 package struct CycleReport: Sendable {
   /// What became of pushing the metrics.
   package enum Push: Sendable, Hashable {
-    /// No endpoint is configured, so nothing was pushed.
-    case noEndpoint
+    /// Nothing was pushed, and why.
+    case notAttempted(String)
     /// All data points arrived at all endpoints.
     case delivered(points: Int)
     /// Something did not arrive; the sentence says what and why.
@@ -21,18 +21,21 @@ package struct CycleReport: Sendable {
   package var assessments: [String: OutboxAssessment]
   /// What became of the push.
   package var push: Push
+  /// Whether a push that fails is CRITICAL.
+  package var pushIsRequired: Bool
   /// What an operator should know about the samples of earlier runs, in a sentence. It worsens nothing.
   package var memoryTrouble: String?
 
   /// A report.
   package init(
     time: Timestamp, samples: [OutboxSample], assessments: [String: OutboxAssessment] = [:], push: Push,
-    memoryTrouble: String? = nil
+    pushIsRequired: Bool = false, memoryTrouble: String? = nil
   ) {
     self.time = time
     self.samples = samples
     self.assessments = assessments
     self.push = push
+    self.pushIsRequired = pushIsRequired
     self.memoryTrouble = memoryTrouble
   }
 
@@ -44,8 +47,17 @@ package struct CycleReport: Sendable {
     assessments[outbox.name] ?? OutboxAssessment(outbox: outbox.name)
   }
 
-  /// The worst of all outboxes; UNKNOWN where there is none.
-  package var health: Health { samples.isEmpty ? .unknown : Health.worst(judgements.map(\.health)) }
+  /// The worst of all outboxes, UNKNOWN where there is none, and CRITICAL where a push failed that is required.
+  package var health: Health {
+    Health.worst([
+      samples.isEmpty ? .unknown : Health.worst(judgements.map(\.health)), missedPush == nil ? .ok : .critical,
+    ])
+  }
+
+  /// Why a push failed that is required; nil where all is well.
+  package var missedPush: String? {
+    if case .failed(let message) = push, pushIsRequired { "the push failed: \(message)" } else { nil }
+  }
 }
 
 extension Timestamp {

@@ -14,12 +14,16 @@ extension CycleReport {
   }
 
   private var pushJSON: JSONValue {
-    switch push {
-    case .noEndpoint: .object([("attempted", .bool(false)), ("delivered", .bool(false)), ("message", .null)])
-    case .delivered: .object([("attempted", .bool(true)), ("delivered", .bool(true)), ("message", .null)])
-    case .failed(let message):
-      .object([("attempted", .bool(true)), ("delivered", .bool(false)), ("message", .string(message))])
-    }
+    let (attempted, delivered, message): (Bool, Bool, String?) =
+      switch push {
+      case .notAttempted(let reason): (false, false, "nothing was pushed: \(reason)")
+      case .delivered: (true, true, nil)
+      case .failed(let message): (true, false, message)
+      }
+    return .object([
+      ("attempted", .bool(attempted)), ("delivered", .bool(delivered)), ("required", .bool(pushIsRequired)),
+      ("message", message.map(JSONValue.string) ?? .null),
+    ])
   }
 
   private static func json(

@@ -30,13 +30,13 @@ extension CycleReport {
   /// What became of the push, in a sentence.
   package var pushText: String {
     switch push {
-    case .noEndpoint: "Nothing was pushed: no OTLP endpoint is configured.\n"
+    case .notAttempted(let reason): "Nothing was pushed: \(reason.printable).\n"
     case .delivered(let points): "Pushed \(points.counted("data point")).\n"
     case .failed(let message): "The push failed: \(message.printable)\n"
     }
   }
 
-  private var sorted: [(OutboxSample, Judgement)] {
+  var sorted: [(OutboxSample, Judgement)] {
     zip(samples, judgements).enumerated()
       .sorted { ($1.element.1.health.severity, $0.offset) < ($0.element.1.health.severity, $1.offset) }
       .map(\.element)
@@ -48,8 +48,11 @@ extension CycleReport {
       let count = judgements.count { $0.health == health }
       return count == 0 ? nil : "\(count) \(health.rawValue)"
     }
-    let outboxes = "\(judgements.count) outbox\(judgements.count == 1 ? "" : "es")"
-    let reason = judgements.count == 1 ? judgements[0].findings.first?.sentence : nil
+    let outboxes = judgements.count.counted("outbox", "outboxes")
+    let finding = judgements.count == 1 ? judgements[0].findings.first : nil
+    // A push that was required is the reason where nothing else is as bad.
+    let reason =
+      Health.worst(judgements.map(\.health)) == .critical ? finding?.sentence : missedPush ?? finding?.sentence
     return "\(style.health(health))  \(outboxes): "
       + (reason?.printable ?? (judgements.isEmpty ? "nothing is watched" : counts.joined(separator: ", ")))
   }

@@ -3,6 +3,7 @@ import Configuration
 import Layouts
 import Logging
 import Outbox
+import Reports
 import Stores
 import SystemCalls
 
@@ -31,6 +32,7 @@ extension ExporterConfiguration {
       if !problems.isEmpty { throw ConfigurationError(problems: problems) }
       return configuration
     } catch {
+      if NagiosFormat.isAsked { printOutput(CycleReport.nagios(mistakes: error.problems.map(\.description))) }
       for problem in error.problems { printError("outbox-exporter: \(problem)") }
       printError("outbox-exporter: nothing was sampled; `outbox-exporter --help` has examples")
       throw ExitStatus.configuration.code

@@ -6,6 +6,7 @@ import Outbox
 /// those of the environment and the file, so that every mistake is reported at once.
 struct RunOptions: ParsableArguments {
   @Flag(help: help("--once")) var once = false
+  @Option(help: help("--window", "DURATION")) var window: String?
   @OptionGroup(title: "What is watched") var source: SourceOptions
   @Option(help: help("--environment", "NAME")) var environment: String?
   @Option(help: help("--state-dir", "DIR"), completion: .directory) var stateDir: String?
@@ -16,12 +17,24 @@ struct RunOptions: ParsableArguments {
   @Option(help: help("--log-level", "LEVEL")) var logLevel: String?
   @Option(help: help("--format", "FORMAT")) var format = OutputFormat.text
   @Flag(name: .customLong("no-ids"), help: help("--no-ids")) var noIDs = false
+  @Flag(help: help("--quiet")) var quiet = false
+  @Flag(name: .customLong("no-push"), help: help("--no-push")) var noPush = false
+  @Flag(name: .customLong("require-push"), help: help("--require-push")) var requirePush = false
   @Flag(name: .customLong("print-config"), help: help("--print-config")) var printConfig = false
+
+  func validate() throws {
+    if quiet, format == .nagios {
+      throw ValidationError("--quiet and --format nagios exclude each other: a monitoring system needs its line")
+    }
+  }
 
   /// The flags as the configuration takes them.
   var commandLine: CommandLineOptions {
     var options = source.commandLine
     options.once = once
+    options.window = window
+    options.noPush = noPush
+    options.requirePush = requirePush
     options.environment = environment
     options.stateDirectory = stateDir
     options.livenessFile = livenessFile
@@ -57,6 +70,8 @@ enum OutputFormat: String, ExpressibleByArgument, CaseIterable {
   case text
   /// For programs.
   case json
+  /// For monitoring systems that run plugins.
+  case nagios
 }
 
 private func help(_ flag: String, _ value: String? = nil) -> ArgumentHelp {

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Exporter
 import Outbox
+import Reports
 import SystemCalls
 
 /// The command. Each subcommand has a file of its own.
@@ -41,12 +42,17 @@ import SystemCalls
         try command.run()
       }
     } catch {
-      let code = exitCode(for: error)
+      let status = exitCode(for: error)
+      let code = NagiosFormat.code(status)
       // A DSN that was typed as a stray argument would be repeated with its password.
       let message = CommandLine.arguments.filter(\.mayHoldAPassword).reduce(fullMessage(for: error)) { text, argument in
         text.replacing(argument, with: "•••")
       }
-      if !message.isEmpty { code == .success ? printOutput(message + "\n") : printError(message) }
+      if NagiosFormat.isAsked, status == ExitStatus.usage.code {
+        printOutput(CycleReport.nagios(mistakes: message.split(separator: "\n").map(String.init)))
+      } else if !message.isEmpty {
+        code == .success ? printOutput(message + "\n") : printError(message)
+      }
       exit(withError: code)
     }
   }

@@ -17,10 +17,11 @@ struct Run: AsyncParsableCommand {
     discussion: """
       Without --once this is the sidecar: it samples at every interval until SIGTERM, and ends with 0.
 
-      With --once it samples one time, says how each outbox is doing and why, and ends with
+      With --once it samples one time, or for as long as --window says, tells how each outbox is doing and why, and ends with
         0  OK        every figure is within its limits and no verdict is bad
         1  WARNING   a figure has reached its warning limit, or the verdict is rewound or falling_behind
-        2  CRITICAL  a figure has reached its critical limit, or the verdict is stalled, spinning or stuck
+        2  CRITICAL  a figure has reached its critical limit, the verdict is stalled, spinning or
+                     stuck, or a push failed with --require-push
         3  UNKNOWN   an outbox could not be read; that is never taken for OK
 
       Wrong usage ends with 64, a mistake in the configuration with 78.
@@ -35,35 +36,12 @@ struct Run: AsyncParsableCommand {
       return
     }
     if options.once {
-      try await runOnce(configuration)
+      let run = OnceRun(
+        configuration: configuration, format: options.format, isQuiet: options.quiet, showsIDs: !options.noIDs)
+      try await run()
     } else {
       try await runSidecar(configuration)
     }
-  }
-
-  private func runOnce(_ configuration: ExporterConfiguration) async throws {
-    let state = OnceState(configuration.stateDirectory)
-    let assembly = ExporterAssembly(
-      configuration, instance: state.instance(outboxes: configuration.outboxes.map(\.name)), once: true,
-      remembers: true)
-    let format = options.format
-    let isColoured = StandardStream.output.isTerminal && (ThisProcess.environment["NO_COLOR"] ?? "").isEmpty
-    let report = await assembly.runOnce(eventIDs: !options.noIDs) { report, batch in
-      if let trouble = report.memoryTrouble { printError("outbox-exporter: warning: \(trouble)") }
-      // A caller with a time limit of its own must not lose the verdict to a Collector that is down.
-      if format == .text { printOutput(report.foundText(TextStyle(isColoured: isColoured)) + "\n") }
-      // JSON has standard output to itself: a program parses it.
-      if configuration.metricsExporter == .console {
-        if format == .json { printError(batch.text) } else { printOutput(batch.text + "\n") }
-      }
-    }
-    state.release()
-    let status = report.health.status
-    switch format {
-    case .text: printOutput(report.pushText)
-    case .json: printOutput(report.json(exitCode: Int(status.rawValue)).text + "\n")
-    }
-    if status != .ok { throw status.code }
   }
 
   private func runSidecar(_ configuration: ExporterConfiguration) async throws {
@@ -89,18 +67,6 @@ struct Run: AsyncParsableCommand {
     case .nothingWorked(let cycles):
       log.critical("no outbox could be sampled in \(cycles) cycles; ending, as --exit-after-failed-cycles asks")
       throw ExitStatus.unavailable.code
-    }
-  }
-}
-
-extension Health {
-  /// What `--once` ends with.
-  var status: ExitStatus {
-    switch self {
-    case .ok: .ok
-    case .warning: .warning
-    case .critical: .critical
-    case .unknown: .unknown
     }
   }
 }

@@ -170,18 +170,19 @@ struct ExportTests {
     let standard = try ConfigurationCase(watching: [:]).configuration()
     #expect(!standard.telemetryDisabled && standard.metricsExporter == .otlp)
     #expect(!standard.endpointIsConfigured)
-    #expect(standard.pushes(once: false) && !standard.pushes(once: true))
+    #expect(standard.reasonNotToPush(once: false) == nil)
+    #expect(standard.reasonNotToPush(once: true) == "no OTLP endpoint is configured")
     #expect(standard.exportTimeout == .seconds(30))
 
     let configured = try ConfigurationCase(watching: [Self.specific: "http://c/"]).configuration()
-    #expect(configured.endpointIsConfigured && configured.pushes(once: true))
+    #expect(configured.endpointIsConfigured && configured.reasonNotToPush(once: true) == nil)
 
     for (text, disabled, warnings) in [
       ("TRUE", true, 0), ("true", true, 0), ("false", false, 0), ("1", false, 1), ("yes", false, 1),
     ] {
       let loaded = try ConfigurationCase(watching: ["OTEL_SDK_DISABLED": text]).load()
       #expect(loaded.configuration.telemetryDisabled == disabled)
-      #expect(loaded.configuration.pushes(once: false) == !disabled)
+      #expect((loaded.configuration.reasonNotToPush(once: false) == "OTEL_SDK_DISABLED is true") == disabled)
       #expect(loaded.warnings.count == warnings)
     }
     for (text, exporter, warnings) in [

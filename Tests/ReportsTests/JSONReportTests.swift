@@ -80,7 +80,8 @@ import Testing
           "push": {
             "attempted": false,
             "delivered": false,
-            "message": null
+            "required": false,
+            "message": "nothing was pushed: no OTLP endpoint is configured"
           }
         }
         """)
@@ -93,6 +94,7 @@ import Testing
           "push": {
             "attempted": true,
             "delivered": true,
+            "required": false,
             "message": null
           }
         """))
@@ -115,7 +117,7 @@ import Testing
         "event_ids.newest_dead[]",
       ] + states.flatMap { ["depth.\($0)", "destinations[].depth.\($0)"] }
     return Set(
-      ["health", "exit_code", "time", "push.attempted", "push.delivered", "push.message"]
+      ["health", "exit_code", "time", "push.attempted", "push.delivered", "push.required", "push.message"]
         + outbox.map { "outboxes[].\($0)" })
   }()
 

@@ -13,7 +13,9 @@ func sample(
     duration: .milliseconds(3), result: result)
 }
 
-func report(_ samples: [OutboxSample], push: CycleReport.Push = .noEndpoint) -> CycleReport {
+func report(_ samples: [OutboxSample], push: CycleReport.Push = .notAttempted("no OTLP endpoint is configured"))
+  -> CycleReport
+{
   CycleReport(time: morning, samples: samples, push: push)
 }
 

@@ -180,7 +180,7 @@ import Testing
       sample(evil, layout: evil, .success(snapshot)),
       sample(evil, .failure(SampleFailure(.other, evil, hint: evil))),
     ]
-    for push in [CycleReport.Push.failed(evil), .noEndpoint] {
+    for push in [CycleReport.Push.failed(evil), .notAttempted(evil)] {
       for shown in [samples, [samples[0]], [samples[1]]] {
         let text = report(shown, push: push).text(plain)
         for scalar in text.unicodeScalars where scalar != "\n" {

@@ -22,7 +22,7 @@ import Testing
     }
     return CycleReport(
       time: morning, samples: [last], assessments: ["orders": OutboxAssessment(window, of: last.outbox)],
-      push: .noEndpoint)
+      push: .notAttempted("nobody asked"))
   }
 
   @Test func `that is unknown for want of history is printed and worsens nothing`() {
