@@ -148,7 +148,13 @@ extension MovementHistory {
         totals.append(Entry(outbox: entry.outbox, destination: "", summary: entry.summary))
       }
     }
+    // Nothing that moved is a fact too.
+    let silent = methods.filter { name, _ in !totals.contains { $0.outbox == name } }.sorted { $0.key < $1.key }
     return totals
+      + silent.map { name, method in
+        Entry(
+          outbox: name, destination: "", summary: MovementSummary(method: method, counts: .init(), durations: [:]))
+      }
   }
 }
 
