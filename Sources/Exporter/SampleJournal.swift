@@ -37,7 +37,10 @@ struct SampleJournal {
   }
 
   private mutating func note(_ accounting: AccountingReading, of name: String) {
-    if let restart = accounting.restart { log.warning("\(name): what moves is counted anew from here: \(restart)") }
+    if let restart = accounting.restart {
+      let what = accounting.movements == nil ? "what moves is counted anew from here" : "not all that moved is counted"
+      log.warning("\(name): \(what): \(restart)")
+    }
     if notices[name] != accounting.notice, let notice = accounting.notice { log.notice("\(name): \(notice)") }
     notices[name] = accounting.notice
   }

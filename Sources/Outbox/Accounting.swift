@@ -21,7 +21,8 @@ package struct AccountingReading: Sendable, Hashable {
   package var mark: AccountingMark
   /// What moved since the mark of the request; nil where there was none to go on from: counting begins here.
   package var movements: Movements?
-  /// Why the counting could not go on from the mark of the request: for the log.
+  /// Why the counting could not go on from the mark of the request, or, with movements, why some may be missing: for the
+  /// log and the report.
   package var restart: String?
   /// What keeps a better method from being used, and what to do about it: for the log.
   package var notice: String?

@@ -11,7 +11,10 @@ package final class Inotify: Sendable {
 
   /// What is to be reported of a directory.
   package struct Interest: OptionSet, Sendable {
+    /// The kernel's own bits, `IN_…`.
     package let rawValue: UInt32
+
+    /// An interest of the kernel's own bits.
     package init(rawValue: UInt32) { self.rawValue = rawValue }
 
     /// Names that appear: made, linked, moved to here.
