@@ -28,7 +28,7 @@ struct DirectoryAccount {
   /// Takes what is in the directory as given, without a movement.
   mutating func begin(live events: [FileName: DirectoryEvent], dead letters: [FileName: DirectoryEvent]) {
     live = events.mapValues(WaitingFile.init(known:))
-    dead = letters.mapValues(DeadFile.init)
+    dead = letters.mapValues { DeadFile(event: $0) }
     (unsettled, unread) = ([], [])
   }
 
@@ -45,7 +45,9 @@ struct DirectoryAccount {
   /// A file of that name is there: a new event, a dead one that came back, or an event whose file was replaced.
   mutating func arrive(_ name: FileName, isOpen: Bool = false, returns: Bool = false, now: Timestamp) {
     if live[name] != nil { return write(name) }
-    let letter = dead.removeValue(forKey: name)
+    // Where it was written anew or copied back, the dead file is there until its removal is reported.
+    let letter = dead[name]
+    dead[name]?.isCopy = false
     enter(name, letter?.event, isOpen: isOpen, returns: returns || letter != nil, now: now)
   }
 
@@ -127,7 +129,7 @@ struct DirectoryAccount {
   /// A file came to the dead from elsewhere: of an event that waits still, a copy; else of one that nobody saw waiting.
   mutating func arriveDead(_ name: FileName, _ event: DirectoryEvent?, now: Timestamp) {
     guard live[name] == nil, dead[name] == nil else {
-      dead[name] = DeadFile(event: event ?? dead[name]?.event)
+      dead[name] = DeadFile(event: event ?? dead[name]?.event, isCopy: live[name] != nil)
       return
     }
     arrive(name, now: now)
@@ -192,6 +194,8 @@ struct DirectoryAccount {
 struct DeadFile {
   /// What it says; nil where that is not known.
   var event: DirectoryEvent?
+  /// True where it came while its event was waiting: that dies once its own file goes.
+  var isCopy = false
 }
 
 /// The file of an event that waits.

@@ -24,7 +24,7 @@ final class DirectoryWatch {
   }
 
   /// The two halves of a move come from one system call.
-  private static let moveLimit = Duration.milliseconds(100)
+  private static let moveLimit = Duration.seconds(1)
 
   let path: String
   let queue: DirectoryQueue
@@ -221,7 +221,7 @@ final class DirectoryWatch {
 
   /// An event is not there any more; it is said how where it left something behind.
   func leave(_ name: FileName, isTimed: Bool = true, orElse disposition: Disposition) {
-    let isDead = account.dead[name] != nil || watches[.dead] == nil && exists(deadPath(name))
+    let isDead = account.dead[name]?.isCopy ?? (watches[.dead] == nil && exists(deadPath(name)))
     if isDead {
       read(name, at: deadPath(name))
       account.die(name, as: name, now: now())

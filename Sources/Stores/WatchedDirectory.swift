@@ -5,7 +5,7 @@ import SystemCalls
 /// left is the change of its depth, exactly.
 final class WatchedDirectory {
   /// What happened between an operation and its report is waited for: the kernel makes both in one system call.
-  private static let settlingRounds = 10
+  private static let settlingRounds = 40
   private static let settlingRound = Duration.milliseconds(5)
 
   let watch: DirectoryWatch
@@ -66,7 +66,7 @@ final class WatchedDirectory {
   /// made, as on a file system that others write to.
   private func compare(with scan: DirectoryScan, in watches: DirectoryWatches) {
     var differing = watch.differences(from: scan)
-    if watch.watches[.queue] != nil && !watch.isLost {
+    if watch.watches[.queue] != nil && watch.failure == nil && !watch.isLost {
       // What was done may be seen before it is reported.
       for _ in 0..<Self.settlingRounds where !differing.isEmpty {
         watches.wait(Self.settlingRound)
@@ -138,8 +138,7 @@ final class WatchedDirectory {
 
   private var notice: String? {
     watch.failure.map {
-      "\(watch.path): \($0); until then names are compared at each sample, and what comes and goes in between is in no "
-        + "count"
+      "\(watch.path): \($0); names are compared at each sample, and what comes and goes in between may be in no count"
     }
   }
 }

@@ -100,6 +100,16 @@ import Testing
     try fixture.write("a", fixture.event())
     try fixture.remove("failed/a.json")
     #expect(try await fixture.lines() == ["telegram requeued 1"])
+    // Put back by a copy, of which the first stays with the dead.
+    try fixture.write("a", fixture.event(), to: "failed/")
+    try fixture.remove("a.json")
+    try fixture.write("a", fixture.event())
+    #expect(try await fixture.lines() == ["telegram dead 1", "telegram requeued 1"])
+    try fixture.remove("a.json")
+    var sample = try await fixture.sample()
+    #expect(sample.accounting?.movements?.lines == ["telegram discarded 1"] && sample.snapshot?.deadCount == 1)
+    try fixture.move("failed/a.json", "a.json")
+    #expect(try await fixture.lines() == ["telegram requeued 1"])
     // Marked by a file of its own.
     try fixture.directory.write("", to: "delivery-queue/a.delivered")
     try fixture.remove("a.json")
@@ -122,7 +132,7 @@ import Testing
     // Directories and links are what they are.
     try FileSystem.makeDirectories("\(fixture.queue)/e.json")
     _ = try run("ln", ["-s", "nowhere", "\(fixture.queue)/f.json"])
-    let sample = try await fixture.sample()
+    sample = try await fixture.sample()
     #expect(sample.accounting?.movements?.lines == ["default enqueued 1"] && sample.snapshot?.depth(.unknown) == 1)
   }
 
