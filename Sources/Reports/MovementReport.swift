@@ -29,7 +29,7 @@ package struct MovementReport: Sendable {
       if !byDestination { lines += topDestinations }
     }
     if !history.restarts.isEmpty {
-      lines += ["", "Counted anew from these moments on; what moved around them may be missing:"]
+      lines += ["", "Counted anew, or with a gap, at these moments; what moved around them may be missing:"]
       lines += history.restarts.map { "  \($0.time.minute)  \($0.outbox.printable): \($0.reason.printable)" }
     }
     return lines.joined(separator: "\n") + "\n"

@@ -55,7 +55,7 @@ import Testing
           orders  sms  8 failed, 80.0 % of its attempts, 1 dead
           mail  default  2 failed, 2 dead
 
-        Counted anew from these moments on; what moved around them may be missing:
+        Counted anew, or with a gap, at these moments; what moved around them may be missing:
           2027-01-15 11:00 UTC  mail: its statistics were reset
 
         """)
