@@ -35,6 +35,7 @@ let package = Package(
     layer("Outbox"),
     layer("Layouts", ["Outbox"]),
     layer("SampleSQL", ["Outbox", "Layouts"]),
+    layer("Ledger", ["Outbox", "Layouts", "SampleSQL"]),
     layer("Assessment", ["Outbox"]),
     layer("Accounting", ["Outbox"]),
     layer("Metrics", ["Outbox", "Assessment", "Accounting"]),
@@ -45,7 +46,8 @@ let package = Package(
     layer(
       "Stores",
       [
-        "Outbox", "Layouts", "SampleSQL", "PostgreSQLClient", "SQLiteClient", "SystemCalls", "DedicatedThreads",
+        "Outbox", "Layouts", "SampleSQL", "Ledger", "PostgreSQLClient", "SQLiteClient", "SystemCalls",
+        "DedicatedThreads",
       ]),
     layer(
       "OTLP",
@@ -111,6 +113,7 @@ let package = Package(
     tests("OutboxTests", ["Outbox"]),
     tests("LayoutsTests", ["Outbox", "Layouts", "SampleSQL"]),
     tests("SampleSQLTests", ["Outbox", "Layouts", "SampleSQL"]),
+    tests("LedgerTests", ["Outbox", "Layouts", "SampleSQL", "Ledger"]),
     tests("AssessmentTests", ["Outbox", "Assessment", "assessment-benchmark"]),
     tests("AccountingTests", ["Outbox", "Accounting", "TestSupport"]),
     tests("MetricsTests", ["Outbox", "Assessment", "Accounting", "Metrics"]),
@@ -138,8 +141,8 @@ let package = Package(
     tests(
       "IntegrationTests",
       [
-        "Outbox", "Layouts", "SampleSQL", "Metrics", "Stores", "HTTPClient", "OTLP", "PostgreSQLClient", "SQLiteClient",
-        "SystemCalls", "TestSupport",
+        "Outbox", "Layouts", "SampleSQL", "Ledger", "Metrics", "Stores", "HTTPClient", "OTLP", "PostgreSQLClient",
+        "SQLiteClient", "SystemCalls", "TestSupport",
       ]),
     tests("HouseTests", ["Outbox", "Layouts", "Metrics", "Configuration", "TestSupport"]),
   ]

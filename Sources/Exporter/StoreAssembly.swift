@@ -1,7 +1,7 @@
 import Configuration
 import Layouts
 import Outbox
-import Stores
+package import Stores
 import SystemCalls
 
 extension ExporterConfiguration {
@@ -23,7 +23,8 @@ extension ExporterConfiguration {
     return stores
   }
 
-  private var postgreSQLLimits: PostgreSQLLimits {
+  /// What bounds the exporter in a PostgreSQL database.
+  package var postgreSQLLimits: PostgreSQLLimits {
     PostgreSQLLimits(connect: timeouts.connect, statement: timeouts.statement, lock: timeouts.lock)
   }
 }

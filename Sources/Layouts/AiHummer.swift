@@ -75,5 +75,14 @@ extension Layout {
       deadRetries: "CASE WHEN {attempts} > 0 THEN {attempts} - 1 ELSE 0 END",
       delivered: .init(
         rows: "{status}::text = 'delivered'", finished: "delivered",
-        since: "CASE WHEN {attempts} > 0 THEN {created.seconds} ELSE COALESCE({due.seconds}, {created.seconds}) END")))
+        since: "CASE WHEN {attempts} > 0 THEN {created.seconds} ELSE COALESCE({due.seconds}, {created.seconds}) END")),
+    ledger: LedgerRules(
+      waiting: "COALESCE({status}::text, '') NOT IN ('delivered', 'dead')",
+      delivered: "{status}::text = 'delivered'", dead: "{status}::text = 'dead'",
+      failed: "{attempts} > {old:attempts} OR {status}::text = 'failed' AND {old:status}::text <> 'failed'",
+      released: "{old:status}::text IN ('sending', 'processing') AND ({status}::text = 'pending' "
+        + "OR {status}::text IN ('sending', 'processing') AND {locked} <> {old:locked} "
+        + "AND {old:locked.seconds} + 300 <= {now})",
+      firstDue: "CASE WHEN {attempts} > 0 OR {status}::text = 'failed' THEN {created.seconds} "
+        + "ELSE COALESCE({due.seconds}, {created.seconds}) END"))
 }

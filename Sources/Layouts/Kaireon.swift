@@ -75,5 +75,18 @@ extension Layout {
       created: "created", retries: "COALESCE({attempts}, 0)",
       delivered: .init(
         rows: "{status}::text IN ('published', 'processed', 'completed', 'sent')", finished: "finished",
-        since: "{created.seconds}")))
+        since: "{created.seconds}")),
+    ledger: LedgerRules(
+      waiting: "COALESCE({status}::text, '') NOT IN \(finished)",
+      delivered: "{status}::text IN \(published)", dead: "{status}::text IN \(failed)",
+      failed: "COALESCE({attempts}, 0) > COALESCE({old:attempts}, 0) OR {attempts} IS NULL "
+        + "AND {old:status}::text = 'processing' AND {status}::text = 'pending' AND {old:updated.seconds} + 300 > {now}",
+      released: "{old:status}::text = 'processing' AND ({status}::text = 'pending' "
+        + "OR {status}::text = 'processing' AND {updated} <> {old:updated} AND {old:updated.seconds} + 300 <= {now})",
+      firstDue: "{created.seconds}"))
+
+  private static let published = "('published', 'processed', 'completed', 'sent')"
+  private static let failed = "('failed', 'dead_letter', 'dead')"
+  private static let finished =
+    "('published', 'processed', 'completed', 'sent', 'failed', 'dead_letter', 'dead')"
 }

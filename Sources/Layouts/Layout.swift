@@ -74,12 +74,15 @@ package struct TableQueue: Sendable, Hashable {
   package var selections: [Selection]
   /// What the rows say of the movements between two samples.
   package var accounting: QueueAccounting
+  /// What changes of the rows mean; nil where the layout has no ledger.
+  package var ledger: LedgerRules?
 
   /// A queue.
   package init(
     suffix: String? = nil, tables: [String: TableName], columns: [String: ColumnDefinition],
     stateColumn: String? = nil, knownStates: [String] = [], destination: String? = nil,
-    untilCoversClock: Bool = false, selections: [Selection], accounting: QueueAccounting = QueueAccounting()
+    untilCoversClock: Bool = false, selections: [Selection], accounting: QueueAccounting = QueueAccounting(),
+    ledger: LedgerRules? = nil
   ) {
     self.suffix = suffix
     self.tables = tables
@@ -90,6 +93,7 @@ package struct TableQueue: Sendable, Hashable {
     self.untilCoversClock = untilCoversClock
     self.selections = selections
     self.accounting = accounting
+    self.ledger = ledger
   }
 
   /// The role of the main table.

@@ -73,7 +73,15 @@ extension Layout {
         state: .ready, until: .init("{due.seconds}", .scheduled), retry: "{attempts} > 0", since: firstDue),
       Selection(
         rows: "{status} = 'failed'", state: .dead, since: "COALESCE({completed.seconds}, {created.seconds})"),
-    ])
+    ],
+    // A claim raises the attempts, a failure does not; success deletes what was claimed.
+    ledger: LedgerRules(
+      waiting: "COALESCE({status}, '') NOT IN ('failed', 'completed')", delivered: "{status} = 'completed'",
+      dead: "{status} = 'failed'",
+      failed: "{attempts} > 0 AND {attempts} = {old:attempts} AND {last_error} IS NOT NULL "
+        + "AND ({due} <> {old:due} OR {last_error} <> COALESCE({old:last_error}, ''))",
+      released: "{attempts} > {old:attempts} AND {old:attempts} > 0 AND {old:last_error} IS NULL",
+      removed: "{attempts} > 0", firstDue: firstDue))
 
   private static let firstDue = "CASE WHEN {attempts} > 0 THEN {created.seconds} ELSE {due.seconds} END"
 

@@ -8,6 +8,7 @@ package import Layouts
 /// - `{role.now}`, `{role.now-300}`: the store's clock, less 300 seconds, in the column's own encoding, so that an
 ///   index on the column serves the comparison;
 /// - `{now}`: the store's clock in unix seconds;
+/// - `{old:role}`, `{old:role.seconds}`: the same of the row before a change; only in what a ledger is told of changes;
 /// - `{table:role}`: the table of that role, quoted, for a subquery; columns of it that the subquery names have to be
 ///   among the queue's columns, or no role is granted them;
 /// - `{{` and `}}`: braces.
@@ -15,16 +16,26 @@ package struct SQLTemplate {
   private let queue: TableQueue
   private let schema: QueueSchema
   private let dialect: SQLDialect
+  private var row: String
+  private let oldRow: String?
   /// The columns that were used so far, by table role: what a role has to be granted.
   package private(set) var usedColumns: [String: Set<String>] = [:]
   /// True once a template has asked for the clock: what it says may then change without any write.
   package private(set) var usesClock = false
 
   /// An expander for one queue in one database.
-  package init(queue: TableQueue, schema: QueueSchema, dialect: SQLDialect) {
+  ///
+  /// - Parameters:
+  ///   - row: what a row is called in the statement that the templates are for.
+  ///   - oldRow: what the row before a change is called; nil where nothing changes.
+  package init(
+    queue: TableQueue, schema: QueueSchema, dialect: SQLDialect, row: String = "e", oldRow: String? = nil
+  ) {
     self.queue = queue
     self.schema = schema
     self.dialect = dialect
+    self.row = row
+    self.oldRow = oldRow
   }
 
   /// Expands one template.
@@ -97,6 +108,15 @@ package struct SQLTemplate {
       }
       return table.reference
     }
+    if name.hasPrefix("old:") {
+      guard let oldRow else {
+        throw .template(text: template, problem: "{\(name)}: only the `failed` and `released` of a ledger know a row before")
+      }
+      let newRow = row
+      row = oldRow
+      defer { row = newRow }
+      return try placeholder(name.dropFirst("old:".count), in: template, depth: depth)
+    }
     let parts = name.split(separator: ".", maxSplits: 1).map(String.init)
     guard let role = parts.first, let column = queue.columns[role] else {
       let roles = queue.columns.keys.sorted().joined(separator: ", ")
@@ -132,7 +152,7 @@ package struct SQLTemplate {
           available: table.columns.keys.sorted())
       }
       usedColumns[column.table, default: []].insert(name)
-      return ("e." + SQLIdentifier.quoted(name), encoding(column.encoding, type))
+      return ("\(row)." + SQLIdentifier.quoted(name), encoding(column.encoding, type))
     case .expression(let template):
       return ("(" + (try expand(template, depth: depth + 1)) + ")", column.encoding)
     }

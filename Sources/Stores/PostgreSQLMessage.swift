@@ -22,6 +22,15 @@ enum PostgreSQLMessage {
   /// How many results come before that of the first statement.
   static let firstResult = opening(PostgreSQLLimits()).count
 
+  /// Puts statements that change the database into one transaction: all of them, or none. For the ledger's commands.
+  static func change(_ statements: [String], _ limits: PostgreSQLLimits) -> String {
+    let opening = [
+      "BEGIN", "SET LOCAL statement_timeout = \(milliseconds(limits.roundTrip))",
+      "SET LOCAL lock_timeout = \(milliseconds(limits.lock))", "SET LOCAL client_min_messages = warning",
+    ]
+    return (opening + statements + ["COMMIT"]).joined(separator: ";\n")
+  }
+
   private static func opening(_ limits: PostgreSQLLimits) -> [String] {
     [
       "BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY",

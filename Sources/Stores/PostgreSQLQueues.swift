@@ -9,6 +9,7 @@ final class PostgreSQLQueues {
   /// One queue that is there, with everything that can be worked out before a sample.
   struct Prepared {
     var suffix: String?
+    var queue: TableQueue
     var schema: QueueSchema
     var query: SampleQuery
     var message: String
@@ -141,7 +142,7 @@ final class PostgreSQLQueues {
       let known = try query(queue, schema, unknownStates: [])
       let unknown = try findUnknownStates(queue, index, known)
       let query = unknown.isEmpty ? known : try query(queue, schema, unknownStates: unknown)
-      var found = Prepared(suffix: queue.suffix, schema: schema, query: query, limits)
+      var found = Prepared(queue, schema: schema, query: query, limits)
       found.accounting = try accounting(queue, query)
       prepared.append(found)
     }
@@ -219,8 +220,9 @@ final class PostgreSQLQueues {
 }
 
 extension PostgreSQLQueues.Prepared {
-  fileprivate init(suffix: String?, schema: QueueSchema, query: SampleQuery, _ limits: PostgreSQLLimits) {
-    self.suffix = suffix
+  fileprivate init(_ queue: TableQueue, schema: QueueSchema, query: SampleQuery, _ limits: PostgreSQLLimits) {
+    suffix = queue.suffix
+    self.queue = queue
     self.schema = schema
     self.query = query
     let statements = [PostgreSQLMessage.clock, query.figures]

@@ -27,7 +27,7 @@ import SystemCalls
       """,
     version: BuildIdentity.current.version + " (\(BuildIdentity.current.revision))",
     subcommands: [
-      Run.self, LayoutsCommand.self, SQLCommand.self, MetricsCommand.self, ReportCommand.self,
+      Run.self, LayoutsCommand.self, SQLCommand.self, MetricsCommand.self, ReportCommand.self, LedgerCommand.self,
       DemoCommand.self,
     ],
     defaultSubcommand: Run.self)

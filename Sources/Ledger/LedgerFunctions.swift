@@ -1,0 +1,202 @@
+import Layouts
+import Outbox
+import SampleSQL
+
+/// Writes the trigger functions of one watched table.
+///
+/// A function runs once for a statement, however many rows it changed, and it shields the application: whatever goes
+/// wrong in it ends in the one handler, which notes the loss where it can. It waits for no lock longer than a moment,
+/// and it writes rows of its own only, so there is nothing that two transactions could wait for.
+struct LedgerFunctions {
+  let queue: TableQueue
+  let schema: QueueSchema
+  let rules: LedgerRules
+  let names: LedgerNames
+
+  init(queue: TableQueue, schema: QueueSchema, rules: LedgerRules, names: LedgerNames) {
+    self.queue = queue
+    self.schema = schema
+    self.rules = rules
+    self.names = names
+  }
+
+  /// The `CREATE FUNCTION` of one change.
+  func definition(_ change: LedgerChange) throws(LayoutProblem) -> String {
+    let (variables, body, also) = try parts(change)
+    return """
+      CREATE OR REPLACE FUNCTION \(names.function(change))() RETURNS trigger
+      LANGUAGE plpgsql SECURITY DEFINER \(settings(change)) AS $ledger$
+      #variable_conflict use_column
+      DECLARE
+        failed text;\(variables)
+      BEGIN
+      \(body.indented(2))
+        RETURN NULL;
+      EXCEPTION\(also)
+        WHEN OTHERS THEN
+          failed := SQLSTATE;
+          BEGIN
+            INSERT INTO \(LedgerNames.losses) (journal, sqlstate)
+            VALUES (\(SQLIdentifier.literal(names.label, .postgresql)), failed);
+          EXCEPTION WHEN OTHERS THEN
+            RAISE LOG 'outbox_ledger: a movement is lost (SQLSTATE %)', failed;
+          END;
+          RETURN NULL;
+      END $ledger$
+      """
+  }
+
+  /// Plans are kept for the session: one that was made for two rows must not meet a million with a nested loop.
+  private func settings(_ change: LedgerChange) -> String {
+    "SET search_path = pg_catalog, pg_temp SET lock_timeout = '50ms'"
+      + (change == .update ? " SET enable_nestloop = off" : "")
+  }
+
+  private func parts(_ change: LedgerChange) throws(LayoutProblem) -> (String, String, String) {
+    switch change {
+    case .insert: ("", try inserted(), "")
+    case .update: try updated()
+    case .delete: ("", try deleted(), "")
+    case .truncate: ("", try truncated(), "")
+    case .deadInsert: ("", arrivals("a", "new_rows"), "")
+    case .deadDelete: ("", arrivals("z", "old_rows"), "")
+    }
+  }
+
+  /// An event that is written when it is already delivered or dead was enqueued and ended at once.
+  private func inserted() throws(LayoutProblem) -> String {
+    // The moment is only of use where a dead letter may come back as a new row.
+    let late = schema.tables["dead"] == nil ? "NULL" : try latency("e")
+    return """
+      INSERT INTO \(names.journal) (kind, destination, latency)
+      SELECT m.kind, \(try destination("e")),
+        CASE WHEN m.kind = 'E' THEN \(late) WHEN m.kind <> 'e' THEN \(try latency("e")) END
+      FROM new_rows e CROSS JOIN LATERAL (VALUES
+        (CASE \(try phase("e")) WHEN 'w' THEN 'E' WHEN 'g' THEN NULL ELSE 'e' END),
+        (CASE \(try phase("e")) WHEN 'd' THEN 'd' WHEN 'x' THEN 'x' END)) m (kind)
+      WHERE m.kind IS NOT NULL;
+      """
+  }
+
+  /// One row, as it nearly always is, needs no join: it is looked at as it is, and a claim ends there. A plan for many
+  /// rows would cost a claim several times as much.
+  private func updated() throws(LayoutProblem) -> (String, String, String) {
+    let transition = try transition()
+    let latency = "CASE WHEN \(Self.kind) = 'q' THEN \(try latency("e")) "
+      + "WHEN \(Self.kind) IN ('d', 'x', 'c') THEN \(try latency("o")) END"
+    let single = """
+      SELECT * INTO e FROM new_rows;
+      IF NOT FOUND THEN
+        RETURN NULL;
+      END IF;
+      SELECT * INTO STRICT o FROM old_rows;
+      movement := \(transition);
+      IF movement IS NOT NULL THEN
+        INSERT INTO \(names.journal) (kind, destination, latency)
+        VALUES (movement, \(try destination("e")), \(latency.replacing(Self.kind, with: "movement")));
+      END IF;
+      """
+    let many = """
+
+        WHEN too_many_rows THEN
+          BEGIN
+            INSERT INTO \(names.journal) (kind, destination, latency)
+            SELECT m.kind, \(try destination("e")), \(latency.replacing(Self.kind, with: "m.kind"))
+            FROM old_rows o JOIN new_rows e ON \(try expand("{id}", "e")) = \(try expand("{id}", "o"))
+              CROSS JOIN LATERAL (VALUES (\(transition))) m (kind)
+            WHERE m.kind IS NOT NULL;
+            RETURN NULL;
+          EXCEPTION WHEN OTHERS THEN
+            failed := SQLSTATE;
+            BEGIN
+              INSERT INTO \(LedgerNames.losses) (journal, sqlstate)
+              VALUES (\(SQLIdentifier.literal(names.label, .postgresql)), failed);
+            EXCEPTION WHEN OTHERS THEN
+              RAISE LOG 'outbox_ledger: a movement is lost (SQLSTATE %)', failed;
+            END;
+            RETURN NULL;
+          END;
+      """
+    return ("\n  e record;\n  o record;\n  movement \"char\";", single, many)
+  }
+
+  private static let kind = "$kind$"
+
+  /// What became of one row, old and new: a letter of the journal, or NULL.
+  private func transition() throws(LayoutProblem) -> String {
+    var within = "CASE"
+    if let failed = rules.failed { within += " WHEN \(try expand(failed, "e", old: "o")) THEN 'r'" }
+    if let released = rules.released { within += " WHEN \(try expand(released, "e", old: "o")) THEN 'l'" }
+    within = within == "CASE" ? "NULL" : within + " END"
+    return """
+      CASE \(try phase("o")) || \(try phase("e"))
+        WHEN 'ww' THEN \(within)
+        WHEN 'wd' THEN 'd' WHEN 'wx' THEN 'x' WHEN 'wg' THEN 'c'
+        WHEN 'dw' THEN 'q' WHEN 'xw' THEN 'q' WHEN 'gw' THEN 'q' END
+      """
+  }
+
+  private func deleted() throws(LayoutProblem) -> String {
+    let kind =
+      if let removed = rules.removed { "CASE WHEN \(try expand(removed, "o")) THEN 'D' ELSE 'C' END" } else { "'C'" }
+    return """
+      INSERT INTO \(names.journal) (kind, destination, latency)
+      SELECT \(kind), \(try destination("o")), \(try latency("o"))
+      FROM old_rows o WHERE \(try phase("o")) = 'w';
+      """
+  }
+
+  /// What waits is found as a sample finds it.
+  private func truncated() throws(LayoutProblem) -> String {
+    guard let table = schema.tables[TableQueue.mainTable] else { return "" }
+    var selects: [String] = []
+    for selection in queue.selections where selection.table == TableQueue.mainTable && selection.state != .dead {
+      selects.append(
+        """
+        SELECT 'c', \(try destination("o", selection.destination)), \(try latency("o"))
+        FROM \(table.reference) o WHERE \(try expand(selection.rows, "o"))
+        """)
+    }
+    return """
+      INSERT INTO \(names.journal) (kind, destination, latency)
+      \(selects.joined(separator: "\nUNION ALL\n"));
+      """
+  }
+
+  private func arrivals(_ kind: String, _ rows: String) -> String {
+    "INSERT INTO \(names.journal) (kind, destination) SELECT '\(kind)', '' FROM \(rows);"
+  }
+
+  // MARK: - One row
+
+  /// w waiting, d delivered, x dead, g gone otherwise.
+  private func phase(_ row: String) throws(LayoutProblem) -> String {
+    var text = "CASE WHEN \(try expand(rules.waiting, row)) THEN 'w'"
+    if let delivered = rules.delivered { text += " WHEN \(try expand(delivered, row)) THEN 'd'" }
+    if let dead = rules.dead { text += " WHEN \(try expand(dead, row)) THEN 'x'" }
+    return text + " ELSE 'g' END"
+  }
+
+  private func latency(_ row: String) throws(LayoutProblem) -> String {
+    "(date_part('epoch', clock_timestamp()) - (\(try expand(rules.firstDue, row))))"
+  }
+
+  private func destination(_ row: String, _ own: String? = nil) throws(LayoutProblem) -> String {
+    guard let source = own ?? queue.destination else { return "'\(Snapshot.defaultDestination)'" }
+    let value = try expand(source, row)
+    if value == "NULL" { return "'\(Snapshot.defaultDestination)'" }
+    return "COALESCE(NULLIF((\(value))::text, ''), '\(Snapshot.defaultDestination)')"
+  }
+
+  private func expand(_ text: String, _ row: String, old: String? = nil) throws(LayoutProblem) -> String {
+    var template = SQLTemplate(queue: queue, schema: schema, dialect: .postgresql, row: row, oldRow: old)
+    return "(\(try template.expand(text)))"
+  }
+}
+
+extension String {
+  func indented(_ spaces: Int) -> String {
+    let margin = String(repeating: " ", count: spaces)
+    return split(separator: "\n", omittingEmptySubsequences: false).map { margin + $0 }.joined(separator: "\n")
+  }
+}

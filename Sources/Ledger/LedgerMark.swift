@@ -1,0 +1,49 @@
+/// Up to where a reader has counted a ledger: a snapshot of the database, which says of every transaction whether it was
+/// over. What commits late, however late, is in no snapshot before it committed, and so in none that was counted.
+package struct LedgerMark: Sendable, Hashable {
+  /// Who reads: its rows are kept until it has read them.
+  package var reader: String
+  /// Which ledger it was: another one has other rows.
+  package var installation: String
+  /// The timeline of the server's log: after a failover, transactions may be gone and their numbers used again.
+  package var timeline: Int
+  /// Transactions below were over.
+  package var floor: UInt64
+  /// Transactions from here on had not begun.
+  package var ceiling: UInt64
+  /// Transactions between the two that were not over.
+  package var open: [UInt64]
+
+  /// A mark.
+  package init(reader: String, installation: String, timeline: Int, floor: UInt64, ceiling: UInt64, open: [UInt64]) {
+    self.reader = reader
+    self.installation = installation
+    self.timeline = timeline
+    self.floor = floor
+    self.ceiling = ceiling
+    self.open = open
+  }
+
+  /// Reads ``text``; nil where it is none.
+  package init?(_ text: String) {
+    let parts = text.split(separator: " ", omittingEmptySubsequences: false).map(String.init)
+    guard parts.count == 4, let timeline = Int(parts[2]) else { return nil }
+    self.init(reader: parts[0], installation: parts[1], timeline: timeline, snapshot: parts[3])
+  }
+
+  /// A mark from a snapshot as PostgreSQL writes it, `floor:ceiling:open,open`; nil where it is none.
+  package init?(reader: String, installation: String, timeline: Int, snapshot: String) {
+    let parts = snapshot.split(separator: ":", omittingEmptySubsequences: false)
+    guard parts.count == 3, let floor = UInt64(parts[0]), let ceiling = UInt64(parts[1]) else { return nil }
+    let open = parts[2].split(separator: ",").map { UInt64($0) }
+    guard !open.contains(nil) else { return nil }
+    self.init(
+      reader: reader, installation: installation, timeline: timeline, floor: floor, ceiling: ceiling,
+      open: open.compactMap { $0 })
+  }
+
+  /// The mark as it is kept.
+  package var text: String {
+    "\(reader) \(installation) \(timeline) \(floor):\(ceiling):\(open.map(String.init).joined(separator: ","))"
+  }
+}

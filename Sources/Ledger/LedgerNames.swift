@@ -1,0 +1,72 @@
+import SampleSQL
+
+/// What the ledger's objects are called, quoted as they stand in a statement.
+///
+/// Everything but the triggers is in a schema of the ledger's own; what belongs to one watched table bears its name.
+package struct LedgerNames: Sendable, Hashable {
+  /// The schema, as it is.
+  package static let schema = "outbox_ledger"
+  /// The tables that all watched tables share.
+  package static let watched = "\(schema).watched"
+  static let readers = "\(schema).readers"
+  package static let losses = "\(schema).losses"
+  package static let purge = "\(schema).purge"
+  /// The beginning of every trigger's name.
+  package static let triggerPrefix = "outbox_ledger_"
+
+  /// The watched table without quotes, shortened where it is long: what its journal is called.
+  package let label: String
+
+  /// The names for one watched table.
+  ///
+  /// - Parameter reference: the table with its schema, quoted part by part.
+  package init(reference: String) {
+    let name = SQLIdentifier.parts(reference).joined(separator: ".")
+    // PostgreSQL cuts names at 63 bytes, and two that were cut might be the same.
+    label =
+      name.utf8.count <= 44
+      ? name : String(name.unicodeScalars.prefix { $0.isASCII }.prefix(24).map(Character.init)) + "~" + fingerprint(name)
+  }
+
+  /// The journal: a row for each movement.
+  package var journal: String { "\(Self.schema).\(SQLIdentifier.quoted(label))" }
+  var index: String { SQLIdentifier.quoted("\(label) by txid") }
+  func function(_ change: LedgerChange) -> String {
+    "\(Self.schema).\(SQLIdentifier.quoted(functionName(change)))"
+  }
+
+  /// The name of a trigger's function, without its schema.
+  package func functionName(_ change: LedgerChange) -> String { "\(label) \(change.rawValue)" }
+}
+
+/// A change of a table that a trigger writes down.
+package enum LedgerChange: String, Sendable, Hashable, CaseIterable {
+  /// Events are written.
+  case insert
+  /// Events are claimed, delivered, failed, dead-lettered, brought back.
+  case update
+  /// Events leave.
+  case delete
+  /// All events leave at once.
+  case truncate
+  /// Dead letters arrive in a table of their own.
+  case deadInsert = "dead insert"
+  /// Dead letters leave it.
+  case deadDelete = "dead delete"
+
+  /// The trigger's name.
+  package var trigger: String {
+    LedgerNames.triggerPrefix + (rawValue.split(separator: " ").last.map(String.init) ?? rawValue)
+  }
+
+  /// The role of the table that the trigger is on.
+  package var tableRole: String { self == .deadInsert || self == .deadDelete ? "dead" : "events" }
+}
+
+/// A short text that differs where the given one does (FNV-1a, 64 bits).
+func fingerprint(_ text: String) -> String {
+  var hash: UInt64 = 0xcbf2_9ce4_8422_2325
+  for byte in text.utf8 { hash = (hash ^ UInt64(byte)) &* 0x0000_0100_0000_01b3 }
+  let digits = String(hash, radix: 16)
+  return String(repeating: "0", count: 16 - digits.count) + digits
+}

@@ -1,0 +1,127 @@
+package import Outbox
+import SampleSQL
+
+/// The select that counts what a journal has beyond a mark. It is one statement with the sample's figures, so that both
+/// see the database at the same moment.
+package enum LedgerReading {
+  /// The state column of the rows that count movements, beside those of the figures.
+  package static let movementState = "ledger"
+  /// The state column of the one row that says up to where.
+  package static let markState = "mark"
+  /// So many rows are counted by one sample at most, lest a reader that was away for long never ends.
+  package static let batch = 200_000
+
+  /// Adds the counting to the statement of a sample.
+  ///
+  /// - Parameters:
+  ///   - figures: selects ten columns; see `SampleQuery/figures`.
+  ///   - mark: nil where counting begins.
+  ///   - hasDeadTable: true where dead letters have a table of their own.
+  package static func statement(
+    figures: String, names: LedgerNames, mark: LedgerMark?, bounds: DeliveryBounds, hasDeadTable: Bool
+  ) -> String {
+    var selects = [figures]
+    if let mark { selects.append(movements(names, mark, bounds, hasDeadTable)) }
+    selects.append(state(names, mark))
+    return """
+      WITH ledger_moment AS MATERIALIZED (
+      \(moment(names, mark).indented(2))
+      )
+      \(selects.joined(separator: "\nUNION ALL\n"))
+      """
+  }
+
+  /// The snapshot of this very statement, and the transaction from which on rows are left to the next reading. A replica
+  /// does not know which transactions are open, only below which number none is.
+  private static func moment(_ names: LedgerNames, _ mark: LedgerMark?) -> String {
+    let more =
+      mark.map {
+        """
+        (SELECT (txid::text::numeric + 1)::text::xid8 FROM \(names.journal)
+            WHERE txid >= '\($0.ceiling)' ORDER BY txid OFFSET \(batch) LIMIT 1)
+        """
+      } ?? "NULL::xid8"
+    return """
+      SELECT s, least(\(more),
+          CASE WHEN pg_is_in_recovery() THEN pg_snapshot_xmin(s) ELSE pg_snapshot_xmax(s) END) AS ceiling
+      FROM (SELECT pg_current_snapshot() AS s OFFSET 0) now
+      """
+  }
+
+  /// d destination, k kind, n how many, t their durations in seconds, q1 the bucket.
+  private static func movements(
+    _ names: LedgerNames, _ mark: LedgerMark, _ bounds: DeliveryBounds, _ hasDeadTable: Bool
+  ) -> String {
+    // Buckets include their upper bound. width_bucket counts the bounds at or below a number; from the other end it
+    // counts those at or above.
+    let negated = bounds.kept.reversed().map { "\(-$0)" }.joined(separator: ",")
+    let bucket = "\(bounds.kept.count) - width_bucket(-greatest(latency, 0), '{\(negated)}'::float8[])"
+    let columns = "txid, kind, destination, latency"
+    let open = mark.open.isEmpty ? "" : """
+
+        UNION ALL
+        SELECT \(columns) FROM \(names.journal)
+        WHERE txid = ANY ('{\(mark.open.map(String.init).joined(separator: ","))}'::xid8[])
+          AND txid < (SELECT ceiling FROM ledger_moment)
+      """
+    let rows = """
+      SELECT \(columns) FROM \(names.journal)
+      WHERE txid >= '\(mark.ceiling)' AND txid < (SELECT ceiling FROM ledger_moment)\(open)
+      """
+    let kinds = hasDeadTable ? paired(rows) : "SELECT translate(kind::text, 'CDE', 'cde') AS kind, destination, latency "
+      + "FROM (\n\(rows.indented(2))\n) j"
+    return """
+      SELECT destination COLLATE "C", '\(movementState)', 0, kind, count(*), sum(greatest(latency, 0)),
+          CASE WHEN latency IS NOT NULL THEN \(bucket) END::float8 AS bucket, NULL::float8, NULL::float8, 0
+      FROM (
+      \(kinds.indented(2))
+      ) m
+      GROUP BY destination, kind, bucket
+      """
+  }
+
+  /// An event that left as a dead letter arrived in the other table in the same transaction, and the other way round;
+  /// the two rows need not have the same id.
+  private static func paired(_ rows: String) -> String {
+    """
+    SELECT CASE WHEN kind IN ('C', 'D') THEN CASE WHEN place <= arrivals THEN 'x' ELSE lower(kind::text) END
+        WHEN kind = 'E' THEN CASE WHEN place <= departures THEN 'q' ELSE 'e' END ELSE kind::text END AS kind,
+      destination, latency
+    FROM (
+      SELECT txid, kind, destination, latency,
+        count(*) FILTER (WHERE kind = 'a') OVER (PARTITION BY txid) AS arrivals,
+        count(*) FILTER (WHERE kind = 'z') OVER (PARTITION BY txid) AS departures,
+        row_number() OVER (PARTITION BY txid, kind IN ('C', 'D'), kind = 'E') AS place
+      FROM (
+    \(rows.indented(4))
+      ) j
+    ) p
+    WHERE kind NOT IN ('a', 'z')
+    """
+  }
+
+  /// d the installation, k the snapshot, n movements that could not be written down, t the timeline, q1 up to where rows
+  /// were thrown away, q2 the version, kt whether the ledger is this cluster's, x how many triggers are in force.
+  private static func state(_ names: LedgerNames, _ mark: LedgerMark?) -> String {
+    let label = SQLIdentifier.literal(names.label, .postgresql)
+    let losses = mark.map {
+      """
+      (SELECT count(*) FROM \(LedgerNames.losses) WHERE journal = \(label) AND (txid >= '\($0.ceiling)'
+            OR txid = ANY ('{\($0.open.map(String.init).joined(separator: ","))}'::xid8[])))
+      """
+    } ?? "0"
+    return """
+      SELECT w.installation::text COLLATE "C", '\(markState)', 0,
+          concat(least(pg_snapshot_xmin(s), ceiling), ':', ceiling, ':', (SELECT string_agg(x::text, ',' ORDER BY x)
+            FROM pg_snapshot_xip(s) x WHERE x < ceiling)),
+          \(losses),
+          CASE WHEN pg_is_in_recovery() THEN (SELECT timeline_id FROM pg_control_checkpoint())
+            ELSE ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::integer END::float8,
+          w.purged::text::float8, w.version::float8,
+          CASE WHEN w.cluster = (SELECT system_identifier FROM pg_control_system()) THEN 1 ELSE 0 END::float8,
+          (SELECT count(*) FROM pg_trigger t WHERE t.tgrelid IN (w.relation, w.dead)
+            AND starts_with(t.tgname::text, '\(LedgerNames.triggerPrefix)') AND t.tgenabled IN ('O', 'A'))
+      FROM ledger_moment CROSS JOIN \(LedgerNames.watched) w WHERE w.journal = \(label)
+      """
+  }
+}

@@ -1,0 +1,202 @@
+package import Layouts
+package import SampleSQL
+
+/// The statements that put a ledger beside one watched table in PostgreSQL, and take it away again.
+package struct LedgerScript: Sendable, Hashable {
+  /// The version of the journal's form. A reader reads this one only.
+  package static let version = 1
+
+  /// What the ledger's objects are called.
+  package let names: LedgerNames
+  /// Changes where the trigger functions do: tells an older ledger from this one.
+  package let definition: String
+  /// The triggers that belong to it.
+  package let changes: [LedgerChange]
+  private let tables: [String: String]
+  private let functions: [String]
+
+  /// The statements for one queue.
+  ///
+  /// - Throws: the layout says nothing of what changes mean, or does not fit the database.
+  package init(queue: TableQueue, schema: QueueSchema) throws(LayoutProblem) {
+    guard let rules = queue.ledger else {
+      throw .template(text: "ledger", problem: "the queue has no `ledger`, which says what the changes of its rows mean")
+    }
+    guard let main = schema.tables[TableQueue.mainTable] else {
+      throw .missingTable(
+        role: TableQueue.mainTable, name: queue.tables[TableQueue.mainTable]?.name ?? TableQueue.mainTable)
+    }
+    names = LedgerNames(reference: main.reference)
+    tables = schema.tables.mapValues(\.reference)
+    let writer = LedgerFunctions(queue: queue, schema: schema, rules: rules, names: names)
+    changes = LedgerChange.allCases.filter { schema.tables[$0.tableRole] != nil }
+    var functions: [String] = []
+    for change in changes { functions.append(try writer.definition(change)) }
+    self.functions = functions
+    definition = fingerprint(functions.joined())
+  }
+
+  /// The statements that install the ledger, to be run in one transaction by a role that owns the table. Run again, they
+  /// mend what is missing and replace what is old.
+  ///
+  /// - Parameters:
+  ///   - keepsCounting: true where the ledger there has missed nothing: readers then go on; else they begin anew.
+  ///   - keepsJournal: false where the journal there is none that could be written to.
+  package func install(keepsCounting: Bool, keepsJournal: Bool) -> [String] {
+    let label = SQLIdentifier.literal(names.label, .postgresql)
+    let main = SQLIdentifier.literal(tables[TableQueue.mainTable] ?? "", .postgresql)
+    let dead = tables["dead"].map { SQLIdentifier.literal($0, .postgresql) } ?? "NULL"
+    return shared + [
+      // The order of locks is the same for everybody: the table first.
+      "LOCK TABLE \(tables[TableQueue.mainTable] ?? "") IN SHARE ROW EXCLUSIVE MODE",
+    ] + (keepsJournal ? [] : ["DROP TABLE IF EXISTS \(names.journal)"]) + [
+      """
+      CREATE TABLE IF NOT EXISTS \(names.journal) (
+        txid xid8 NOT NULL DEFAULT pg_current_xact_id(), latency float8, kind "char" NOT NULL, destination text NOT NULL)
+        WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 20000)
+      """,
+      "CREATE INDEX IF NOT EXISTS \(names.index) ON \(names.journal) (txid)",
+      "REVOKE ALL ON \(names.journal) FROM PUBLIC",
+    ] + (keepsCounting ? [] : ["DELETE FROM \(names.journal)"]) + functions
+      + changes.map { "REVOKE ALL ON FUNCTION \(names.function($0))() FROM PUBLIC" }
+      + changes.map(createTrigger)
+      + [
+        """
+        INSERT INTO \(LedgerNames.watched) AS w (journal, relation, dead, version, definition)
+        VALUES (\(label), \(main)::regclass, \(dead)::regclass, \(Self.version), '\(definition)')
+        ON CONFLICT (journal) DO UPDATE SET relation = excluded.relation, dead = excluded.dead, version = excluded.version,
+          definition = excluded.definition\(keepsCounting ? "" : """
+          , cluster = excluded.cluster, installation = excluded.installation,
+            purged = excluded.purged, installed_at = excluded.installed_at
+          """)
+        """
+      ]
+  }
+
+  /// The statements that remove the ledger of this table, and what ledgers share once the last one goes.
+  package var removal: [String] {
+    let label = SQLIdentifier.literal(names.label, .postgresql)
+    let table = tables[TableQueue.mainTable] ?? ""
+    return ["LOCK TABLE \(table) IN ACCESS EXCLUSIVE MODE"]
+      + LedgerChange.allCases.filter { tables[$0.tableRole] != nil }.map(dropTrigger)
+      + LedgerChange.allCases.map { "DROP FUNCTION IF EXISTS \(names.function($0))()" }
+      + [
+        "DROP TABLE IF EXISTS \(names.journal)",
+        """
+        DO $ledger$ BEGIN
+          IF to_regclass('\(LedgerNames.watched)') IS NOT NULL THEN
+            DELETE FROM \(LedgerNames.watched) WHERE journal = \(label);
+            DELETE FROM \(LedgerNames.losses) WHERE journal = \(label);
+            DELETE FROM \(LedgerNames.readers) WHERE journal = \(label);
+            IF NOT EXISTS (SELECT FROM \(LedgerNames.watched)) THEN
+              DROP FUNCTION \(LedgerNames.purge)(text, text, xid8, integer);
+              DROP TABLE \(LedgerNames.watched), \(LedgerNames.losses), \(LedgerNames.readers);
+              DROP SCHEMA \(LedgerNames.schema);
+            END IF;
+          END IF;
+        END $ledger$
+        """,
+      ]
+  }
+
+  /// What the role that samples needs besides, to read the ledger and to throw away what it has read.
+  package func grants(to role: String) -> [String] {
+    let grantee = SQLIdentifier.quoted(role)
+    return [
+      "GRANT USAGE ON SCHEMA \(LedgerNames.schema) TO \(grantee)",
+      "GRANT SELECT ON \(LedgerNames.watched), \(LedgerNames.losses), \(names.journal) TO \(grantee)",
+      "GRANT EXECUTE ON FUNCTION \(LedgerNames.purge)(text, text, xid8, integer) TO \(grantee)",
+    ]
+  }
+
+  /// The columns of a journal as PostgreSQL tells them.
+  package static let journalColumns =
+    "txid xid8, latency double precision, kind \"char\", destination text"
+
+  /// The table that the trigger of a change is on, quoted.
+  package func table(of change: LedgerChange) -> String { tables[change.tableRole] ?? "" }
+
+  /// True where dead letters have a table of their own.
+  package var hasDeadTable: Bool { tables["dead"] != nil }
+
+  /// What the triggers cannot keep from the application, for whoever decides on them.
+  package static let unshielded = [
+    "A full disk, a cancelled statement, its statement_timeout, a terminated session and a crash end the application's "
+      + "transaction, inside a trigger as anywhere else.",
+    "Nothing else that goes wrong in a trigger reaches the application: the movement is lost, the loss is noted, and "
+      + "the counters begin anew.",
+    "Changes under session_replication_role = replica (logical replication), with triggers disabled, or written to a "
+      + "partition by its own name are not seen.",
+  ]
+
+  private func dropTrigger(_ change: LedgerChange) -> String {
+    "DROP TRIGGER IF EXISTS \(change.trigger) ON \(tables[change.tableRole] ?? "")"
+  }
+
+  private func createTrigger(_ change: LedgerChange) -> String {
+    let event =
+      switch change {
+      case .insert, .deadInsert: "AFTER INSERT ON \(tables[change.tableRole] ?? "") REFERENCING NEW TABLE AS new_rows"
+      case .update:
+        "AFTER UPDATE ON \(tables[change.tableRole] ?? "") REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows"
+      case .delete, .deadDelete: "AFTER DELETE ON \(tables[change.tableRole] ?? "") REFERENCING OLD TABLE AS old_rows"
+      case .truncate: "BEFORE TRUNCATE ON \(tables[change.tableRole] ?? "")"
+      }
+    // Other than dropping it first, this leaves the table's readers alone.
+    return "CREATE OR REPLACE TRIGGER \(change.trigger) \(event) FOR EACH STATEMENT EXECUTE FUNCTION \(names.function(change))()"
+  }
+
+  private var shared: [String] {
+    [
+      // Two installations at a time would both create the schema.
+      "SELECT pg_advisory_xact_lock(hashtext('\(LedgerNames.schema)'))",
+      "CREATE SCHEMA IF NOT EXISTS \(LedgerNames.schema)",
+      """
+      CREATE TABLE IF NOT EXISTS \(LedgerNames.watched) (
+        journal text PRIMARY KEY, relation regclass NOT NULL, dead regclass, version integer NOT NULL, definition text NOT NULL,
+        installation uuid NOT NULL DEFAULT gen_random_uuid(),
+        cluster bigint NOT NULL DEFAULT (pg_control_system()).system_identifier,
+        purged xid8 NOT NULL DEFAULT '0', installed_at timestamptz NOT NULL DEFAULT now())
+      """,
+      """
+      CREATE TABLE IF NOT EXISTS \(LedgerNames.losses) (
+        txid xid8 NOT NULL DEFAULT pg_current_xact_id(), journal text NOT NULL, sqlstate text NOT NULL)
+      """,
+      """
+      CREATE TABLE IF NOT EXISTS \(LedgerNames.readers) (
+        journal text, reader text, through xid8 NOT NULL, seen timestamptz NOT NULL, PRIMARY KEY (journal, reader))
+      """,
+      """
+      CREATE OR REPLACE FUNCTION \(LedgerNames.purge)(of_journal text, by_reader text, read_through xid8, at_most integer)
+      RETURNS integer LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $ledger$
+      #variable_conflict use_column
+      DECLARE
+        horizon xid8;
+        gone integer;
+      BEGIN
+        PERFORM 1 FROM \(LedgerNames.watched) WHERE journal = of_journal;
+        IF NOT FOUND THEN
+          RETURN 0;
+        END IF;
+        INSERT INTO \(LedgerNames.readers) (journal, reader, through, seen)
+        VALUES (of_journal, by_reader, least(read_through, pg_snapshot_xmin(pg_current_snapshot())), now())
+        ON CONFLICT (journal, reader) DO UPDATE SET through = excluded.through, seen = excluded.seen;
+        -- A reader that was not seen for a week is gone, or begins anew.
+        DELETE FROM \(LedgerNames.readers) WHERE journal = of_journal AND seen < now() - interval '7 days';
+        SELECT min(through::text::numeric)::text::xid8 INTO horizon FROM \(LedgerNames.readers) WHERE journal = of_journal;
+        EXECUTE format('DELETE FROM \(LedgerNames.schema).%I WHERE ctid = ANY (ARRAY(SELECT ctid FROM '
+          '\(LedgerNames.schema).%1$I WHERE txid < $1 ORDER BY txid LIMIT $2 FOR UPDATE SKIP LOCKED))', of_journal)
+          USING horizon, at_most;
+        GET DIAGNOSTICS gone = ROW_COUNT;
+        DELETE FROM \(LedgerNames.losses) WHERE journal = of_journal AND txid < horizon;
+        IF gone > 0 THEN
+          UPDATE \(LedgerNames.watched) SET purged = horizon WHERE journal = of_journal AND purged < horizon;
+        END IF;
+        RETURN gone;
+      END $ledger$
+      """,
+      "REVOKE ALL ON SCHEMA \(LedgerNames.schema) FROM PUBLIC",
+      "REVOKE ALL ON FUNCTION \(LedgerNames.purge)(text, text, xid8, integer) FROM PUBLIC",
+    ]
+  }
+}
