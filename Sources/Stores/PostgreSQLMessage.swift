@@ -1,4 +1,5 @@
 import Layouts
+import Ledger
 import Outbox
 import PostgreSQLClient
 import SampleSQL
@@ -25,7 +26,7 @@ enum PostgreSQLMessage {
   /// Puts statements that change the database into one transaction: all of them, or none. For the ledger's commands.
   static func change(_ statements: [String], _ limits: PostgreSQLLimits) -> String {
     let opening = [
-      "BEGIN", "SET LOCAL statement_timeout = \(milliseconds(limits.roundTrip))",
+      "BEGIN", "SET LOCAL statement_timeout = \(milliseconds(limits.statement))",
       "SET LOCAL lock_timeout = \(milliseconds(limits.lock))", "SET LOCAL client_min_messages = warning",
     ]
     return (opening + statements + ["COMMIT"]).joined(separator: ";\n")
@@ -119,9 +120,12 @@ extension FigureRow {
   /// Every row of ``SampleQuery/figures``, or of ``AccountingQuery/statement(_:bounds:)`` without the delivered ones.
   static func all(_ result: PostgreSQLResult) -> [FigureRow] {
     (0..<result.rowCount).compactMap { row in
-      result.text(row, 1) == EventState.delivered.rawValue ? nil : FigureRow(result, row: row)
+      Self.others.contains(result.text(row, 1) ?? "") ? nil : FigureRow(result, row: row)
     }
   }
+
+  /// Rows of the same statement that are no figures.
+  private static let others = [EventState.delivered.rawValue, LedgerReading.movementState, LedgerReading.markState]
 
   /// Reads the columns in the order of ``SampleQuery/figures``, and those of the accounting where they are there.
   private init(_ result: PostgreSQLResult, row: Int) {

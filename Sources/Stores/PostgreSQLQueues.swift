@@ -16,6 +16,8 @@ final class PostgreSQLQueues {
     var messageWithIDs: String
     /// How movements are counted; nil where they cannot be.
     var accounting: PostgreSQLAccounting?
+    /// Knows whether there is a ledger, which counts better.
+    var ledger: PostgreSQLLedgerWatch
   }
 
   /// What a sample of one queue brought.
@@ -31,6 +33,7 @@ final class PostgreSQLQueues {
   /// The last parts of the outboxes' names, as far as they are known.
   private(set) var knownSuffixes: [String?] = [nil]
   private var unknownStates: [Int: [String]] = [:]
+  private var ledgers: [Int: PostgreSQLLedgerWatch] = [:]
 
   init(
     _ definition: OutboxDefinition, session: PostgreSQLSession, limits: PostgreSQLLimits,
@@ -78,6 +81,7 @@ final class PostgreSQLQueues {
   private func read(
     _ queue: Prepared, eventIDs: Bool, mark: AccountingMark??
   ) throws(PostgreSQLError) -> Outcome {
+    if let mark, let outcome = try readLedger(queue, eventIDs: eventIDs, mark: mark) { return outcome }
     guard let mark, let accounting = queue.accounting else {
       let results = try results(eventIDs ? queue.messageWithIDs : queue.message, of: queue, 1, eventIDs: eventIDs)
       return (Snapshot(results, clock: 0, figures: 1, ids: eventIDs), nil)
@@ -87,7 +91,7 @@ final class PostgreSQLQueues {
     guard let known, let obstacle = accounting.obstacle(from: known, to: look) else {
       return (
         Snapshot(results, clock: 0, figures: 2, ids: eventIDs),
-        accounting.reading(from: known, to: look, restart: restart)
+        accounting.reading(from: known, to: look, restart: restart).noticing(queue.ledger.notice)
       )
     }
     // What the mark made the look see is of no use to begin with.
@@ -96,6 +100,35 @@ final class PostgreSQLQueues {
       Snapshot(again, clock: 0, figures: 2, ids: eventIDs),
       accounting.reading(from: nil, to: first, restart: obstacle)
     )
+  }
+
+  /// Reads the figures and the ledger in one statement; nil where there is no ledger that can be read.
+  private func readLedger(
+    _ queue: Prepared, eventIDs: Bool, mark: AccountingMark?
+  ) throws(PostgreSQLError) -> Outcome? {
+    guard let ledger = try queue.ledger.current(queue.queue, queue.schema, objective: definition.objective?.age) else {
+      return nil
+    }
+    let (known, restart) = ledger.mark(mark)
+    // What was kept with the mark of the request need not be kept in the ledger too.
+    if let known, mark?.isDurable == true { queue.ledger.purge(ledger, through: known) }
+    do throws(PostgreSQLError) {
+      let statement = ledger.statement(figures: queue.query.figures, mark: known)
+      let message = queue.message(counting: [statement], eventIDs: eventIDs, limits)
+      let results = try results(message, of: queue, 1, eventIDs: eventIDs)
+      if let reading = ledger.reading(results[1], from: known, restart: restart) {
+        queue.ledger.note(counted: reading.movements)
+        return (Snapshot(results, clock: 0, figures: 1, ids: eventIDs), reading.noticing(queue.ledger.notice))
+      }
+    } catch {
+      guard case .server(let report) = error, report.sqlStateClass == "42" else { throw error }
+    }
+    // The ledger is not what it was a minute ago. The figures do not depend on it.
+    queue.ledger.forget()
+    guard try queue.ledger.current(queue.queue, queue.schema, objective: definition.objective?.age) == nil else {
+      throw .server(.init(sqlState: "42P17", message: "the ledger changes while it is read", hint: nil))
+    }
+    return nil
   }
 
   private func count(
@@ -142,7 +175,10 @@ final class PostgreSQLQueues {
       let known = try query(queue, schema, unknownStates: [])
       let unknown = try findUnknownStates(queue, index, known)
       let query = unknown.isEmpty ? known : try query(queue, schema, unknownStates: unknown)
-      var found = Prepared(queue, schema: schema, query: query, limits)
+      let ledger = ledgers[index] ?? PostgreSQLLedgerWatch(session, limits, clock: clock)
+      ledgers[index] = ledger
+      ledger.forget()
+      var found = Prepared(queue, schema: schema, query: query, ledger, limits)
       found.accounting = try accounting(queue, query)
       prepared.append(found)
     }
@@ -220,7 +256,11 @@ final class PostgreSQLQueues {
 }
 
 extension PostgreSQLQueues.Prepared {
-  fileprivate init(_ queue: TableQueue, schema: QueueSchema, query: SampleQuery, _ limits: PostgreSQLLimits) {
+  fileprivate init(
+    _ queue: TableQueue, schema: QueueSchema, query: SampleQuery, _ ledger: PostgreSQLLedgerWatch,
+    _ limits: PostgreSQLLimits
+  ) {
+    self.ledger = ledger
     suffix = queue.suffix
     self.queue = queue
     self.schema = schema
@@ -244,6 +284,16 @@ extension Snapshot {
       storeTime: Timestamp(seconds: results[clock].number(0, 0) ?? 0), rows: FigureRow.all(results[figures]),
       replicaLag: results[clock].number(0, 1).map { .seconds($0) },
       eventIDs: ids && results.count > figures + 1 ? EventIDs(results[figures + 1]) : nil)
+  }
+}
+
+extension AccountingReading {
+  /// The reading with another notice in front.
+  fileprivate func noticing(_ notice: String?) -> AccountingReading {
+    var reading = self
+    let notices = [notice, self.notice].compactMap { $0 }
+    reading.notice = notices.isEmpty ? nil : notices.joined(separator: "; ")
+    return reading
   }
 }
 

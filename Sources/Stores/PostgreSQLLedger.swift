@@ -1,0 +1,144 @@
+import Ledger
+import Outbox
+import PostgreSQLClient
+import SampleSQL
+
+/// The ledger beside one queue, as long as it can be read.
+struct PostgreSQLLedger {
+  /// What keeps it from being emptied.
+  let notice: String?
+  private let script: LedgerScript
+  private let bounds: DeliveryBounds
+  private let isPurgeable: Bool
+
+  init(_ script: LedgerScript, isPurgeable: Bool, role: String, objective: Duration?) {
+    self.script = script
+    self.bounds = DeliveryBounds(objective: objective)
+    self.isPurgeable = isPurgeable
+    notice =
+      isPurgeable
+      ? nil
+      : "the ledger \(script.names.label) grows: the role \(role) may not purge it; `outbox-exporter ledger print` has "
+        + "the grants"
+  }
+
+  /// The position of a mark, as far as it is one of a ledger, and why it cannot be gone on from.
+  func mark(_ mark: AccountingMark?) -> (mark: LedgerMark?, restart: String?) {
+    guard let mark else { return (nil, nil) }
+    guard mark.method == .ledger else {
+      return (nil, "movements are counted by ledger from now on instead of \(mark.method.rawValue)")
+    }
+    guard let read = LedgerMark(mark.position) else { return (nil, "what was kept of the counting is damaged") }
+    return (read, nil)
+  }
+
+  /// The statement of a sample with the counting in it.
+  func statement(figures: String, mark: LedgerMark?) -> String {
+    LedgerReading.statement(
+      figures: figures, names: script.names, mark: mark, bounds: bounds, hasDeadTable: script.hasDeadTable)
+  }
+
+  /// What a sample counted; nil where the ledger is none any more.
+  ///
+  /// - Parameters:
+  ///   - rows: the answer to ``statement(figures:mark:)``.
+  ///   - mark: the mark that the statement went on from.
+  ///   - restart: why there was none.
+  func reading(_ rows: PostgreSQLResult, from mark: LedgerMark?, restart: String?) -> AccountingReading? {
+    guard let state = LedgerState(rows), state.version == LedgerScript.version, state.isOfThisCluster,
+      state.triggers == script.changes.count, var next = state.mark
+    else { return nil }
+    next.reader = mark?.reader ?? String(UInt64.random(in: .min ... .max), radix: 16)
+    guard let mark else { return reading(next, nil, restart) }
+    if let obstacle = state.obstacle(from: mark, to: next) {
+      next.reader = mark.reader
+      return reading(next, nil, obstacle)
+    }
+    // A replica that is behind the server that was read last is waited for.
+    if next.ceiling < mark.ceiling { return reading(mark, Movements(), nil) }
+    return reading(next, movements(rows), nil)
+  }
+
+  private func reading(_ mark: LedgerMark, _ movements: Movements?, _ restart: String?) -> AccountingReading {
+    AccountingReading(
+      mark: AccountingMark(.ledger, mark.text), movements: movements, restart: restart, notice: notice)
+  }
+
+  private func movements(_ rows: PostgreSQLResult) -> Movements {
+    var destinations: [String: Movements.Counts] = [:]
+    for row in 0..<rows.rowCount where rows.text(row, 1) == LedgerReading.movementState {
+      guard let destination = rows.text(row, 0), let kind = rows.text(row, 3), let count = rows.integer(row, 4) else {
+        continue
+      }
+      let bucket = rows.integer(row, 6)
+      let isLate = if let bucket, let objective = bounds.objective { bucket > objective } else { false }
+      var counts = destinations[destination] ?? Movements.Counts()
+      switch kind {
+      case "e": counts.enqueued += count
+      case "q":
+        counts.requeued += count
+        if isLate { counts.requeuedLate += count }
+      case "d":
+        counts.dispositions[.delivered, default: 0] += count
+        if let bucket { counts.durations.add(count, toBucket: bucket, sum: rows.number(row, 5) ?? 0) }
+      case "r": counts.dispositions[.retried, default: 0] += count
+      case "x": counts.dispositions[.dead, default: 0] += count
+      case "l": counts.dispositions[.released, default: 0] += count
+      case "c":
+        counts.dispositions[.discarded, default: 0] += count
+        if isLate { counts.discardedLate += count }
+      default: break
+      }
+      destinations[destination] = counts
+    }
+    return Movements(destinations)
+  }
+
+  // MARK: - Emptying
+
+  /// The message that throws away some of what every reader has read and kept; nil where nothing may be.
+  func purge(through mark: LedgerMark, _ limits: PostgreSQLLimits) -> String? {
+    guard isPurgeable else { return nil }
+    let arguments = [
+      SQLIdentifier.literal(script.names.label, .postgresql), SQLIdentifier.literal(mark.reader, .postgresql),
+      "'\(mark.floor)'", "\(Self.purgeBatch)",
+    ]
+    return PostgreSQLMessage.change(
+      ["SELECT \(LedgerNames.purge)(\(arguments.joined(separator: ", ")))"], limits)
+  }
+
+  /// So many rows are deleted by one transaction.
+  static let purgeBatch = 20_000
+}
+
+/// The row of a sample that says what the ledger is and up to where it was read.
+private struct LedgerState {
+  /// The mark after this reading, without its reader; nil where the snapshot cannot be read.
+  var mark: LedgerMark?
+  var losses: Int
+  var purged: UInt64
+  var version: Int
+  var isOfThisCluster: Bool
+  var triggers: Int
+
+  init?(_ rows: PostgreSQLResult) {
+    guard let row = (0..<rows.rowCount).last(where: { rows.text($0, 1) == LedgerReading.markState }) else { return nil }
+    mark = LedgerMark(
+      reader: "", installation: rows.text(row, 0) ?? "", timeline: rows.integer(row, 5) ?? 0,
+      snapshot: rows.text(row, 3) ?? "")
+    losses = rows.integer(row, 4) ?? 0
+    purged = UInt64(rows.number(row, 6) ?? 0)
+    version = rows.integer(row, 7) ?? 0
+    isOfThisCluster = rows.integer(row, 8) == 1
+    triggers = rows.integer(row, 9) ?? 0
+  }
+
+  /// Why what lies between two marks cannot be known; nil where it can.
+  func obstacle(from mark: LedgerMark, to next: LedgerMark) -> String? {
+    if mark.installation != next.installation { return "the ledger was installed anew" }
+    if mark.timeline != next.timeline { return "another server has taken over, and may lack what was counted already" }
+    if losses > 0 { return "\(losses.counted("change")) could not be written into the ledger" }
+    if mark.floor < purged { return "the ledger was purged by another reader after a week without this one" }
+    return nil
+  }
+}
