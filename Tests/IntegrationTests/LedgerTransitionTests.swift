@@ -121,7 +121,7 @@ import Testing
 
   @Test func `of a table with a hostile name in a schema of its own, and of its partitions`() async throws {
     var layout = Layout.aiHummer
-    layout.queues[0].tables["events"] = TableName(#""odd ""schema""."out'box; --""#)
+    layout.queues[0].tables["events"] = TableName(#""odd ""schema"."out'box; --""#)
     layout.queues[0].tables["dead"] = TableName("none", optional: true)
     let fixture = try LedgerFixture(
       layout,

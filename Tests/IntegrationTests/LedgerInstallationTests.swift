@@ -1,0 +1,103 @@
+import Layouts
+import Outbox
+import Stores
+import TestSupport
+import Testing
+
+@Suite(withPostgreSQL) struct `A ledger` {
+  private static let catalogues = """
+    SELECT 'class', relname, relacl::text FROM pg_class WHERE relname !~ '^pg_toast' UNION ALL
+    SELECT 'proc', proname, proacl::text FROM pg_proc UNION ALL SELECT 'type', typname, NULL FROM pg_type
+    WHERE typname !~ '^pg_toast' UNION ALL SELECT 'schema', nspname, nspacl::text FROM pg_namespace
+    WHERE nspname !~ '^pg_(toast_)?temp' UNION ALL SELECT 'trigger', tgname, tgrelid::regclass::text FROM pg_trigger
+    UNION ALL SELECT 'default', adrelid::regclass::text, NULL FROM pg_attrdef
+    UNION ALL SELECT 'constraint', conname, NULL FROM pg_constraint ORDER BY 1, 2, 3
+    """
+
+  @Test func `leaves nothing when it is removed`() throws {
+    let fixture = try LedgerFixture(.aiHummer, LedgerSchemas.aiHummer)
+    let before = try fixture.database.psql(Self.catalogues)
+    let ledger = try fixture.installation()
+    #expect(try ledger.status().state == .absent)
+    #expect(try ledger.install(grantingTo: nil))
+    #expect(try !ledger.install(grantingTo: nil))
+    #expect(try ledger.status().state == .installed)
+    #expect(try fixture.database.psql(Self.catalogues) != before)
+    #expect(try ledger.remove())
+    #expect(try fixture.database.psql(Self.catalogues) == before)
+    #expect(try !ledger.remove())
+  }
+
+  @Test func `is what its printed text makes`() throws {
+    let fixture = try LedgerFixture(.aiHummer, LedgerSchemas.aiHummer)
+    let before = try fixture.database.psql(Self.catalogues)
+    let ledger = try fixture.installation()
+    let parts = ledger.text(grantingTo: "postgres").split(separator: "-- Remove, as")
+    try fixture.database.psql(String(parts[0]))
+    #expect(try ledger.status().state == .installed)
+    try fixture.database.psql("-- " + String(parts[1]))
+    #expect(try fixture.database.psql(Self.catalogues) == before)
+  }
+
+  @Test func `is not installed while that would make the application wait`() async throws {
+    let fixture = try LedgerFixture(.aiHummer, LedgerSchemas.aiHummer)
+    let before = try fixture.database.psql(Self.catalogues)
+    let held = try fixture.database.holding("INSERT INTO outbox (channel) VALUES ('mail')")
+    let ledger = try fixture.installation()
+    #expect(throws: SampleFailure.self) { try ledger.install(grantingTo: nil) }
+    #expect(try fixture.database.psql(Self.catalogues) == before)
+    try held.release()
+    #expect(try ledger.install(grantingTo: nil))
+  }
+
+  @Test func `is left alone by those that belong to other tables`() async throws {
+    let fixture = try LedgerFixture(.aiHummer, LedgerSchemas.aiHummer + LedgerSchemas.kaireon)
+    let definition = OutboxDefinition(
+      name: "k", address: .postgresql(Secret(fixture.database.conninfo())), layout: .kaireon)
+    let other = try #require(try LedgerInstallation.all(of: definition, limits: PostgreSQLLimits()).first)
+    #expect(try fixture.installation().install(grantingTo: nil))
+    #expect(try other.install(grantingTo: nil))
+    #expect(try other.remove())
+    #expect(try fixture.installation().status().state == .installed)
+    try await fixture.sample()
+    try await fixture.expect("INSERT INTO outbox (channel) VALUES ('mail')", ["mail enqueued 1"])
+  }
+
+  @Test func `that was installed anew or taken from another cluster begins a new count`() async throws {
+    let fixture = try LedgerFixture(.aiHummer, LedgerSchemas.aiHummer)
+    #expect(try fixture.installation().install(grantingTo: nil))
+    try await fixture.sample()
+    try fixture.database.psql("INSERT INTO outbox (channel) VALUES ('mail')")
+    #expect(try fixture.installation().remove())
+    #expect(try fixture.installation().install(grantingTo: nil))
+    await fixture.restart()
+    try await fixture.sample()
+    #expect(fixture.last?.movements == nil)
+    #expect(fixture.last?.restart == "the ledger was installed anew")
+    try fixture.database.psql("UPDATE outbox_ledger.watched SET cluster = 1")
+    try await fixture.sample()
+    #expect(fixture.last?.mark.method != .ledger)
+    #expect(try fixture.installation().status().state == .broken)
+  }
+
+  @Test func `keeps what a reader has not read, and nothing else`() async throws {
+    let fixture = try LedgerFixture(.aiHummer, LedgerSchemas.aiHummer)
+    #expect(try fixture.installation().install(grantingTo: nil))
+    try await fixture.sample()
+    let journal = #"outbox_ledger."public.outbox""#
+    let held = try fixture.database.holding("INSERT INTO outbox (channel) VALUES ('held')")
+    for _ in 0..<25 {
+      try fixture.database.psql("INSERT INTO outbox (channel) SELECT 'mail' FROM generate_series(1, 100)")
+      try await fixture.sample()
+    }
+    #expect(try fixture.database.psql("SELECT count(*) FROM \(journal)") == "2500")
+    try held.release()
+    for _ in 0..<25 {
+      try fixture.database.psql("INSERT INTO outbox (channel) SELECT 'mail' FROM generate_series(1, 100)")
+      try await fixture.sample()
+    }
+    #expect(try #require(Int(try fixture.database.psql("SELECT count(*) FROM \(journal)"))) <= 1100)
+    #expect(fixture.total.destinations["mail"]?.enqueued == 5000)
+    #expect(fixture.total.destinations["held"] == nil)
+  }
+}

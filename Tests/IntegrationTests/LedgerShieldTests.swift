@@ -1,0 +1,115 @@
+import Layouts
+import Outbox
+import Stores
+import TestSupport
+import Testing
+
+@Suite(withPostgreSQL) struct `What goes wrong in the ledger` {
+  private func installed(user: String = "postgres") async throws -> LedgerFixture {
+    let fixture = try LedgerFixture(.aiHummer, LedgerSchemas.aiHummer, user: user)
+    #expect(try fixture.installation().install(grantingTo: user))
+    return fixture
+  }
+
+  private static let everything = """
+    INSERT INTO outbox (id, channel) SELECT i, 'mail' FROM generate_series(1, 5) i;
+    UPDATE outbox SET status = 'delivered' WHERE id = 1; UPDATE outbox SET status = 'delivered' WHERE id IN (2, 3);
+    DELETE FROM outbox WHERE id = 4; INSERT INTO outbox_dlq (id) VALUES (9); DELETE FROM outbox_dlq;
+    """
+  private static let journal = #"outbox_ledger."public.outbox""#
+
+  @Test(arguments: [
+    "DROP TABLE \(journal)", "DROP TABLE \(journal), outbox_ledger.losses",
+    "ALTER TABLE \(journal) RENAME COLUMN kind TO sort",
+    "ALTER TABLE \(journal) ALTER COLUMN kind TYPE integer USING 1", "ALTER TABLE \(journal) ADD CHECK (false)",
+    "ALTER TABLE \(journal) ADD COLUMN more integer NOT NULL", "ALTER TABLE outbox RENAME COLUMN attempts TO tries",
+    "ALTER TABLE outbox RENAME COLUMN channel TO route",
+  ])
+  func `does not reach the application, and is no wrong number`(_ mischief: String) async throws {
+    let fixture = try await installed()
+    try await fixture.sample()
+    try fixture.database.psql(mischief)
+    try fixture.database.psql(Self.everything.replacing(
+      "(id, channel)", with: mischief.contains("route") ? "(id, route)" : "(id, channel)"))
+    #expect(try fixture.database.psql("SELECT count(*) FROM outbox") == "4")
+    let sample = try await fixture.sample()
+    if mischief.contains("outbox RENAME") {
+      // The layout itself does not fit any more.
+      #expect(sample.snapshot == nil || sample.accounting?.movements == nil)
+      return
+    }
+    #expect(sample.snapshot?.depth == 1)
+    #expect(fixture.last?.movements == nil)
+    #expect(fixture.last?.restart != nil)
+    // Installing again mends it.
+    if mischief.contains("CHECK") { return }
+    #expect(try fixture.installation().install(grantingTo: nil))
+    await fixture.restart()
+    try await fixture.sample()
+    #expect(fixture.last?.mark.method == .ledger)
+    try await fixture.expect("DELETE FROM outbox WHERE id = 5", ["mail discarded 1"])
+  }
+
+  @Test func `does not make the application wait for a lock`() async throws {
+    let fixture = try await installed()
+    let held = try fixture.database.holding("LOCK TABLE \(Self.journal) IN ACCESS EXCLUSIVE MODE")
+    try fixture.database.psql("SET statement_timeout = '20s'; " + Self.everything)
+    try held.release()
+    #expect(try fixture.database.psql("SELECT count(*) > 0 FROM outbox_ledger.losses") == "t")
+  }
+
+  @Test func `does not reach a role without any right to the ledger, nor its search path`() async throws {
+    let fixture = try await installed()
+    let role = fixture.database.server.uniqueName("app")
+    try fixture.database.psql(
+      """
+      CREATE ROLE \(role) LOGIN; GRANT SELECT, INSERT, UPDATE, DELETE ON outbox, outbox_dlq TO \(role);
+      CREATE SCHEMA evil; GRANT USAGE ON SCHEMA evil TO \(role);
+      CREATE FUNCTION evil.coalesced(text, text) RETURNS boolean LANGUAGE plpgsql AS 'BEGIN RAISE ''evil''; END';
+      CREATE OPERATOR evil.= (LEFTARG = text, RIGHTARG = text, FUNCTION = evil.coalesced);
+      """)
+    try await fixture.sample()
+    try fixture.database.psql("SET search_path = evil, pg_catalog, public; " + Self.everything, user: role)
+    #expect(
+      try await fixture.movements()
+        == ["mail delivered 3", "mail discarded 1", "mail enqueued 5", "mail measured 3"])
+    #expect(throws: (any Error).self) { try fixture.database.psql("SELECT FROM \(Self.journal)", user: role) }
+  }
+
+  @Test func `is said where a trigger is missing or disabled`() async throws {
+    let fixture = try await installed()
+    try await fixture.sample()
+    try fixture.database.psql("ALTER TABLE outbox DISABLE TRIGGER outbox_ledger_update")
+    try fixture.database.psql(Self.everything)
+    try await fixture.sample()
+    #expect(fixture.last?.movements == nil)
+    #expect(fixture.last?.mark.method != .ledger)
+    #expect(fixture.last?.notice?.contains("lacks the trigger outbox_ledger_update") == true)
+    #expect(try fixture.installation().status().state == .broken)
+    #expect(try fixture.installation().install(grantingTo: nil))
+    await fixture.restart()
+    try await fixture.sample()
+    #expect(fixture.last?.mark.method == .ledger)
+    #expect(fixture.last?.movements == nil)
+  }
+
+  @Test func `is said where the role may not read or purge it`() async throws {
+    let role = try TemporaryPostgres.shared().uniqueName("exporter")
+    let fixture = try LedgerFixture(
+      .aiHummer, "CREATE ROLE \(role) LOGIN;" + LedgerSchemas.aiHummer + "GRANT SELECT ON outbox, outbox_dlq TO \(role);",
+      user: role)
+    #expect(try fixture.installation().install(grantingTo: nil))
+    try await fixture.sample()
+    #expect(fixture.last?.mark.method != .ledger)
+    #expect(fixture.last?.notice?.contains("the role \(role) may not") == true)
+    #expect(try !fixture.installation().install(grantingTo: role))
+    await fixture.restart()
+    try await fixture.sample()
+    #expect(fixture.last?.mark.method == .ledger)
+    #expect(fixture.last?.notice == nil)
+    try fixture.database.psql("REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA outbox_ledger FROM \(role)")
+    await fixture.restart()
+    try await fixture.sample()
+    #expect(fixture.last?.notice?.contains("may not purge") == true)
+  }
+}
