@@ -8,9 +8,12 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
-int csystem_terminal_columns(int descriptor) {
+int csystem_terminal_size(int descriptor, int *columns, int *rows) {
   struct winsize size;
-  return ioctl(descriptor, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
+  if (ioctl(descriptor, TIOCGWINSZ, &size) != 0) return -1;
+  *columns = size.ws_col;
+  *rows = size.ws_row;
+  return 0;
 }
 
 static int signal_pipe[2] = {-1, -1};
@@ -67,6 +70,19 @@ int csystem_is_shared(const char *path) {
     default:
       return 0;
   }
+}
+
+void csystem_suspend(void) {
+  struct sigaction standard = {.sa_handler = SIG_DFL}, watched;
+  sigset_t stop, blocked;
+  sigemptyset(&stop);
+  sigaddset(&stop, SIGTSTP);
+  sigaction(SIGTSTP, &standard, &watched);
+  // The threads of a pool block every signal, and one that is blocked stops nobody.
+  pthread_sigmask(SIG_UNBLOCK, &stop, &blocked);
+  raise(SIGTSTP);
+  pthread_sigmask(SIG_SETMASK, &blocked, 0);
+  sigaction(SIGTSTP, &watched, 0);
 }
 
 // scripts/build writes it; it is not committed.

@@ -4,14 +4,14 @@ package import Reports
 
 /// What the demo shows: for a terminal a picture that is drawn anew every second, for a pipe one line a second.
 package struct DemoView: Sendable {
-  private var backlog: [Int] = []
+  private var backlog: [Int?] = []
 
   /// A view that has seen nothing yet.
   package init() {}
 
   /// Takes note of a sample.
   package mutating func see(_ sample: OutboxSample) {
-    backlog.append(sample.snapshot?.depth(.ready) ?? 0)
+    backlog.append(sample.snapshot?.depth(.ready))
   }
 
   /// The picture for a terminal, without line breaks at its end.
@@ -29,7 +29,7 @@ package struct DemoView: Sendable {
     lines += judgement.findings.dropFirst().map { "\(indent)  \($0.sentence)" }
     lines.append("")
     if let snapshot = sample.snapshot { lines += snapshot.tableLines }
-    lines += ["", "backlog  \(Self.sparkline(backlog.suffix(60)))  \(backlog.last ?? 0)", "", pushes]
+    lines += ["", "backlog  \(Sparkline.text(backlog.suffix(60)))  \(sample.snapshot?.depth(.ready) ?? 0)", "", pushes]
     return lines
   }
 
@@ -49,13 +49,6 @@ package struct DemoView: Sendable {
 
   private static func padded(_ text: String, _ width: Int) -> String {
     text + String(repeating: " ", count: max(0, width - text.count))
-  }
-
-  /// A row of bars, the highest as high as the largest number.
-  package static func sparkline(_ numbers: some Collection<Int>) -> String {
-    let bars = Array("▁▂▃▄▅▆▇█")
-    let highest = max(numbers.max() ?? 0, 1)
-    return String(numbers.map { bars[min(bars.count - 1, max(0, $0) * bars.count / (highest + 1))] })
   }
 
   private static func progress(_ second: Int) -> String {

@@ -12,6 +12,12 @@ package enum SignalWatcher {
   package static let hangUp = SIGHUP
   /// Ctrl-C.
   package static let interrupt = SIGINT
+  /// Ctrl-\.
+  package static let quit = SIGQUIT
+  /// Ctrl-Z.
+  package static let suspend = SIGTSTP
+  /// The terminal has another size now.
+  package static let resize = SIGWINCH
 
   /// Writing to a connection or pipe whose other end is gone fails with an error from now on, instead of ending the
   /// process: libraries below do not all ask for that.

@@ -18,9 +18,11 @@ package enum StandardStream: Int32, Sendable {
   /// True where a person may be looking.
   package var isTerminal: Bool { isatty(rawValue) == 1 }
 
-  /// The terminal's width in characters; nil where there is no terminal or it does not say.
-  package var columns: Int? {
-    let columns = Int(csystem_terminal_columns(rawValue))
-    return columns > 0 ? columns : nil
+  /// The terminal's size in characters; nil where there is no terminal or it does not say.
+  package var size: (columns: Int, rows: Int)? {
+    var columns: Int32 = 0
+    var rows: Int32 = 0
+    guard unsafe csystem_terminal_size(rawValue, &columns, &rows) == 0, columns > 0, rows > 0 else { return nil }
+    return (Int(columns), Int(rows))
   }
 }

@@ -23,6 +23,9 @@ package enum ThisProcess {
     return unsafe String(cString: path)
   }
 
+  /// Stops the process, as a watched Ctrl-Z would have; comes back once somebody lets it go on.
+  package static func suspend() { csystem_suspend() }
+
   /// The environment at this moment. Where a variable is set twice, the first one counts, as in getenv(3).
   package static var environment: [String: String] {
     var variables: [String: String] = [:]

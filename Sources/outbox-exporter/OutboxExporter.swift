@@ -27,7 +27,8 @@ import SystemCalls
       """,
     version: BuildIdentity.current.version + " (\(BuildIdentity.current.revision))",
     subcommands: [
-      Run.self, LayoutsCommand.self, SQLCommand.self, MetricsCommand.self, ReportCommand.self, LedgerCommand.self,
+      Run.self, WatchCommand.self, ReportCommand.self, LayoutsCommand.self, SQLCommand.self, LedgerCommand.self,
+      MetricsCommand.self,
       DemoCommand.self,
     ],
     defaultSubcommand: Run.self)

@@ -53,11 +53,4 @@ import Testing
     #expect(last?.depth(.ready) == 0)
     #expect(last?.stuckCount == 0)
   }
-
-  @Test func `a sparkline is as high as its largest number`() {
-    #expect(DemoView.sparkline([0, 1, 2, 3, 4, 5, 6, 7]) == "▁▂▃▄▅▆▇█")
-    #expect(DemoView.sparkline([0, 0]) == "▁▁")
-    #expect(DemoView.sparkline([100, 0]) == "█▁")
-    #expect(DemoView.sparkline([]) == "")
-  }
 }

@@ -82,7 +82,9 @@ package final class ExporterCommand: Sendable {
     unsafe chmod(path(name), mode)
   }
 
-  private func variables(_ added: [String: String]) -> [String: String?] {
+  /// The environment that the program is run with: nothing is set of what may be set for it or by another program on the
+  /// machine, but its home and what is added.
+  package func variables(_ added: [String: String]) -> [String: String?] {
     var variables: [String: String?] = [:]
     for name in currentEnvironment().keys
     where ["OUTBOX_", "OTEL_", "PG", "XDG_"].contains(where: name.hasPrefix) || name == "NO_COLOR" {
