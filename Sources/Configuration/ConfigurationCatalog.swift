@@ -88,6 +88,7 @@ package enum ConfigurationCatalog {
     .init("OTEL_LOG_LEVEL", "info", "As `--log-level`."),
     .init("XDG_STATE_HOME", "`$HOME/.local/state`", "Where `--once` keeps its state directory."),
     .init("NO_COLOR", nil, "Set to anything: no colour on the terminal."),
+    .init("NOTIFY_SOCKET", nil, "Set by systemd for a unit of `Type=notify`: it is told of start, health and end."),
   ]
 
   /// The keys of the file. `[]` is an item of a list, `<name>` a name of the user's choice.

@@ -104,16 +104,22 @@ package struct ExporterAssembly: Sendable {
 
   /// Cycles at every interval until `stop` has its first element, or nothing works any more.
   ///
-  /// - Parameter show: is handed every batch too.
+  /// - Parameters:
+  ///   - supervisor: who started the process, where that wants to hear from it.
+  ///   - show: is handed every batch too.
   package func runSidecar(
-    until stop: AsyncStream<Int32>, log: Logger, show: @escaping @Sendable (MetricBatch) -> Void
+    until stop: AsyncStream<Int32>, log: Logger, supervisor: ServiceSupervisor? = nil,
+    show: @escaping @Sendable (MetricBatch) -> Void
   ) async -> Sidecar.Ending {
     let settings = Sidecar.Settings(
       interval: configuration.interval, livenessFile: configuration.livenessFile,
       endsSeriesOnStop: configuration.endsSeriesOnStop,
       endsAfterFailedCycles: configuration.exitAfterFailedCycles)
     let journals = exporters.map { exporter in Task { await DeliveryJournal.write(exporter, to: log) } }
-    let sidecar = Sidecar(cycle: cycle, exporters: exporters, settings: settings, log: log, show: show)
+    let notify = supervisor.map { supervisor -> @Sendable (ServiceState) -> Void in { supervisor.tell($0) } }
+    let sidecar = Sidecar(
+      cycle: cycle, exporters: exporters, settings: settings, log: log,
+      notify: notify, show: show)
     let ending = await sidecar.run(until: stop)
     for journal in journals { await journal.value }
     return ending

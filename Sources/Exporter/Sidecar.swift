@@ -2,6 +2,7 @@ package import Logging
 package import OTLP
 package import Metrics
 import Outbox
+import Reports
 import SystemCalls
 
 /// The sidecar's life: a cycle at each tick, until somebody asks it to end.
@@ -48,27 +49,32 @@ package struct Sidecar: Sendable {
   private let settings: Settings
   private let log: Logger
   private let show: @Sendable (MetricBatch) -> Void
+  private let notify: (@Sendable (ServiceState) -> Void)?
   private let clock: any Clock<Duration>
 
   /// A sidecar over a cycle.
   ///
   /// - Parameters:
   ///   - clock: the timer.
+  ///   - notify: is told what a service manager wants to know; nil where there is none.
   ///   - show: is handed every batch too, for `OTEL_METRICS_EXPORTER=console`.
   package init(
     cycle: ExportCycle, exporters: [OTLPExporter], settings: Settings, log: Logger,
-    clock: any Clock<Duration> = ContinuousClock(), show: @escaping @Sendable (MetricBatch) -> Void = { _ in }
+    clock: any Clock<Duration> = ContinuousClock(), notify: (@Sendable (ServiceState) -> Void)? = nil,
+    show: @escaping @Sendable (MetricBatch) -> Void = { _ in }
   ) {
     self.clock = clock
     self.cycle = cycle
     self.exporters = exporters
     self.settings = settings
     self.log = log
+    self.notify = notify
     self.show = show
   }
 
   /// Runs cycles until `stop` delivers its first element; then finishes the cycle and pushes a last time.
   package func run(until stop: AsyncStream<Int32>) async -> Ending {
+    notify?(.ready)
     let watcher = Task { for await _ in stop { break } }
     let ending = await withTaskGroup(of: Ending?.self) { group in
       group.addTask {
@@ -79,6 +85,7 @@ package struct Sidecar: Sendable {
       var ending: Ending?
       // The first to end decides; a running cycle is still finished, since the group waits for it.
       for await result in group {
+        if ending == nil { notify?(.stopping) }
         ending = ending ?? result
         group.cancelAll()
         watcher.cancel()
@@ -101,6 +108,7 @@ package struct Sidecar: Sendable {
       show(outcome.batch)
       for exporter in exporters { await exporter.enqueue(outcome.batch) }
       touchLivenessFile()
+      notify?(.cycleCompleted(outcome.statusLine))
 
       let failed = !outcome.samples.contains { $0.snapshot != nil }
       failedInARow = failed ? failedInARow + 1 : 0
@@ -159,5 +167,11 @@ package struct Sidecar: Sendable {
     } catch {
       log.error("the liveness file could not be touched: \(error)")
     }
+  }
+}
+
+extension ExportCycle.Outcome {
+  fileprivate var statusLine: String {
+    CycleReport(time: time, samples: samples, assessments: assessments, push: .notAttempted("")).statusLine
   }
 }

@@ -58,7 +58,9 @@ struct Run: AsyncParsableCommand {
       configuration, instance: state.instance(outboxes: configuration.outboxes.map(\.name)), once: false,
       remembers: true, directory: configuration.stateDirectory)
     log.info("\(assembly.summary)")
-    let ending = await assembly.runSidecar(until: stop, log: log) { batch in
+    let supervisor = ServiceSupervisor(
+      environment: ThisProcess.environment, interval: configuration.interval, log: log)
+    let ending = await assembly.runSidecar(until: stop, log: log, supervisor: supervisor) { batch in
       if configuration.metricsExporter == .console { printOutput(batch.text) }
     }
     state.release()

@@ -119,6 +119,52 @@ import Testing
     _ = await ending
   }
 
+  @Test func `a service manager hears of the start, of every completed cycle and of the end`() async throws {
+    let gate = Gate()
+    let life = Life([
+      ScriptedStore { call in
+        if call == 2 { await gate.wait() }
+        return [call == 1 ? .good("orders") : .bad("orders")]
+      }
+    ])
+    async let ending = life.run()
+    try await life.reachTick(15)
+    let beginning: [ServiceState] = [.ready, .cycleCompleted("OK: 1 outbox")]
+    #expect(life.states == beginning)
+    // A cycle that hangs is no sign of life; the end is announced though it still runs.
+    life.timer.advance(by: .seconds(15))
+    try await until { await gate.waiting == 1 }
+    #expect(life.states == beginning)
+    life.stop()
+    try await until { life.states.count == 3 }
+    #expect(life.states == beginning + [.stopping])
+    await gate.open()
+    #expect(await ending == .requested)
+    #expect(life.states.last == .cycleCompleted("UNKNOWN: orders: not sampled: nobody answers"))
+  }
+
+  @Test func `a store that hangs keeps no cycle from its end`() async throws {
+    let gate = Gate()
+    let patience = ManualTimer()
+    let hung = ScriptedStore(configured: [WatchedOutbox(name: "hung", layout: "praisonai", system: .sqlite)]) { _ in
+      await gate.wait()
+      return []
+    }
+    let life = Life([hung, ScriptedStore("orders")], patience: patience)
+    async let ending = life.run()
+    try await until { patience.deadlines == [.seconds(12)] }
+    #expect(life.states == [.ready])
+    patience.advance(by: .seconds(12))
+    try await life.reachTick(15)
+    #expect(
+      life.states == [
+        .ready, .cycleCompleted("UNKNOWN: hung: not sampled: the store has not answered yet; 1 more"),
+      ])
+    life.stop()
+    await gate.open()
+    _ = await ending
+  }
+
   @Test func `a liveness file that cannot be touched stops nothing`() async throws {
     let life = Life([ScriptedStore("a")], livenessFile: "/nonexistent/directory/alive")
     async let ending = life.run()
@@ -180,11 +226,13 @@ private final class Life: Sendable {
 
   private final class Shown: Sendable {
     let batches = Mutex<[MetricBatch]>([])
+    let states = Mutex<[ServiceState]>([])
   }
 
   init(
     _ stores: [ScriptedStore], exporters: [OTLPExporter] = [], timer: ManualTimer = ManualTimer(),
-    livenessFile: String? = nil, endsSeries: Bool = true, endsAfterFailedCycles: Int? = nil
+    patience: ManualTimer = ManualTimer(), livenessFile: String? = nil, endsSeries: Bool = true,
+    endsAfterFailedCycles: Int? = nil
   ) {
     self.stores = stores
     self.timer = timer
@@ -194,13 +242,14 @@ private final class Life: Sendable {
     let wall = WallClock()
     let cycle = ExportCycle(
       stores: stores, exporters: exporters, resource: [Attribute("service.name", "test")], environment: nil,
-      destinationLimit: 100, interval: .seconds(15), build: .current, now: { wall.next() }, clock: ManualTimer())
+      destinationLimit: 100, interval: .seconds(15), build: .current, now: { wall.next() }, clock: patience)
     sidecar = Sidecar(
       cycle: cycle, exporters: exporters,
       settings: Sidecar.Settings(
         interval: .seconds(15), lastPush: .seconds(20), livenessFile: livenessFile, endsSeriesOnStop: endsSeries,
         endsAfterFailedCycles: endsAfterFailedCycles),
       log: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }, clock: timer,
+      notify: { state in shown.states.withLock { $0.append(state) } },
       show: { batch in shown.batches.withLock { $0.append(batch) } })
   }
 
@@ -212,6 +261,9 @@ private final class Life: Sendable {
 
   /// Every batch so far.
   var batches: [MetricBatch] { shown.batches.withLock { $0 } }
+
+  /// What a service manager has heard so far.
+  var states: [ServiceState] { shown.states.withLock { $0 } }
 
   /// Waits until the sidecar sleeps until so many seconds after its start.
   func reachTick(_ seconds: Int) async throws {
