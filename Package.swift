@@ -142,7 +142,7 @@ let package = Package(
       "IntegrationTests",
       [
         "Outbox", "Layouts", "SampleSQL", "Ledger", "Metrics", "Stores", "HTTPClient", "OTLP", "PostgreSQLClient",
-        "SQLiteClient", "SystemCalls", "TestSupport",
+        "SQLiteClient", "SystemCalls", "YAMLClient", "TestSupport",
       ]),
     tests("HouseTests", ["Outbox", "Layouts", "Metrics", "Configuration", "TestSupport"]),
   ]
