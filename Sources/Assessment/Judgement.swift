@@ -20,6 +20,8 @@ package struct Judgement: Sendable, Hashable {
   package var outbox: WatchedOutbox
   /// The worst finding.
   package var health: Health
+  /// Which dead letters are known; nil where the sample failed.
+  package var deadLetters: DeadLetterAccount?
   /// All findings, worst first; empty for OK.
   package var findings: [Finding]
 
@@ -33,6 +35,8 @@ package struct Judgement: Sendable, Hashable {
       findings = [Finding(health: .unknown, sentence: "not sampled: \(failure.message)")]
     case .success(let snapshot):
       let limits = sample.outbox.limits
+      let account = DeadLetterAccount(snapshot, sample.outbox.acknowledgements, at: sample.startedAt)
+      deadLetters = account
       let findings = [
         snapshot.oldestAge.flatMap { age in
           Self.finding(age, limits.age) { "the oldest event waits \(age.text), limit \($0.text)" }
@@ -45,7 +49,10 @@ package struct Judgement: Sendable, Hashable {
           return "\(snapshot.stuckCount.events) stuck"
             + (reasons.isEmpty ? "" : " (\(reasons.joined(separator: ", ")))") + ", limit \(limit)"
         },
-        Self.finding(snapshot.deadCount, limits.dead) { "\(snapshot.deadCount.events) dead, limit \($0)" },
+        Self.finding(account.unknown, limits.dead) {
+          let known = account.covered == 0 ? "" : " beyond \(account.covered) acknowledged"
+          return "\(account.unknown.events) dead\(known), limit \($0)"
+        },
       ]
       self.findings =
         (findings.compactMap { $0 } + (assessment.map { Self.findings($0, sample.outbox.verdicts) } ?? []))

@@ -34,6 +34,14 @@ extension ConfigurationCatalog {
       .init("outboxes[].columns.<role>", "the layout's", "Another column name."),
       .init("outboxes[].objective.age", nil, "The age by which events are promised to be delivered."),
       .init("outboxes[].objective.target", nil, "The promised share of them, above 0 and at most 1."),
+      .init(
+        "outboxes[].acknowledged[].dead", nil,
+        "So many dead events are known: only those beyond count for the limit. All keys but `destination` are needed."),
+      .init("outboxes[].acknowledged[].destination", "all", "The destination whose dead events they are."),
+      .init("outboxes[].acknowledged[].reason", nil, "Why they may stay, e.g. a ticket."),
+      .init(
+        "outboxes[].acknowledged[].until", nil,
+        "The last day, in UTC, on which that holds, as `2026-12-01`; then they count again."),
       .init("outboxes[].verdicts.<verdict>", "the file's", "As `verdicts.<verdict>`, for this outbox."),
     ] + limits("outboxes[].limits", "the layout's")
 

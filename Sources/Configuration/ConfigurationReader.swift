@@ -107,13 +107,16 @@ struct ConfigurationReader {
   }
 
   /// A file's text; a problem where it cannot be read.
-  mutating func textOfFile(_ path: String, named place: ConfigurationPlace) -> String? {
+  ///
+  /// - Parameter name: What the file is called in messages: its path only where it is sure to be one. In a variable that
+  ///   was to hold a path people put the key itself.
+  mutating func textOfFile(_ path: String, named place: ConfigurationPlace, as name: String = "the file") -> String? {
     do throws(FileReadFailure) {
       let bytes = try readFile(path)
       if let text = String(validating: bytes, as: UTF8.self) { return text }
-      problem(place, "the file is not UTF-8 text")
+      problem(place, "\(name) is not UTF-8 text")
     } catch {
-      problem(place, "the file cannot be read: \(error.cause)", "check its path and its permissions")
+      problem(place, "\(name) cannot be read: \(error.cause)", "check its path and its permissions")
     }
     return nil
   }
@@ -130,7 +133,7 @@ struct ConfigurationReader {
     }
     filePath = path
     fileIsReadable = false
-    guard let text = textOfFile(path, named: place) else { return [:] }
+    guard let text = textOfFile(path, named: place, as: path) else { return [:] }
     do throws(YAMLError) {
       let root = try YAMLNode.parse(text) ?? YAMLNode(.mapping([]), line: 1, column: 1)
       let isEmpty = root.content == .scalar("", plain: true)

@@ -80,6 +80,17 @@ package enum ConfigurationYAML {
       },
       LayoutYAML.limits(outbox.limits).map { ("limits", $0) },
       verdicts(outbox.verdicts).map { ("verdicts", $0) },
+      outbox.acknowledgements.isEmpty
+        ? nil : ("acknowledged", .list(outbox.acknowledgements.map(acknowledgement))),
+    ]
+    return .mapping(entries.compactMap { $0 })
+  }
+
+  private static func acknowledgement(_ acknowledgement: Acknowledgement) -> YAMLText {
+    let entries: [(key: String, value: YAMLText)?] = [
+      ("dead", .scalar("\(acknowledgement.dead)")),
+      acknowledgement.destination.map { ("destination", .scalar($0)) },
+      ("reason", .scalar(acknowledgement.reason)), ("until", .scalar(acknowledgement.until)),
     ]
     return .mapping(entries.compactMap { $0 })
   }

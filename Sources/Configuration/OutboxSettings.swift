@@ -55,6 +55,7 @@ extension ConfigurationReader {
     let layoutPlace = options.layout != nil ? ConfigurationPlace.flag("--layout") : .variable("OUTBOX_LAYOUT")
     let layout = layout(named: layoutName, shown: layoutName, at: layoutPlace)
     let name = setting(options.name, "--name", "OUTBOX_NAME", nil)
+    checkControls(name, at: options.name != nil ? .flag("--name") : .variable("OUTBOX_NAME"))
     guard let address, let layout, fits(layout, address, at: layoutPlace) else { return nil }
     return OutboxDefinition(name: name ?? layout.name, address: address, layout: layout)
   }
@@ -68,12 +69,14 @@ extension ConfigurationReader {
     let objective = objective(keys["objective"])
     let limits = limits(keys["limits"], over: layout?.limits ?? Limits())
     let verdicts = verdicts(keys["verdicts"], over: standard)
+    let acknowledgements = items(keys["acknowledged"]).compactMap { acknowledgement($0) }
+    checkControls(name, at: keys["name"].map { place($0) } ?? place(item))
     guard let address, let layout, fits(layout, address, at: keys["layout"].map { place($0) } ?? place(item)) else {
       return nil
     }
     return OutboxDefinition(
       name: name ?? layout.name, address: address, layout: layout, objective: objective, limits: limits,
-      verdicts: verdicts)
+      verdicts: verdicts, acknowledgements: acknowledgements)
   }
 
   // MARK: Where it is
@@ -177,87 +180,5 @@ extension ConfigurationReader {
         place, "the layout `\(layout.name)` has several queues with a \(kind) role\(Self.shown(key: role))",
         "say which: " + choices.map { "`\($0)`" }.joined(separator: ", "))
     }
-  }
-
-  // MARK: How it is judged
-
-  private mutating func objective(_ value: FileValue?) -> Objective? {
-    guard let value, let keys = mapping(value) else { return nil }
-    guard keys["age"] != nil, keys["target"] != nil else {
-      problem(place(value), "an objective needs `age` and `target`", "for example objective: {age: 60s, target: 0.999}")
-      return nil
-    }
-    let age = duration(keys["age"])
-    var target: Double?
-    if let text = text(keys["target"]) {
-      let number = text.text.allSatisfy { $0.isASCII && ($0.isNumber || $0 == ".") } ? Double(text.text) : nil
-      if let number, number > 0, number <= 1 {
-        target = number
-      } else {
-        problem(text.place, "`\(text.shown)` is not a share above 0 and at most 1", "for example 0.999")
-      }
-    }
-    if let age, let value = keys["age"], age == .zero { problem(place(value), "the age has to be more than zero") }
-    guard let age, let target else { return nil }
-    return Objective(age: age, target: target)
-  }
-
-  /// What the verdicts written here mean; the others are kept.
-  mutating func verdicts(_ value: FileValue?, over base: VerdictHealth) -> VerdictHealth {
-    var verdicts = base
-    for (name, place, value) in namedEntries(value, "<verdict>") {
-      guard let verdict = Verdict(rawValue: name) else {
-        let known = Verdict.allCases.filter { $0 != .unknown }.map(\.rawValue)
-        problem(place, "unknown verdict\(Self.shown(key: name))", Suggestion.hint(for: name, among: known))
-        continue
-      }
-      if verdict == .unknown {
-        problem(place, "`unknown` worsens nothing", "a sample that fails is UNKNOWN by itself; leave the key away")
-        continue
-      }
-      let named = FileValue(node: value.node, key: name)
-      if let health: HealthWord = choice(named) { verdicts[verdict] = health.health }
-    }
-    return verdicts
-  }
-
-  private enum HealthWord: String, CaseIterable {
-    case ok
-    case warning
-    case critical
-
-    var health: Health {
-      switch self {
-      case .ok: .ok
-      case .warning: .warning
-      case .critical: .critical
-      }
-    }
-  }
-
-  /// The limits written here; the others are kept. `never` takes one away.
-  mutating func limits(_ value: FileValue?, over base: Limits) -> Limits {
-    guard let keys = mapping(value) else { return base }
-    var limits = base
-    limits.age = pair(keys["age"], over: base.age) { (reader, value) in reader.duration(value) }
-    limits.ready = pair(keys["ready"], over: base.ready) { (reader, value) in reader.integer(value, from: 1) }
-    limits.stuck = pair(keys["stuck"], over: base.stuck) { (reader, value) in reader.integer(value, from: 1) }
-    limits.dead = pair(keys["dead"], over: base.dead) { (reader, value) in reader.integer(value, from: 1) }
-    return limits
-  }
-
-  private mutating func pair<Value>(
-    _ value: FileValue?, over base: Limits.Pair<Value>, read: (inout ConfigurationReader, FileValue) -> Value?
-  ) -> Limits.Pair<Value> {
-    guard let value, let keys = mapping(value) else { return base }
-    var pair = base
-    if let warning = keys["warning"] { pair.warning = warning.isNever ? nil : read(&self, warning) }
-    if let critical = keys["critical"] { pair.critical = critical.isNever ? nil : read(&self, critical) }
-    if let warning = pair.warning, let critical = pair.critical, warning > critical {
-      problem(
-        place(value), "the warning limit of `\(Self.lastPart(value.key))` is beyond its critical limit",
-        "where only one is written, the layout's own counts for the other: write both, or `never`")
-    }
-    return pair
   }
 }

@@ -1,7 +1,7 @@
 /// "Did you mean": the nearest of the known words, where one is near.
-enum Suggestion {
+package enum Suggestion {
   /// The known word that the fewest edits turn the given one into; nil where that takes more than a third of it.
-  static func nearest(to word: String, among known: some Sequence<String>) -> String? {
+  package static func nearest(to word: String, among known: some Sequence<String>) -> String? {
     let folded = fold(word)
     let ranked = known.map { (word: $0, edits: edits(folded, fold($0))) }
     guard let best = ranked.min(by: { ($0.edits, $0.word) < ($1.edits, $1.word) }) else { return nil }

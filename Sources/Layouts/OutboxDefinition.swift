@@ -15,11 +15,13 @@ package struct OutboxDefinition: Sendable, Hashable {
   package var limits: Limits
   /// What the verdicts mean for health.
   package var verdicts: VerdictHealth
+  /// Dead letters that somebody knows of.
+  package var acknowledgements: [Acknowledgement]
 
   /// A configured outbox.
   package init(
     name: String, address: StoreAddress, layout: Layout, objective: Objective? = nil, limits: Limits? = nil,
-    verdicts: VerdictHealth = .standard
+    verdicts: VerdictHealth = .standard, acknowledgements: [Acknowledgement] = []
   ) {
     self.name = name
     self.address = address
@@ -27,12 +29,14 @@ package struct OutboxDefinition: Sendable, Hashable {
     self.objective = objective
     self.limits = limits ?? layout.limits
     self.verdicts = verdicts
+    self.acknowledgements = acknowledgements
   }
 
   /// The watched outbox of this definition, with an optional part appended to its name.
   package func watched(suffixes: [String] = []) -> WatchedOutbox {
     WatchedOutbox(
       name: ([name] + suffixes).joined(separator: "/"), layout: layout.name, system: address.system,
-      objective: objective, limits: limits, verdicts: verdicts, stuckReasons: layout.stuckReasons)
+      objective: objective, limits: limits, verdicts: verdicts, acknowledgements: acknowledgements,
+      stuckReasons: layout.stuckReasons)
   }
 }

@@ -19,6 +19,16 @@ package enum Health: String, Sendable, Hashable, CaseIterable {
     }
   }
 
+  /// What `--once` ends with.
+  package var status: ExitStatus {
+    switch self {
+    case .ok: .ok
+    case .warning: .warning
+    case .critical: .critical
+    case .unknown: .unknown
+    }
+  }
+
   /// The worst of several; OK for none.
   package static func worst(_ all: some Sequence<Health>) -> Health {
     all.max { $0.severity < $1.severity } ?? .ok

@@ -12,13 +12,16 @@ package struct WatchedOutbox: Sendable, Hashable {
   package var limits: Limits
   /// What its verdicts mean for its health.
   package var verdicts: VerdictHealth
+  /// Dead letters that somebody knows of.
+  package var acknowledgements: [Acknowledgement]
   /// The reasons for which events of this layout can be stuck; each has a series of its own, zero or not.
   package var stuckReasons: [StuckReason]
 
   /// A watched outbox.
   package init(
     name: String, layout: String, system: StoreSystem, objective: Objective? = nil, limits: Limits = Limits(),
-    verdicts: VerdictHealth = .standard, stuckReasons: [StuckReason] = StuckReason.allCases
+    verdicts: VerdictHealth = .standard, acknowledgements: [Acknowledgement] = [],
+    stuckReasons: [StuckReason] = StuckReason.allCases
   ) {
     self.name = name
     self.layout = layout
@@ -26,6 +29,7 @@ package struct WatchedOutbox: Sendable, Hashable {
     self.objective = objective
     self.limits = limits
     self.verdicts = verdicts
+    self.acknowledgements = acknowledgements
     self.stuckReasons = stuckReasons
   }
 }

@@ -67,9 +67,25 @@ extension CycleReport {
             ("hint", failure.hint.map(JSONValue.string) ?? .null),
           ])
         ))
-    case .success(let snapshot): pairs += figures(snapshot)
+    case .success(let snapshot):
+      pairs += figures(snapshot)
+      let account = judgement.deadLetters
+      pairs += [
+        ("dead_acknowledged", .int(account?.covered ?? 0)),
+        ("acknowledgements", .array((account?.entries ?? []).map(json))),
+      ]
     }
     return .object(pairs)
+  }
+
+  private static func json(_ entry: DeadLetterAccount.Entry) -> JSONValue {
+    let acknowledgement = entry.acknowledgement
+    return .object([
+      ("dead", .int(acknowledgement.dead)), ("covered", .int(entry.covered)),
+      ("destination", acknowledgement.destination.map(JSONValue.string) ?? .null),
+      ("reason", .string(acknowledgement.reason)), ("until", .string(acknowledgement.until)),
+      ("expired", .bool(entry.isExpired)),
+    ])
   }
 
   private static func json(_ range: TimeRange?) -> JSONValue {

@@ -46,6 +46,7 @@ extension CycleReport {
       let name = judgement.outbox.name
       lines += judgement.findings.map { "\($0.health.rawValue) \(name): \($0.sentence)" }
       let assessment = assessment(of: judgement.outbox)
+      lines += (judgement.deadLetters?.entries ?? []).map { "\(judgement.health.rawValue) \(name): \($0.sentence)" }
       if sample.snapshot != nil, judgement.outbox.verdicts[assessment.verdict] == .ok {
         lines.append(
           "\(judgement.health.rawValue) \(name): verdict \(assessment.verdict.rawValue): \(assessment.sentence)")
@@ -55,17 +56,18 @@ extension CycleReport {
   }
 
   /// `'label'=value[UOM];[warn];[crit];[min]` of one outbox. A threshold is where an alert begins beyond it; ours begin at
-  /// the limit, so that of a whole number stands one below.
+  /// the limit, so that of a whole number stands one below; for dead events it stands above those that are known.
   private static func performance(_ sample: OutboxSample, _ judgement: Judgement) -> String {
     let (snapshot, limits) = (sample.snapshot, sample.outbox.limits)
-    func count(_ figure: String, _ value: Int?, _ limits: Limits.Pair<Int> = .init()) -> String {
-      let thresholds = [limits.warning, limits.critical].map { $0.map { "\($0 - 1)" } ?? "" }
+    func count(_ figure: String, _ value: Int?, _ limits: Limits.Pair<Int> = .init(), known: Int = 0) -> String {
+      let thresholds = [limits.warning, limits.critical].map { $0.map { "\($0 - 1 + known)" } ?? "" }
       return item(sample.outbox.name, figure, value.map { "\($0)" } ?? "U", thresholds)
     }
     let age = snapshot.map { ($0.oldestAge ?? .zero).decimalSeconds + "s" }
     return [
       count("ready", snapshot?.depth(.ready), limits.ready), count("depth", snapshot?.depth),
-      count("stuck", snapshot?.stuckCount, limits.stuck), count("dead", snapshot?.deadCount, limits.dead),
+      count("stuck", snapshot?.stuckCount, limits.stuck),
+      count("dead", snapshot?.deadCount, limits.dead, known: judgement.deadLetters?.covered ?? 0),
       item(
         sample.outbox.name, "oldest", age ?? "U",
         [limits.age.warning, limits.age.critical].map { $0?.decimalSeconds ?? "" }),

@@ -21,7 +21,9 @@ extension CycleReport {
       lines += assessment(of: sample.outbox).lines(sample.outbox.verdicts).map { "  " + $0 }
       switch sample.result {
       case .failure(let failure): if let hint = failure.hint { lines.append("  → \(hint.printable)") }
-      case .success(let snapshot): lines += snapshot.lines.map { "  " + $0 }
+      case .success(let snapshot):
+        lines += (judgement.deadLetters?.entries ?? []).map { "  " + $0.sentence.printable }
+        lines += snapshot.lines.map { "  " + $0 }
       }
     }
     return lines.joined(separator: "\n") + "\n"

@@ -21,6 +21,21 @@ package struct TextTable {
     rows.append(cells)
   }
 
+  /// The lines of the table where it is no wider than so many characters; else a few lines for each row, the first cell
+  /// above the others.
+  ///
+  /// - Parameter width: nil for any width.
+  package func lines(within width: Int?) -> [String] {
+    let table = lines
+    guard let width, table.contains(where: { $0.count > width }) else { return table }
+    return rows.flatMap { cells in
+      [cells[0]]
+        + zip(columns, cells).dropFirst().filter { !$1.isEmpty }.flatMap { column, cell in
+          "\(column.title): \(cell)".wrapped(within: width, indentation: "    ")
+        }
+    }
+  }
+
   /// The lines, the titles first, without spaces at their ends.
   package var lines: [String] {
     let all = [columns.map(\.title)] + rows
@@ -34,5 +49,23 @@ package struct TextTable {
       while line.last == " " { line.removeLast() }
       return line
     }
+  }
+}
+
+extension String {
+  /// The text in lines that begin with an indentation and are no wider than so many characters, as far as its words allow.
+  ///
+  /// - Parameter width: nil for one line.
+  package func wrapped(within width: Int?, indentation: String) -> [String] {
+    guard let width else { return [indentation + self] }
+    var lines: [String] = []
+    for word in split(separator: " ") {
+      if let last = lines.last, last.count + 1 + word.count <= width {
+        lines[lines.count - 1] += " " + word
+      } else {
+        lines.append(indentation + word)
+      }
+    }
+    return lines
   }
 }

@@ -3,6 +3,7 @@ import Configuration
 import Layouts
 import Outbox
 import Reports
+import SystemCalls
 
 /// Prints the known layouts.
 struct LayoutsCommand: ParsableCommand {
@@ -22,12 +23,14 @@ struct LayoutsCommand: ParsableCommand {
       for layout in LayoutCatalog.builtIn {
         table.add([layout.name, layout.systems.map(\.rawValue).joined(separator: ", "), layout.summary])
       }
-      printOutput(table.lines.joined(separator: "\n") + "\n")
+      printOutput(table.lines(within: StandardStream.output.widthForTables).joined(separator: "\n") + "\n")
       return
     }
     guard let layout = LayoutCatalog.builtIn.first(where: { $0.name == name }) else {
-      let names = LayoutCatalog.builtIn.map(\.name).joined(separator: ", ")
-      throw ValidationError("there is no layout \(name); the layouts are \(names)")
+      let names = LayoutCatalog.builtIn.map(\.name)
+      let nearest = Suggestion.nearest(to: name, among: names).map { "did you mean \($0)? " } ?? ""
+      throw ValidationError(
+        "there is no layout \(name.printable); \(nearest)The layouts are \(names.joined(separator: ", "))")
     }
     printOutput(LayoutYAML.text(layout))
   }

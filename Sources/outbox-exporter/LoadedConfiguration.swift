@@ -56,3 +56,8 @@ func printError(_ line: String) {
 func printOutput(_ text: String) {
   try? StandardStream.output.write(text)
 }
+
+extension StandardStream {
+  /// How wide a table may be: as wide as the terminal, where 80 columns are taken for granted; anything in a pipe.
+  var widthForTables: Int? { isTerminal ? columns ?? 80 : nil }
+}

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Metrics
 import Reports
+import SystemCalls
 
 /// Prints what is exported.
 struct MetricsCommand: ParsableCommand {
@@ -12,16 +13,19 @@ struct MetricsCommand: ParsableCommand {
     for instrument in MetricCatalog.all {
       table.add([instrument.name, instrument.kind.title, instrument.unit, instrument.prometheusName])
     }
-    var lines = table.lines + [""]
+    let width = StandardStream.output.widthForTables
+    var lines = table.lines(within: width) + [""]
     for instrument in MetricCatalog.all {
       lines.append(instrument.name)
-      lines.append("    \(instrument.description)")
-      if !instrument.attributes.isEmpty { lines.append("    by \(instrument.attributes.joined(separator: ", "))") }
+      lines += instrument.description.wrapped(within: width, indentation: "    ")
+      if !instrument.attributes.isEmpty {
+        lines += "by \(instrument.attributes.joined(separator: ", "))".wrapped(within: width, indentation: "    ")
+      }
     }
-    lines += [
-      "",
-      "Every point about an outbox carries outbox.name, and every point outbox.environment where one is configured.",
-    ]
+    lines.append("")
+    lines +=
+      "Every point about an outbox carries outbox.name, and every point outbox.environment where one is configured."
+      .wrapped(within: width, indentation: "")
     printOutput(lines.joined(separator: "\n") + "\n")
   }
 }

@@ -71,15 +71,3 @@ private struct WindowProgress {
     if window != nil { try? StandardStream.error.write("\r" + String(repeating: " ", count: 40) + "\r") }
   }
 }
-
-extension Health {
-  /// What `--once` ends with.
-  var status: ExitStatus {
-    switch self {
-    case .ok: .ok
-    case .warning: .warning
-    case .critical: .critical
-    case .unknown: .unknown
-    }
-  }
-}

@@ -216,7 +216,7 @@ struct GeneralTests {
 
   @Test func `a file that cannot be read`() {
     var input = ConfigurationCase { $0.config = "gone.yaml" }
-    let cause = "the file cannot be read: No such file or directory (check its path and its permissions)"
+    let cause = "gone.yaml cannot be read: No such file or directory (check its path and its permissions)"
     #expect(input.problems() == ["--config: \(cause)"])
     input = ConfigurationCase(["OUTBOX_CONFIG": "gone.yaml"])
     #expect(input.problems() == ["OUTBOX_CONFIG: \(cause)"])

@@ -43,6 +43,13 @@ final class CommandFixture {
         #expect(!text.contains(trace), "\(trace) in \(text)", sourceLocation: sourceLocation)
       }
     }
+    // Whatever a test makes the program print as JSON is held to the schema, where there is a validator.
+    if outcome.output.hasPrefix("{\n  \"health\""), OnceReportSchema.python != nil {
+      #expect(throws: Never.self, sourceLocation: sourceLocation) {
+        let problem = try OnceReportSchema.problem(with: outcome.output)
+        #expect(problem == "", "\(outcome.output)", sourceLocation: sourceLocation)
+      }
+    }
   }
 
   private static func withToken(_ environment: [String: String]) -> [String: String] {

@@ -74,7 +74,9 @@ import Testing
                   "stuck": 0,
                   "dead": 0
                 }
-              ]
+              ],
+              "dead_acknowledged": 0,
+              "acknowledgements": []
             }
           ],
           "push": {
@@ -114,7 +116,9 @@ import Testing
         "oldest_age_seconds", "stuck", "stuck_oldest_age_seconds", "dead", "dead_oldest_age_seconds", "implausible",
         "replica_lag_seconds", "destinations[].name", "destinations[].retry", "destinations[].oldest_age_seconds",
         "destinations[].stuck", "destinations[].dead", "event_ids.oldest[]", "event_ids.stuck[]",
-        "event_ids.newest_dead[]",
+        "event_ids.newest_dead[]", "dead_acknowledged", "acknowledgements[].dead", "acknowledgements[].covered",
+        "acknowledgements[].destination", "acknowledgements[].reason", "acknowledgements[].until",
+        "acknowledgements[].expired",
       ] + states.flatMap { ["depth.\($0)", "destinations[].depth.\($0)"] }
     return Set(
       ["health", "exit_code", "time", "push.attempted", "push.delivered", "push.required", "push.message"]
@@ -133,6 +137,9 @@ import Testing
       }
     }
     var report = whole
+    report.samples[0].outbox.acknowledgements = [
+      Acknowledgement(dead: 1, reason: "ticket", until: "2027-01-15", end: morning.advanced(by: .seconds(1)))
+    ]
     report.assessments = [report.samples[0].outbox.name: .complete]
     walk(report.json(exitCode: 3), "")
     #expect(found == Self.documented)
