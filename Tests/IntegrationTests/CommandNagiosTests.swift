@@ -9,7 +9,8 @@ import Testing
     #expect(outcome.code == code && outcome.error == "", "\(outcome)")
     #expect(outcome.output.hasPrefix("OUTBOX \(status): praisonai: "), "\(outcome)")
     #expect(outcome.output.contains(" | 'praisonai_ready'=1;;;0 'praisonai_depth'=1;;;0 "), "\(outcome)")
-    #expect(outcome.output.contains(" 'praisonai_oldest'=\(waiting[0])"), "\(outcome)")
+    let oldest = outcome.output.firstMatch(of: /'praisonai_oldest'=([0-9.]+)s;900;3600;0\n/)
+    #expect(oldest.flatMap { Double($0.1) }.map { $0 >= Double(waiting[0]) } == true, "\(outcome)")
     #expect(!outcome.output.contains("event-0"))
   }
 
