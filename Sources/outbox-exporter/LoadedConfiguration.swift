@@ -59,5 +59,5 @@ func printOutput(_ text: String) {
 
 extension StandardStream {
   /// How wide a table may be: as wide as the terminal, where 80 columns are taken for granted; anything in a pipe.
-  var widthForTables: Int? { isTerminal ? columns ?? 80 : nil }
+  var widthForTables: Int? { isTerminal ? size?.columns ?? 80 : nil }
 }
