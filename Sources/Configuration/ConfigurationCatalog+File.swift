@@ -100,6 +100,22 @@ extension ConfigurationCatalog {
       .init(
         "layouts.<name>.queues[].rows[].id", "`{id}`, if there is one",
         "SQL of the identifier that `--once` shows; `null` for none."),
+      .init(
+        "layouts.<name>.queues[].accounting.created", nil,
+        "The role of the column that says when an event was written; it never changes."),
+      .init(
+        "layouts.<name>.queues[].accounting.retries", nil,
+        "SQL: how many attempts of a waiting or delivered row ended with a retry."),
+      .init("layouts.<name>.queues[].accounting.dead_retries", "`retries`", "The same for a dead row of `events`."),
+      .init(
+        "layouts.<name>.queues[].accounting.delivered.where", nil,
+        "SQL that picks the delivered rows, where they stay: deliveries are then counted from them."),
+      .init(
+        "layouts.<name>.queues[].accounting.delivered.finished", nil,
+        "The role of the column that says when each was delivered; it takes an index that leads with it."),
+      .init(
+        "layouts.<name>.queues[].accounting.delivered.since", nil,
+        "SQL of the first due time of these rows, unix seconds."),
       .init("layouts.<name>.directory.file_suffix", nil, "The suffix of an event's file, e.g. `.json`."),
       .init("layouts.<name>.directory.dead_directory", nil, "The subdirectory of dead events."),
       .init("layouts.<name>.directory.fields.id", nil, "JSON fields of the identifier, in the order of trying."),

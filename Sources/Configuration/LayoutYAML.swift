@@ -58,7 +58,27 @@ package enum LayoutYAML {
     if !queue.knownStates.isEmpty { entries.append(("known_states", words(queue.knownStates))) }
     if let destination = queue.destination { entries.append(("destination", .scalar(destination))) }
     entries.append(("rows", .list(queue.selections.map { selection($0, in: queue) })))
+    let accounting = accounting(queue.accounting)
+    if !accounting.isEmpty { entries.append(("accounting", .mapping(accounting))) }
     return .mapping(entries)
+  }
+
+  private static func accounting(_ accounting: QueueAccounting) -> [(key: String, value: YAMLText)] {
+    var entries: [(key: String, value: YAMLText)] = []
+    if let role = accounting.created { entries.append(("created", .scalar(role))) }
+    if let retries = accounting.retries { entries.append(("retries", .scalar(retries))) }
+    if let retries = accounting.deadRetries { entries.append(("dead_retries", .scalar(retries))) }
+    if let delivered = accounting.delivered {
+      entries.append(
+        (
+          "delivered",
+          .mapping([
+            ("where", .scalar(delivered.rows)), ("finished", .scalar(delivered.finished)),
+            ("since", .scalar(delivered.since)),
+          ])
+        ))
+    }
+    return entries
   }
 
   private static func table(_ table: TableName) -> YAMLText {

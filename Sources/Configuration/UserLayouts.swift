@@ -89,7 +89,35 @@ extension ConfigurationReader {
     if keys["rows"]?.isEmptyList ?? true {
       problem(place(value), "the queue has no `rows`", "write which rows are in which state")
     }
+    queue.accounting = accounting(keys["accounting"], in: queue)
     return queue
+  }
+
+  private mutating func accounting(_ value: FileValue?, in queue: TableQueue) -> QueueAccounting {
+    guard let value, let keys = mapping(value) else { return QueueAccounting() }
+    var accounting = QueueAccounting(
+      created: role(ofColumn: keys["created"], in: queue), retries: string(keys["retries"]),
+      deadRetries: string(keys["dead_retries"]))
+    if let value = keys["delivered"], let parts = mapping(value) {
+      let rows = required("where", of: value, parts)
+      let finished: String? = required("finished", of: value, parts) { (reader, value) in
+        reader.role(ofColumn: value, in: queue)
+      }
+      let since = required("since", of: value, parts)
+      if let rows, let finished, let since {
+        accounting.delivered = .init(rows: rows, finished: finished, since: since)
+      }
+    }
+    return accounting
+  }
+
+  private mutating func role(ofColumn value: FileValue?, in queue: TableQueue) -> String? {
+    guard let value, let role = string(value) else { return nil }
+    if queue.columns[role]?.table == TableQueue.mainTable { return role }
+    problem(
+      place(value), "this names no column role of the table `events`",
+      Suggestion.hint(for: role, among: queue.columns.keys.sorted()))
+    return nil
   }
 
   /// A role stands in braces in templates, so it is a plain word.

@@ -25,6 +25,8 @@ extension Layout {
       "Nothing polls: the queue drains at start-up, when a channel recovers and around a new message, so a ready event "
         + "may wait long in a healthy process. Age matters more than depth.",
       "A claim counts as stuck after 300 s, when the library would take it back.",
+      "Of a dead event's attempts the last one counts as none that was retried, unless there were five or more: the "
+        + "library then gave up without another one (`max_attempts`, 5 unless a bot sets it).",
       "Dead letters shrink by eviction (7 days, size limits): a falling depth is not a recovery.",
       "The destination is the platform in front of the colon of `target`; the chat behind it is never read.",
     ])
@@ -38,7 +40,6 @@ extension Layout {
       "attempts": .column("attempts"),
       "created": .column("ts", encoding: .unixFractionalSeconds),
       "last_attempt": .column("last_attempt", encoding: .unixFractionalSeconds),
-      "error": .column("error", optional: true),
       "sent": .column("sent_at", encoding: .unixFractionalSeconds, optional: true),
     ],
     stateColumn: "status",
@@ -61,8 +62,8 @@ extension Layout {
     ],
     accounting: .init(
       created: "created", retries: "{attempts}",
-      // The attempt that met a permanent error is counted; giving up after the last one is none.
-      deadRetries: "CASE WHEN {error} = 'Max attempts exceeded' OR {attempts} = 0 THEN {attempts} ELSE {attempts} - 1 END",
+      // The attempt that met a permanent error is counted; giving up after the fifth one is none.
+      deadRetries: "CASE WHEN {attempts} = 0 OR {attempts} >= 5 THEN {attempts} ELSE {attempts} - 1 END",
       delivered: .init(rows: "{status} = 'sent'", finished: "sent", since: "{created.seconds}")))
 
   private static let outboundDeadLetters = TableQueue(

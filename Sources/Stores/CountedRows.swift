@@ -55,7 +55,9 @@ struct CountedRows: Sendable, Hashable {
   /// The same with the cells put together so that only those that are kept remain; what is before them is forgotten.
   func inCells(_ kept: [Int64]) -> CountedRows {
     var rows = CountedRows(depth: depth, dead: dead, retries: retries)
-    for (start, finished) in delivered { kept.cell(of: start).map { rows.delivered[$0, default: .init()].add(finished) } }
+    for (start, finished) in delivered {
+      kept.cell(of: start).map { rows.delivered[$0, default: .init()].add(finished) }
+    }
     for (start, finished) in died { kept.cell(of: start).map { rows.died[$0, default: .init()].add(finished) } }
     for (start, count) in created { kept.cell(of: start).map { rows.created[$0, default: 0] += count } }
     return rows
@@ -91,7 +93,9 @@ struct CountingLook {
   var replicaDelay: Int64?
 
   /// Adds up a sample's rows.
-  mutating func count(_ figures: [FigureRow], _ delivered: [DeliveredRow]) {
+  ///
+  /// - Parameter deadKeepCreation: false where a dead row may have lost the time at which it was written.
+  mutating func count(_ figures: [FigureRow], _ delivered: [DeliveredRow], deadKeepCreation: Bool) {
     for row in figures {
       var counts = rows[row.destination] ?? CountedRows()
       if row.state == .dead {
@@ -103,7 +107,9 @@ struct CountingLook {
         counts.depth += row.count
         counts.retries += row.retries
       }
-      for cell in row.created { if let start = start(cell) { counts.created[start, default: 0] += 1 } }
+      for cell in row.created where row.state != .dead || deadKeepCreation {
+        if let start = start(cell) { counts.created[start, default: 0] += 1 }
+      }
       rows[row.destination] = counts
     }
     for row in delivered {

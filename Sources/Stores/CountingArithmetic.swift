@@ -2,15 +2,16 @@ import Outbox
 
 extension CountingMark {
   /// A mark to begin with.
-  init(identity: String, beginningWith look: CountingLook) {
+  init(identity: String, beginningWith look: CountingLook, allowance: Int64 = standardAllowance) {
     self.init(identity: identity, time: look.time, since: look.time, starts: look.starts)
+    self.allowance = allowance
     rows = look.rows
     position = look.position
     inserted = look.inserted
     reset = look.reset
     owedPeakSince = time
     // Whatever was open may have begun at any time; so much of the past is remembered.
-    let earliest = time - Self.beginning + Self.allowance
+    let earliest = time - Self.beginning + allowance
     open = look.open.mapValues { $0 ?? earliest }
     since = look.replicaDelay.map { time - $0 } ?? since
     thin()
@@ -18,7 +19,9 @@ extension CountingMark {
 
   /// Why a look cannot be counted on from this mark; nil where it can.
   func obstacle(to look: CountingLook, identity: String) -> String? {
-    if identity != self.identity { return "it was counted in another database, table or file, or for another objective" }
+    if identity != self.identity {
+      return "it was counted in another database, table or file, or for another objective"
+    }
     if look.time < time - 5_000_000 { return "the store's clock was set back" }
     if look.position < position { return "the database is older than it was: a backup was restored" }
     let fell = look.inserted.contains { name, count in count < inserted[name, default: 0] }
@@ -59,17 +62,17 @@ extension CountingMark {
     return (movements, next)
   }
 
-  /// Some systems take the destination away from a dead row. It then died where an event is missing.
+  /// Some systems take the destination away from a dead row, which then counts under the default one: it died where an
+  /// event is missing.
   private static func returnDeaths(_ changes: inout [String: Change]) {
-    for name in changes.keys.sorted() {
-      while let change = changes[name], change.excess > 0, change.dead > 0,
-        let poorest = changes.min(by: { ($0.value.excess, $0.key) < ($1.value.excess, $1.key) }),
-        poorest.value.excess < 0
-      {
-        let moved = min(change.excess, change.dead, -poorest.value.excess)
-        changes[name]?.dead -= moved
-        changes[poorest.key]?.dead += moved
-      }
+    let name = Snapshot.defaultDestination
+    while let change = changes[name], change.excess > 0, change.dead > 0,
+      let poorest = changes.min(by: { ($0.value.excess, $0.key) < ($1.value.excess, $1.key) }),
+      poorest.value.excess < 0
+    {
+      let moved = min(change.excess, change.dead, -poorest.value.excess)
+      changes[name]?.dead -= moved
+      changes[poorest.key]?.dead += moved
     }
   }
 

@@ -1,3 +1,4 @@
+import Layouts
 import Outbox
 
 /// Up to where rows have been counted: what was seen of the recent past, so that what commits late is told from what was
@@ -26,9 +27,11 @@ struct CountingMark: Sendable, Hashable {
   /// The highest of those since ``owedPeakSince``.
   var owedPeak = 0
   var owedPeakSince: Int64 = 0
+  /// How far a writer's clock may be behind, and how long it may take from looking at it to its transaction, in
+  /// microseconds. Not part of what is kept.
+  var allowance: Int64 = standardAllowance
 
-  /// How far a writer's clock may be behind, and how long it may take from looking at it to its transaction.
-  static let allowance: Int64 = 30_000_000
+  static let standardAllowance: Int64 = 30_000_000
   /// How much of the past is looked at where nothing is known of it.
   static let beginning: Int64 = 300_000_000
   /// Commits of transactions that are open for longer are not waited for.
@@ -36,22 +39,42 @@ struct CountingMark: Sendable, Hashable {
   /// How many numbers a mark may hold.
   static let largest = 20_000
 
+  /// What a mark holds for: numbers of one place say nothing in another, nor for another layout or other buckets.
+  static func identity(place: String, _ queue: TableQueue, objective: Duration?) -> String {
+    let accounting = queue.accounting
+    let rules: [String?] =
+      [
+        queue.destination, accounting.created, accounting.retries, accounting.deadRetries, accounting.delivered?.rows,
+        accounting.delivered?.finished, accounting.delivered?.since,
+      ] + queue.selections.flatMap { [$0.table, $0.rows, $0.state.rawValue, $0.destination] }
+    // FNV-1a: the same in every run, as Swift's own hash is not.
+    var hash: UInt64 = 0xcbf2_9ce4_8422_2325
+    for byte in rules.map({ $0 ?? "" }).joined(separator: "\n").utf8 {
+      hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3
+    }
+    return "\(place)/\(objective.map { "\($0.seconds)" } ?? "-")/\(String(hash, radix: 16))"
+  }
+
   /// The cell from which on a transaction that began at a time may have written.
   func cell(ofTransactionFrom time: Int64) -> Int64 {
-    starts.cell(of: time - Self.allowance) ?? starts.first ?? time
+    starts.cell(of: time - allowance) ?? starts.first ?? time
   }
 
   /// Puts cells together and forgets those that no commit can reach any more.
   mutating func thin() {
-    let needed = max(min(since, open.values.min() ?? since) - Self.allowance, time - Self.longest)
+    let needed = max(min(since, open.values.min() ?? since) - allowance, time - Self.longest)
     let first = starts.cell(of: needed) ?? starts.first ?? time
     var kept: [Int64] = []
     for start in starts where start >= first {
       let age = time - start
-      if kept.last.map({ start - $0 >= max(5_000_000, age / 4) }) ?? true || start == starts.last { kept.append(start) }
+      if kept.last.map({ start - $0 >= max(allowance / 6, age / 4) }) ?? true || start == starts.last {
+        kept.append(start)
+      }
     }
     put(into: kept)
-    while starts.count > 2, rows.values.reduce(0, { $0 + $1.size }) > Self.largest { put(into: Array(starts.dropFirst())) }
+    while starts.count > 2, rows.values.reduce(0, { $0 + $1.size }) > Self.largest {
+      put(into: Array(starts.dropFirst()))
+    }
   }
 
   private mutating func put(into kept: [Int64]) {
@@ -67,7 +90,9 @@ extension CountingMark {
 
   /// The mark as it is kept: a line for each thing, names last.
   var text: String {
-    var lines = ["\(Self.version) \(time) \(since) \(position) \(owed) \(owedPeak) \(owedPeakSince) \(escaped(identity))"]
+    var lines = [
+      "\(Self.version) \(time) \(since) \(position) \(owed) \(owedPeak) \(owedPeakSince) \(escaped(identity))"
+    ]
     lines.append("r \(escaped(reset))")
     lines.append(
       (["b"] + starts.indices.map { "\(starts[$0] - ($0 == 0 ? 0 : starts[$0 - 1]))" }).joined(separator: " "))
@@ -85,12 +110,13 @@ extension CountingMark {
   }
 
   /// Reads what ``text`` wrote; nil where it is something else.
-  init?(text: String) {
+  init?(text: String, allowance: Int64 = standardAllowance) {
     var lines = text.split(separator: "\n", omittingEmptySubsequences: false)[...]
     guard let head = lines.popFirst()?.split(separator: " ", maxSplits: 7, omittingEmptySubsequences: false),
       head.count == 8, head[0] == "\(Self.version)", let numbers = whole(head[1..<7])
     else { return nil }
     self.init(identity: unescaped(head[7]), time: numbers[0], since: numbers[1], starts: [])
+    self.allowance = allowance
     position = numbers[2]
     owed = Int(numbers[3])
     owedPeak = Int(numbers[4])
@@ -138,7 +164,9 @@ extension CountedRows.Finished {
     self.init()
     guard numbers.count >= 3 else { return }
     (count, sum, retries) = (Int(numbers[0]), numbers[1], Int(numbers[2]))
-    for index in stride(from: 3, to: numbers.count - 1, by: 2) { buckets[Int(numbers[index])] = Int(numbers[index + 1]) }
+    for index in stride(from: 3, to: numbers.count - 1, by: 2) {
+      buckets[Int(numbers[index])] = Int(numbers[index + 1])
+    }
   }
 }
 

@@ -16,19 +16,22 @@ struct PostgreSQLAccounting {
   private let deliveredIndex: String?
   private let identity: String
   private let hasObjective: Bool
+  private let allowance: Int64
 
   /// - Parameters:
   ///   - relation: what the catalogue says of the main table.
   ///   - usesIndex: whether the planner can use a partial index of that name for a statement.
   init(
     _ query: AccountingQuery, queue: TableQueue, relation: PostgreSQLRelation, objective: Duration?,
-    usesIndex: (_ name: String, _ statements: [String]) -> Bool
+    allowance: Duration, usesIndex: (_ name: String, _ statements: [String]) -> Bool
   ) {
     self.query = query
     self.relation = relation
+    self.allowance = allowance.wholeNanoseconds / 1000
     bounds = DeliveryBounds(objective: objective)
     hasObjective = objective != nil
-    identity = "\(relation.database)/\(relation.oid)/\(objective.map { "\($0.seconds)" } ?? "-")"
+    identity = CountingMark.identity(
+      place: "\(relation.database)/\(relation.oid)", queue, objective: objective)
     var found: PostgreSQLRelation.Index?
     if let finished = query.finishedColumn, relation.forbidden.isEmpty {
       let suitable = relation.indexes.filter { $0.leads(to: finished, after: query.stateColumn) }
@@ -57,6 +60,9 @@ struct PostgreSQLAccounting {
     if !relation.forbidden.isEmpty {
       return "deliveries are not counted: the role may not read \(relation.forbidden.joined(separator: ", ")) of "
         + "\(query.table); `outbox-exporter sql` prints the GRANT"
+    }
+    if !relation.mayHaveIndexes {
+      return "deliveries are not counted: \(query.table) is a view or a foreign table, and no index of it is known"
     }
     return "deliveries are not counted, as no index leads to the latest: CREATE INDEX CONCURRENTLY ON \(query.table) "
       + "(\(SQLIdentifier.quoted(finished)))"
@@ -170,7 +176,7 @@ struct PostgreSQLAccounting {
       default: break
       }
     }
-    look.count(figures, delivered)
+    look.count(figures, delivered, deadKeepCreation: method == .history)
     return look
   }
 
@@ -180,17 +186,21 @@ struct PostgreSQLAccounting {
     guard mark.method == method else {
       return (nil, "movements are counted by \(method.rawValue) from now on instead of \(mark.method.rawValue)")
     }
-    guard let read = CountingMark(text: mark.position) else { return (nil, "what was kept of the counting is damaged") }
+    guard let read = CountingMark(text: mark.position, allowance: allowance) else {
+      return (nil, "what was kept of the counting is damaged")
+    }
     return (read, nil)
   }
 
   /// Why a look cannot be counted on from a mark; nil where it can.
-  func obstacle(from mark: CountingMark, to look: CountingLook) -> String? { mark.obstacle(to: look, identity: identity) }
+  func obstacle(from mark: CountingMark, to look: CountingLook) -> String? {
+    mark.obstacle(to: look, identity: identity)
+  }
 
   /// What has moved since the mark.
   func reading(from mark: CountingMark?, to look: CountingLook, restart: String?) -> AccountingReading {
     guard let mark else {
-      let first = CountingMark(identity: identity, beginningWith: look)
+      let first = CountingMark(identity: identity, beginningWith: look, allowance: allowance)
       return AccountingReading(
         mark: AccountingMark(method, first.text), movements: nil, restart: restart, notice: notice)
     }

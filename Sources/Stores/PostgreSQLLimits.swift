@@ -13,12 +13,15 @@ package struct PostgreSQLLimits: Sendable, Hashable {
   package var schemaLifetime: Duration
   /// The longest wait between two attempts to connect.
   package var longestBackOff: Duration
+  /// How far a writer's clock may be behind the database's, and how long it may take from looking at it to its
+  /// transaction, before what it finishes may escape the counting of movements.
+  package var clockAllowance: Duration
 
   /// Limits; the defaults suit a production database.
   package init(
     connect: Duration = .seconds(5), statement: Duration = .seconds(5), lock: Duration = .milliseconds(500),
     roundTrip: Duration = .seconds(10), schemaLifetime: Duration = .seconds(3600),
-    longestBackOff: Duration = .seconds(30)
+    longestBackOff: Duration = .seconds(30), clockAllowance: Duration = .seconds(30)
   ) {
     self.connect = connect
     self.statement = statement
@@ -26,5 +29,6 @@ package struct PostgreSQLLimits: Sendable, Hashable {
     self.roundTrip = roundTrip
     self.schemaLifetime = schemaLifetime
     self.longestBackOff = longestBackOff
+    self.clockAllowance = clockAllowance
   }
 }

@@ -25,7 +25,7 @@ final class PostgreSQLQueues {
 
   let definition: OutboxDefinition
   private let session: PostgreSQLSession
-  private let limits: PostgreSQLLimits
+  let limits: PostgreSQLLimits
   private let clock: @Sendable () -> Int64
   private var prepared: [Prepared] = []
   private var preparedAt: Int64 = 0
@@ -219,7 +219,8 @@ final class PostgreSQLQueues {
     guard let relation = PostgreSQLRelation(try look(PostgreSQLRelation.statements(counting.table, columns: columns)))
     else { return nil }
     return PostgreSQLAccounting(
-      counting, queue: queue, relation: relation, objective: definition.objective?.age
+      counting, queue: queue, relation: relation, objective: definition.objective?.age,
+      allowance: limits.clockAllowance
     ) { name, statements in
       guard let plan = try? look(["SET LOCAL enable_seqscan = off"] + statements).last else { return false }
       return (0..<plan.rowCount).contains { plan.text($0, 0)?.contains(name) == true }

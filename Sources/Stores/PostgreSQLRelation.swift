@@ -6,6 +6,8 @@ struct PostgreSQLRelation {
   let database: String
   let oid: String
   let isReplica: Bool
+  /// False for a view and for a foreign table.
+  let mayHaveIndexes: Bool
   /// The valid B-tree indexes.
   let indexes: [Index]
   /// Columns that the role may not read.
@@ -34,7 +36,8 @@ struct PostgreSQLRelation {
     let names = columns.map { SQLIdentifier.literal($0, .postgresql) }.joined(separator: ", ")
     return [
       """
-      SELECT (SELECT oid FROM pg_database WHERE datname = current_database()), c.oid, pg_is_in_recovery()
+      SELECT (SELECT oid FROM pg_database WHERE datname = current_database()), c.oid, pg_is_in_recovery(),
+        c.relkind IN ('r', 'p', 'm')
       \(relation)
       \(named)
       """,
@@ -68,6 +71,7 @@ struct PostgreSQLRelation {
     self.database = database
     self.oid = oid
     isReplica = results[0].truth(0, 2) == true
+    mayHaveIndexes = results[0].truth(0, 3) == true
     indexes = (0..<results[1].rowCount).map { row in
       Index(
         name: results[1].text(row, 0) ?? "", isComplete: results[1].truth(row, 1) == true,

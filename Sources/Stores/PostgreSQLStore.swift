@@ -90,7 +90,7 @@ package actor PostgreSQLStore: SQLStore {
     outboxes.flatMap { outbox -> [OutboxStatements] in
       do throws(SampleFailure) {
         return try outbox.current().map { queue in
-          let statements = SampleStatements(queue, eventIDs: eventIDs, role: session.userName)
+          let statements = SampleStatements(queue, eventIDs: eventIDs, role: session.userName, outbox.limits)
           return (watched(outbox, queue.suffix), .success(statements))
         }
       } catch {

@@ -27,7 +27,7 @@ final class SQLiteAccounting {
     self.query = query
     bounds = DeliveryBounds(objective: objective)
     hasObjective = objective != nil
-    identity = "\(file)/\(table)/\(objective.map { "\($0.seconds)" } ?? "-")"
+    identity = CountingMark.identity(place: "\(file)/\(table)", queue, objective: objective)
     var found: String?
     if let finished = query.finishedColumn {
       for name in try Self.indexes(of: table, leadingTo: finished, after: query.stateColumn, connection)
@@ -44,7 +44,8 @@ final class SQLiteAccounting {
   private static func notice(_ query: AccountingQuery, _ queue: TableQueue) -> String? {
     guard let rule = queue.accounting.delivered else { return nil }
     guard let finished = query.finishedColumn else {
-      return "deliveries are not counted: \(query.table) has no time of delivery that can be compared as it is; name its "
+      return
+        "deliveries are not counted: \(query.table) has no time of delivery that can be compared as it is; name its "
         + "column under `columns: {\(rule.finished): …}`"
     }
     return "deliveries are not counted, as no index leads to the latest: CREATE INDEX \(query.table.trimmingQuotes)_"
@@ -181,7 +182,7 @@ final class SQLiteAccounting {
       }
       look.inserted[""] = look.position
     }
-    look.count(figures, delivered)
+    look.count(figures, delivered, deadKeepCreation: method == .history)
     return (look, figures.ranked(times))
   }
 }

@@ -68,7 +68,10 @@ final class SQLiteFile {
           .absent, "\(path) is not there yet", hint: "the application creates it; ask again when it has")
       }
       do {
-        return try database.queries(at: now, limits).map { ($0, .success(SampleStatements($1, eventIDs: eventIDs))) }
+        return try database.queries(at: now, limits).map { suffix, query, accounting in
+          let counting = accounting.statement(nil, at: now)
+          return (suffix, .success(SampleStatements(query, accounting: counting, eventIDs: eventIDs)))
+        }
       } catch {
         close()
         throw failure(error)
@@ -118,7 +121,8 @@ final class SQLiteFile {
     }
     close()
     do {
-      let opened = try OpenDatabase(path: path, identity: current.text, layout: layout, objective: objective, limits: limits)
+      let opened = try OpenDatabase(
+        path: path, identity: current.text, layout: layout, objective: objective, limits: limits)
       database = opened
       identity = current
       return opened
@@ -253,9 +257,11 @@ private final class OpenDatabase {
   }
 
   /// The statements of each queue that is in the file.
-  func queries(at now: Timestamp, _ limits: SQLiteFile.Limits) throws(Problem) -> [(String?, SampleQuery)] {
+  func queries(at now: Timestamp, _ limits: SQLiteFile.Limits) throws(Problem) -> [(
+    String?, SampleQuery, SQLiteAccounting
+  )] {
     try typed { try prepare(at: now, limits) }
-    return queues.map { ($0.suffix, $0.query) }
+    return queues.map { ($0.suffix, $0.query, $0.accounting) }
   }
 
   /// Only SQLite and the layout can fail in here.
@@ -366,39 +372,5 @@ extension [FigureRow] {
   /// True where time alone has changed a state, an age or a stuck event since the rows were read.
   fileprivate func willHaveChanged(by now: Timestamp) -> Bool {
     contains { $0.nextChange.map { $0 <= now.seconds } ?? false }
-  }
-}
-
-extension SQLiteStatement {
-  /// The numbers of a column that group_concat wrote, none of them negative.
-  borrowing func wholeNumbers(_ column: Int) -> [Int64] {
-    guard let list = text(column), !list.isEmpty else { return [] }
-    var numbers: [Int64] = []
-    var number: Int64 = 0
-    for byte in list.utf8 {
-      if byte == UInt8(ascii: ",") {
-        numbers.append(number)
-        number = 0
-      } else {
-        number = number &* 10 &+ Int64(byte &- UInt8(ascii: "0"))
-      }
-    }
-    return numbers + [number]
-  }
-}
-
-extension FigureRow {
-  /// Reads the columns in the order of ``SampleQuery/figures``, and those of the accounting where they are there.
-  init(_ row: borrowing SQLiteStatement) {
-    self.init(
-      destination: row.text(0) ?? Snapshot.defaultDestination,
-      state: row.text(1).flatMap(EventState.init) ?? .unknown, retry: row.integer(2) == 1,
-      stuck: row.text(3).flatMap(StuckReason.init), count: Int(row.integer(4) ?? 0), oldest: row.double(5),
-      median: nil, p99: nil, stuckSince: row.double(8), implausible: Int(row.integer(9) ?? 0),
-      nextChange: [row.double(10), row.double(11), row.double(12)].compactMap { $0 }.min())
-    if state == .dead { cell = Int(row.integer(2) ?? 0) }
-    // Columns that a statement does not have read as NULL.
-    retries = Int(row.integer(13) ?? 0)
-    created = CountingCells.numbers(row.text(14) ?? "")
   }
 }

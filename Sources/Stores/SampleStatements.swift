@@ -14,17 +14,21 @@ package protocol SQLStore: OutboxStore {
 package struct SampleStatements: Sendable, Hashable {
   /// The message that each sample sends, to the letter.
   package let sample: String
+  /// What it sends instead where the movements of the outbox are counted: that of a sample that begins with it.
+  package let accounting: String?
   /// The statements by which an owner lets the exporter's role read what a sample reads, and nothing else. Empty where
   /// the store has no grants.
   package let grants: [String]
 
-  init(_ query: SampleQuery, eventIDs: Bool) {
+  init(_ query: SampleQuery, accounting: String, eventIDs: Bool) {
+    self.accounting = accounting
     sample = query.figures + (eventIDs ? query.eventIDs.map { ";\n\($0)" } ?? "" : "")
     grants = []
   }
 
-  init(_ queue: PostgreSQLQueues.Prepared, eventIDs: Bool, role: String) {
+  init(_ queue: PostgreSQLQueues.Prepared, eventIDs: Bool, role: String, _ limits: PostgreSQLLimits) {
     sample = eventIDs ? queue.messageWithIDs : queue.message
+    accounting = queue.accounting.map { queue.message(counting: $0.statements(nil), eventIDs: false, limits) }
     let grantee = SQLIdentifier.quoted(role)
     let references = queue.schema.tables.values.map(\.reference).sorted()
     var schemas: [String] = []
@@ -35,7 +39,9 @@ package struct SampleStatements: Sendable, Hashable {
     grants =
       schemas.map { "GRANT USAGE ON SCHEMA \($0) TO \(grantee)" }
       + references.map { reference in
-        let columns = queue.query.columns[reference, default: []].map(SQLIdentifier.quoted)
+        let read = Set(queue.query.columns[reference, default: []])
+          .union(queue.query.accounting.columns[reference, default: []])
+        let columns = read.sorted().map(SQLIdentifier.quoted)
         let list = columns.isEmpty ? "" : " (\(columns.joined(separator: ", ")))"
         return "GRANT SELECT\(list) ON \(reference) TO \(grantee)"
       }

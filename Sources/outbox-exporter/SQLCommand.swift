@@ -29,9 +29,15 @@ struct SQLCommand: AsyncParsableCommand {
         if outbox.system == .sqlite {
           printOutput(
             "-- The clock is a parameter, set here as the sqlite3 shell does it:\n"
-              + ".parameter set :now \"(julianday('now') - 2440587.5) * 86400.0\"\n")
+              + ".parameter set :now \"(julianday('now') - 2440587.5) * 86400.0\"\n"
+              + ".parameter set :since \"(julianday('now') - 2440587.5) * 86400.0 - 300\"\n")
         }
         printOutput(statements.sample + ";\n\n")
+        if let accounting = statements.accounting {
+          printOutput(
+            "-- Where movements are counted, this takes its place; later ones begin where the last one was:\n")
+          printOutput(accounting + ";\n\n")
+        }
         if !statements.grants.isEmpty {
           printOutput(
             "-- What the role needs, and no more. Run by the owner of the tables:\n"

@@ -73,7 +73,8 @@ import Testing
     for queue in layout.queues {
       for dialect in layout.systems.compactMap({ dialect($0) }) {
         let schema = completeSchema(queue)
-        let read = try SampleQuery(queue: queue, schema: schema, dialect: dialect).columns
+        let query = try SampleQuery(queue: queue, schema: schema, dialect: dialect)
+        let read = query.columns.merging(query.accounting.columns) { $0 + $1 }
         for (role, definition) in queue.columns {
           guard case .column(let name) = definition.value, let table = schema.tables[definition.table] else { continue }
           #expect(read[table.reference]?.contains(name) == true, "\(layout.name): \(role)")

@@ -40,6 +40,8 @@ final class LayoutDatabase {
 
   func samples(eventIDs: Bool = false) async -> [OutboxSample] { await store.sample(eventIDs: eventIDs) }
 
+  func samples(_ request: SampleRequest) async -> [OutboxSample] { await store.sample(request) }
+
   /// The sample of the file's only queue, or of the one with that suffix.
   func snapshot(_ suffix: String? = nil, eventIDs: Bool = false) async throws -> Snapshot {
     let samples = await samples(eventIDs: eventIDs)

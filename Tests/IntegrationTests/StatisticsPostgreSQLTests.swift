@@ -1,0 +1,165 @@
+import Layouts
+import Outbox
+import Stores
+import TestSupport
+import Testing
+
+@Suite(withPostgreSQL) struct `Statistics in PostgreSQL` {
+  private let schema = """
+    CREATE TABLE pending_events (
+      id text PRIMARY KEY DEFAULT gen_random_uuid(), workspace_id text NOT NULL DEFAULT 'w', event_type text NOT NULL,
+      payload jsonb NOT NULL DEFAULT '{}', status text NOT NULL DEFAULT 'pending', attempts smallint NOT NULL DEFAULT 0,
+      max_attempts smallint NOT NULL DEFAULT 5, last_error text, created_at timestamptz NOT NULL DEFAULT now(),
+      process_after timestamptz NOT NULL DEFAULT now(), completed_at timestamptz);
+    CREATE INDEX ON pending_events (status, process_after);
+    """
+
+  private func store(_ database: TemporaryDatabase, user: String = "postgres") -> PostgreSQLStore {
+    PostgreSQLStore(
+      [OutboxDefinition(name: "o", address: .postgresql(Secret(database.conninfo(user: user))), layout: .relaycast)],
+      now: { Timestamp(seconds: 1_800_000_000) })
+  }
+
+  /// True counts over all destinations; what left by delivery cannot be seen, and counts as unseen.
+  private func totals(_ totals: MovementTotals) -> Set<String> {
+    var sum = Movements.Counts()
+    for counts in totals.counts.values { sum.add(counts) }
+    return movementLines(
+      [
+        "enqueued": sum.enqueued, "requeued": sum.requeued, "dead": sum.dispositions[.dead] ?? 0,
+        "unseen": sum.dispositions[.unseen] ?? 0, "delivered": sum.dispositions[.delivered] ?? 0,
+        "retried": sum.dispositions[.retried] ?? 0,
+      ])
+  }
+
+  @Test func `what comes and leaves between two samples is counted in the end`() async throws {
+    let database = try TemporaryPostgres.shared().createDatabase(
+      schema + """
+        CREATE TABLE truth (event_type text, kind text);
+        CREATE PROCEDURE work(steps int) LANGUAGE plpgsql AS $$
+        DECLARE r pending_events%ROWTYPE; c text;
+        BEGIN
+          FOR i IN 1..steps LOOP
+            IF random() < 0.5 THEN
+              c := (ARRAY['mail', 'sms', 'push'])[1 + floor(random() * 3)::int];
+              INSERT INTO pending_events (event_type) VALUES (c);
+              INSERT INTO truth VALUES (c, 'enqueued');
+            ELSE
+              SELECT * INTO r FROM pending_events WHERE status = 'pending' ORDER BY random() LIMIT 1
+                FOR UPDATE SKIP LOCKED;
+              IF FOUND AND random() < 0.8 THEN
+                DELETE FROM pending_events WHERE id = r.id;
+                INSERT INTO truth VALUES (r.event_type, 'unseen');
+              ELSIF FOUND THEN
+                UPDATE pending_events SET status = 'failed', completed_at = clock_timestamp() WHERE id = r.id;
+                INSERT INTO truth VALUES (r.event_type, 'dead');
+              END IF;
+            END IF;
+            COMMIT;
+            PERFORM pg_sleep(random() * 0.002);
+          END LOOP;
+        END $$;
+        """)
+    var store = store(database)
+    let counted = MovementTotals()
+    counted.add(await store.sample(counted.request))
+    for _ in 0..<2 {
+      let sessions = try (0..<3).map { _ in
+        try ChildProcess("psql", ["-d", database.conninfo(), "-X", "-q", "-f", "-"], input: "CALL work(300);")
+      }
+      var last = 0
+      while sessions.contains(where: { $0.isRunning }) {
+        counted.add(await store.sample(counted.request))
+        if Bool.random() { store = self.store(database) }
+        let enqueued = counted.counts.values.reduce(0) { $0 + $1.enqueued }
+        #expect(enqueued >= last)
+        last = enqueued
+        try await Task.sleep(for: .milliseconds(100))
+      }
+      // The sessions have ended, so the database has counted what they did.
+      counted.add(await store.sample(counted.request))
+      let truth = try database.psql("SELECT kind || ' ' || count(*) FROM truth GROUP BY kind")
+      #expect(totals(counted) == Set(truth.split(separator: "\n").map(String.init)))
+    }
+    let dead = try database.psql(
+      "SELECT event_type || ' ' || kind || ' ' || count(*) FROM truth WHERE kind = 'dead' GROUP BY event_type, kind")
+    #expect(counted.lines.filter { $0.contains("dead") } == Set(dead.split(separator: "\n").map(String.init)))
+    #expect(counted.unbalanced.isEmpty, "\(counted.unbalanced)")
+    #expect(counted.restarts.isEmpty && counted.notices.isEmpty)
+    #expect(counted.marks["o/pending_events"]?.method == .statistics)
+  }
+
+  @Test func `rolled-back work counts too`() async throws {
+    let database = try TemporaryPostgres.shared().createDatabase(schema)
+    let store = store(database)
+    let counted = MovementTotals()
+    counted.add(await store.sample(counted.request))
+    try database.psql("BEGIN; INSERT INTO pending_events (event_type) VALUES ('mail'), ('mail'); ROLLBACK;")
+    counted.add(await store.sample(counted.request))
+    #expect(totals(counted) == ["enqueued 2", "unseen 2"])
+  }
+
+  @Test func `statistics that were reset begin anew`() async throws {
+    let database = try TemporaryPostgres.shared().createDatabase(schema)
+    let store = store(database)
+    let counted = MovementTotals()
+    counted.add(await store.sample(counted.request))
+    try database.psql("INSERT INTO pending_events (event_type) VALUES ('mail'), ('mail')")
+    counted.add(await store.sample(counted.request))
+    try database.psql("SELECT pg_stat_reset()")
+    counted.add(await store.sample(counted.request))
+    #expect(counted.restarts == ["the database's statistics were reset"])
+    try database.psql("INSERT INTO pending_events (event_type) VALUES ('mail')")
+    counted.add(await store.sample(counted.request))
+    #expect(counted.lines == ["mail enqueued 3"])
+  }
+
+  @Test func `the counters of all partitions count, and one that is dropped is no reset`() async throws {
+    let database = try TemporaryPostgres.shared().createDatabase(
+      """
+      CREATE TABLE pending_events (
+        id text DEFAULT gen_random_uuid(), event_type text, status text DEFAULT 'pending', attempts smallint DEFAULT 0,
+        max_attempts smallint DEFAULT 5, last_error text, created_at timestamptz DEFAULT now(),
+        process_after timestamptz DEFAULT now(), completed_at timestamptz) PARTITION BY LIST (event_type);
+      CREATE TABLE mail PARTITION OF pending_events FOR VALUES IN ('mail');
+      CREATE TABLE sms PARTITION OF pending_events FOR VALUES IN ('sms');
+      INSERT INTO pending_events (event_type) VALUES ('mail'), ('mail'), ('mail');
+      """)
+    let store = store(database)
+    let counted = MovementTotals()
+    counted.add(await store.sample(counted.request))
+    try database.psql("INSERT INTO pending_events (event_type) VALUES ('mail'), ('sms'); DELETE FROM sms")
+    counted.add(await store.sample(counted.request))
+    #expect(totals(counted) == ["enqueued 2", "unseen 1"])
+    try database.psql("DROP TABLE mail")
+    counted.add(await store.sample(counted.request))
+    #expect(totals(counted) == ["enqueued 2", "unseen 5"])
+    #expect(counted.restarts.isEmpty)
+  }
+
+  @Test func `a replica counts its delivered rows when it has them`() async throws {
+    let primary = try TemporaryPostgres()
+    let database = try primary.createDatabase(
+      AiHummerWorkers.schema + "INSERT INTO outbox (channel) SELECT 'mail' FROM generate_series(1, 5)")
+    let replica = try TemporaryPostgres(replicaOf: primary)
+    let copy = TemporaryDatabase(name: database.name, server: replica)
+    let store = PostgreSQLStore(
+      [OutboxDefinition(name: "o", address: .postgresql(Secret(copy.conninfo())), layout: .aiHummer)],
+      limits: PostgreSQLLimits(clockAllowance: .milliseconds(20)), now: { Timestamp(seconds: 1_800_000_000) })
+    let counted = MovementTotals()
+    counted.add(await store.sample(counted.request))
+    try copy.psql("SELECT pg_wal_replay_pause()")
+    try database.psql("UPDATE outbox SET status = 'delivered', delivered_at = now() WHERE id = 1")
+    for _ in 0..<5 {
+      try await Task.sleep(for: .milliseconds(200))
+      counted.add(await store.sample(counted.request))
+    }
+    #expect(counted.lines.isEmpty)
+    try copy.psql("SELECT pg_wal_replay_resume()")
+    #expect(try eventually { try copy.psql("SELECT count(*) FROM outbox WHERE status = 'delivered'") == "1" })
+    counted.add(await store.sample(counted.request))
+    counted.add(await store.sample(counted.request))
+    #expect(counted.lines == ["mail delivered 1"])
+    #expect(counted.unbalanced.isEmpty && counted.restarts.isEmpty)
+  }
+}

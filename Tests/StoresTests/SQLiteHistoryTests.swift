@@ -1,0 +1,200 @@
+import Layouts
+import Outbox
+import SQLiteClient
+import Stores
+import SystemCalls
+import TestSupport
+import Testing
+
+@Suite struct `History in SQLite` {
+  private let directory: TemporaryDirectory
+  private let path: String
+  private let clock = TestClock(1_800_000_000)
+
+  init() throws {
+    directory = try TemporaryDirectory()
+    path = directory.path + "/outbox.sqlite"
+  }
+
+  private func store(_ layout: Layout = .praisonAI) -> SQLiteStore {
+    SQLiteStore(
+      OutboxDefinition(
+        name: "bots", address: .sqlite(path: path), layout: layout,
+        objective: Objective(age: .seconds(7), target: 0.99)),
+      now: { [clock] in clock.now })
+  }
+
+  @Test(arguments: [UInt64.random(in: 0...UInt64.max), 1, 2])
+  func `every movement is counted once, over restarts and repeated requests`(seed: UInt64) async throws {
+    var chance = SeededChance(seed: seed)
+    let worker = try PraisonAIWorker(path: path)
+    let totals = MovementTotals()
+    var store = store()
+    totals.add(await store.sample(totals.request))
+    for _ in 0..<200 {
+      for _ in 0..<Int.random(in: 0..<12, using: &chance) {
+        // Many clocks stand still for a while: equal times are usual.
+        if Bool.random(using: &chance) { clock.advance(.milliseconds(Int.random(in: 1...4_000, using: &chance))) }
+        try worker.act(at: clock.now.seconds, &chance)
+      }
+      if Int.random(in: 0..<10, using: &chance) == 0 {
+        // What came back and what was deleted cannot be told apart if both happen between two samples.
+        totals.add(await store.sample(totals.request))
+        if Bool.random(using: &chance) { try worker.requeue(&chance) } else { try worker.cancel(&chance) }
+      }
+      switch Int.random(in: 0..<6, using: &chance) {
+      case 0: store = self.store()
+      case 1: _ = await store.sample(totals.request)
+      default: break
+      }
+      totals.add(await store.sample(totals.request))
+      #expect(totals.lines == movementLines(worker.truth), "seed \(seed)")
+    }
+    #expect(totals.unbalanced.isEmpty, "seed \(seed): \(totals.unbalanced)")
+    #expect(totals.restarts.isEmpty && totals.notices.isEmpty)
+    expect(totals.durations, toCount: worker.durations, "seed \(seed)")
+  }
+
+  private func expect(_ tally: DurationTally, toCount durations: [Double], _ comment: Comment) {
+    let bounds = DeliveryBounds(objective: .seconds(7)).kept
+    for (index, bound) in bounds.enumerated() {
+      let below = tally.counts.reduce(0) { $1.key <= index ? $0 + $1.value : $0 }
+      // To the microsecond: binary fractions of large times are not exact.
+      #expect(below == durations.count { ($0 * 1e6).rounded() <= (bound * 1e6).rounded() }, "at \(bound), \(comment)")
+    }
+    #expect(abs(tally.sum - durations.reduce(0, +)) < 0.001, comment)
+  }
+
+  @Test func `a commit that comes long after its times is counted once`() async throws {
+    var chance = SeededChance(seed: 1)
+    let worker = try PraisonAIWorker(path: path)
+    for _ in 0..<5 { try worker.enqueue("mail", at: clock.now.seconds) }
+    let store = store()
+    let totals = MovementTotals()
+    totals.add(await store.sample(totals.request))
+    clock.advance(.milliseconds(15_000))
+    try worker.deliver(at: clock.now.seconds, &chance)
+    totals.add(await store.sample(totals.request))
+    try worker.execute("BEGIN IMMEDIATE")
+    for _ in 0..<3 { try worker.deliver(at: clock.now.seconds, &chance) }
+    for _ in 0..<40 {
+      clock.advance(.milliseconds(15_000))
+      totals.add(await store.sample(totals.request))
+      #expect(totals.lines == ["mail delivered 1"])
+    }
+    try worker.execute("COMMIT")
+    clock.advance(.milliseconds(15_000))
+    totals.add(await store.sample(totals.request))
+    totals.add(await store.sample(totals.request))
+    #expect(totals.lines == ["mail delivered 4"])
+    #expect(totals.unbalanced.isEmpty)
+  }
+
+  @Test func `pruning that is faster than sampling takes away what it prunes`() async throws {
+    var chance = SeededChance(seed: 1)
+    let worker = try PraisonAIWorker(path: path)
+    let store = store()
+    let totals = MovementTotals()
+    totals.add(await store.sample(totals.request))
+    for _ in 0..<10 { try worker.enqueue("mail", at: clock.now.seconds) }
+    totals.add(await store.sample(totals.request))
+    clock.advance(.milliseconds(15_000))
+    for _ in 0..<6 { try worker.deliver(at: clock.now.seconds, &chance) }
+    try worker.execute(
+      "DELETE FROM outbound_queue WHERE id IN (SELECT id FROM outbound_queue WHERE status = 'sent' LIMIT 4)")
+    totals.add(await store.sample(totals.request))
+    #expect(totals.lines == ["mail enqueued 10", "mail delivered 2", "mail unseen 4"])
+    #expect(totals.unbalanced.isEmpty)
+  }
+
+  @Test func `the cost does not grow with what was delivered long ago`() async throws {
+    let worker = try PraisonAIWorker(path: path)
+    func stepsOfDelivered() async throws -> [String] {
+      let statement = try #require(
+        try await store().statements(eventIDs: false).first?.result.get().accounting?.split(separator: "UNION ALL").last
+      )
+      let connection = try SQLiteConnection(path: path, access: .readOnly)
+      var steps: [String] = []
+      try connection.query("EXPLAIN QUERY PLAN \(statement)") { row in steps.append(row.text(3) ?? "") }
+      return steps.filter { $0.contains(" e ") }
+    }
+    #expect(try await stepsOfDelivered() == ["SEARCH e USING INDEX idx_sent_at (sent_at>?)"])
+    try worker.execute("ANALYZE")
+    #expect(try await stepsOfDelivered() == ["SEARCH e USING INDEX idx_sent_at (sent_at>?)"])
+  }
+
+  @Test func `without an index the exporter says which, and counts what can be seen`() async throws {
+    var chance = SeededChance(seed: 1)
+    let worker = try PraisonAIWorker(path: path)
+    try worker.execute("DROP INDEX idx_sent_at")
+    let totals = MovementTotals()
+    let store = store()
+    totals.add(await store.sample(totals.request))
+    for _ in 0..<4 { try worker.enqueue("mail", at: clock.now.seconds) }
+    for _ in 0..<3 { try worker.deliver(at: clock.now.seconds, &chance) }
+    totals.add(await store.sample(totals.request))
+    #expect(totals.marks["bots"]?.method == .statistics)
+    #expect(totals.lines == ["mail enqueued 4", "mail unseen 3"])
+    #expect(totals.notices.count == 1)
+    let notice = try #require(totals.notices.first)
+    #expect(notice.contains(#"CREATE INDEX outbound_queue_sent_at ON "outbound_queue" ("sent_at")"#), "\(notice)")
+    // What the notice says can be run as it is.
+    try worker.execute(String(try #require(notice.split(separator: ": ").last)))
+    totals.add(await store.sample(totals.request))
+    #expect(totals.marks["bots"]?.method == .history)
+    #expect(totals.restarts == ["movements are counted by history from now on instead of statistics"])
+    try worker.deliver(at: clock.now.seconds, &chance)
+    totals.add(await store.sample(totals.request))
+    #expect(totals.lines == ["mail enqueued 4", "mail unseen 3", "mail delivered 1"])
+  }
+
+  @Test(arguments: [
+    "CREATE INDEX i ON outbound_queue (sent_at) WHERE status = 'sent'",
+    "CREATE INDEX i ON outbound_queue (status, sent_at)", "CREATE INDEX i ON outbound_queue (sent_at DESC)",
+  ])
+  func `an index serves that leads to the latest delivered rows`(index: String) async throws {
+    let worker = try PraisonAIWorker(path: path)
+    try worker.execute("DROP INDEX idx_sent_at; \(index)")
+    let totals = MovementTotals()
+    totals.add(await store().sample(totals.request))
+    #expect(totals.marks["bots"]?.method == .history)
+  }
+
+  @Test(arguments: [
+    "CREATE INDEX i ON outbound_queue (sent_at) WHERE status = 'pending'",
+    "CREATE INDEX i ON outbound_queue (target, sent_at)",
+  ])
+  func `an index does not serve that leads elsewhere`(index: String) async throws {
+    let worker = try PraisonAIWorker(path: path)
+    try worker.execute("DROP INDEX idx_sent_at; \(index)")
+    let totals = MovementTotals()
+    totals.add(await store().sample(totals.request))
+    #expect(totals.marks["bots"]?.method == .statistics)
+  }
+
+  @Test func `a mark that does not fit begins anew and says why`() async throws {
+    let worker = try PraisonAIWorker(path: path)
+    try worker.enqueue("mail", at: clock.now.seconds)
+    let totals = MovementTotals()
+    totals.add(await store().sample(totals.request))
+    let good = try #require(totals.marks["bots"])
+    func restart(_ mark: AccountingMark) async -> AccountingReading? {
+      await store().sample(SampleRequest(marks: ["bots": mark])).first?.accounting
+    }
+    let damaged = await restart(AccountingMark(.history, "not a mark"))
+    #expect(damaged?.movements == nil && damaged?.restart?.contains("damaged") == true)
+    let other = await restart(AccountingMark(.ledger, "7"))
+    #expect(other?.restart == "movements are counted by history from now on instead of ledger")
+    let fits = await restart(good)
+    #expect(fits?.movements == Movements() && fits?.restart == nil)
+    clock.advance(.milliseconds(-60_000))
+    let early = await restart(good)
+    #expect(early?.movements == nil && early?.restart == "the store's clock was set back")
+    clock.advance(.milliseconds(60_000))
+    _ = try PraisonAIWorker(path: path + ".new")
+    try FileSystem.move(path + ".new", to: path)
+    for rest in ["-wal", "-shm"] { try? FileSystem.remove(path + rest) }
+    let replaced = await restart(good)
+    #expect(replaced?.movements == nil && replaced?.restart?.contains("another database") == true)
+  }
+}

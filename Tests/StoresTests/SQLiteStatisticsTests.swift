@@ -1,0 +1,77 @@
+import Layouts
+import Outbox
+import SQLiteClient
+import Stores
+import TestSupport
+import Testing
+
+@Suite struct `Statistics in SQLite` {
+  private let openClaw = """
+    CREATE TABLE delivery_queue_entries (
+      queue_name TEXT NOT NULL, id TEXT NOT NULL, status TEXT NOT NULL, channel TEXT, entry_json TEXT NOT NULL,
+      enqueued_at INTEGER NOT NULL, updated_at INTEGER NOT NULL, failed_at INTEGER, PRIMARY KEY (queue_name, id));
+    """
+
+  private func enqueue(_ ids: String, _ channel: String, at milliseconds: Int) -> String {
+    ids.map { id in
+      """
+      INSERT INTO delivery_queue_entries
+      VALUES ('outbound', '\(id)', 'pending', '\(channel)', '{}', \(milliseconds), \(milliseconds), NULL);
+      """
+    }.joined()
+  }
+
+  @Test func `arrivals show by the times of what waits, departures by the depth`() async throws {
+    let database = try LayoutDatabase(.openClaw)
+    let totals = MovementTotals()
+    try database.write(openClaw + enqueue("abc", "mail", at: 1_799_999_999_000))
+    totals.add(await database.samples(totals.request))
+    #expect(totals.lines.isEmpty)
+    database.clock.advance(.seconds(15))
+    try database.write(
+      enqueue("defg", "mail", at: 1_800_000_009_000) + "DELETE FROM delivery_queue_entries WHERE id IN ('a', 'b', 'd')")
+    totals.add(await database.samples(totals.request))
+    // That d came and left is known to nobody.
+    #expect(totals.lines == ["mail enqueued 3", "mail unseen 2"])
+    #expect(totals.unbalanced.isEmpty && totals.restarts.isEmpty && totals.notices.isEmpty)
+  }
+
+  @Test func `a dead row that lost its destination and its time of writing died where it is missing`() async throws {
+    let database = try LayoutDatabase(.openClaw)
+    let totals = MovementTotals()
+    try database.write(
+      openClaw + enqueue("abc", "mail", at: 1_799_999_999_000) + enqueue("xy", "sms", at: 1_799_999_999_000))
+    totals.add(await database.samples(totals.request))
+    database.clock.advance(.seconds(15))
+    try database.write(
+      """
+      UPDATE delivery_queue_entries
+      SET status = 'failed', channel = NULL, enqueued_at = 1800000010000, failed_at = 1800000010000
+      WHERE id IN ('a', 'x', 'y')
+      """)
+    totals.add(await database.samples(totals.request))
+    #expect(totals.lines == ["mail dead 1", "sms dead 2"])
+    #expect(totals.unbalanced.isEmpty)
+  }
+
+  @Test func `what a dead-letter file gets has died`() async throws {
+    let database = try LayoutDatabase(.praisonAI)
+    let totals = MovementTotals()
+    try database.write(
+      """
+      CREATE TABLE outbound_entries (id INTEGER PRIMARY KEY AUTOINCREMENT, ts REAL, platform TEXT);
+      INSERT INTO outbound_entries (ts, platform) VALUES (1799999999, 'mail');
+      """)
+    totals.add(await database.samples(totals.request))
+    try database.write("INSERT INTO outbound_entries (ts, platform) VALUES (1800000000.5, 'mail'), (1800000001, 'sms')")
+    totals.add(await database.samples(totals.request))
+    #expect(totals.lines == ["mail enqueued 1", "mail dead 1", "sms enqueued 1", "sms dead 1"])
+    // Written and replayed between two samples: its key has been counted, and it can only have been dead.
+    try database.write(
+      "INSERT INTO outbound_entries (ts, platform) VALUES (1800000002, 'sms'); DELETE FROM outbound_entries WHERE id = 4"
+    )
+    totals.add(await database.samples(totals.request))
+    #expect(totals.lines.contains("default enqueued 1") && totals.lines.contains("default dead 1"))
+    #expect(totals.unbalanced.isEmpty)
+  }
+}
