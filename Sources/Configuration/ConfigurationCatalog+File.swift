@@ -116,6 +116,15 @@ extension ConfigurationCatalog {
       .init(
         "layouts.<name>.queues[].accounting.delivered.since", nil,
         "SQL of the first due time of these rows, unix seconds."),
+        "layouts.<name>.queues[].ledger.waiting", nil, "For `ledger`: SQL, true for rows that wait, whatever the time."),
+      .init("layouts.<name>.queues[].ledger.delivered", nil, "SQL, true for delivered rows that are kept."),
+      .init("layouts.<name>.queues[].ledger.dead", nil, "SQL, true for dead rows of the main table."),
+      .init(
+        "layouts.<name>.queues[].ledger.failed", nil,
+        "SQL of a changed row, true where an attempt failed; `{old:role}` is the row before."),
+      .init("layouts.<name>.queues[].ledger.released", nil, "The same, true where a claim expired or was given back."),
+      .init("layouts.<name>.queues[].ledger.removed", nil, "SQL, true for waiting rows whose deletion is a delivery."),
+      .init("layouts.<name>.queues[].ledger.first_due", nil, "SQL of the first due time, unix seconds."),
       .init("layouts.<name>.directory.file_suffix", nil, "The suffix of an event's file, e.g. `.json`."),
       .init("layouts.<name>.directory.dead_directory", nil, "The subdirectory of dead events."),
       .init("layouts.<name>.directory.fields.id", nil, "JSON fields of the identifier, in the order of trying."),

@@ -60,7 +60,16 @@ package enum LayoutYAML {
     entries.append(("rows", .list(queue.selections.map { selection($0, in: queue) })))
     let accounting = accounting(queue.accounting)
     if !accounting.isEmpty { entries.append(("accounting", .mapping(accounting))) }
+    if let rules = queue.ledger { entries.append(("ledger", ledger(rules))) }
     return .mapping(entries)
+  }
+
+  private static func ledger(_ rules: LedgerRules) -> YAMLText {
+    let texts = [
+      ("waiting", rules.waiting), ("delivered", rules.delivered), ("dead", rules.dead), ("failed", rules.failed),
+      ("released", rules.released), ("removed", rules.removed), ("first_due", rules.firstDue),
+    ]
+    return .mapping(texts.compactMap { key, text in text.map { (key: key, value: .scalar($0)) } })
   }
 
   private static func accounting(_ accounting: QueueAccounting) -> [(key: String, value: YAMLText)] {

@@ -86,6 +86,7 @@ extension ConfigurationReader {
     queue.untilCoversClock = boolean(keys["until_covers_clock"]) ?? false
     queue.destination = string(keys["destination"])
     queue.selections = items(keys["rows"]).compactMap { selection($0, in: queue) }
+    queue.ledger = ledger(keys["ledger"])
     if keys["rows"]?.isEmptyList ?? true {
       problem(place(value), "the queue has no `rows`", "write which rows are in which state")
     }
@@ -201,6 +202,17 @@ extension ConfigurationReader {
       selection.id = nil
     }
     return rows == nil || state == nil ? nil : selection
+  }
+
+  private mutating func ledger(_ value: FileValue?) -> LedgerRules? {
+    guard let value, let keys = mapping(value) else { return nil }
+    let waiting = required("waiting", of: value, keys)
+    let firstDue = required("first_due", of: value, keys)
+    guard let waiting, let firstDue else { return nil }
+    return LedgerRules(
+      waiting: waiting, delivered: string(keys["delivered"]), dead: string(keys["dead"]),
+      failed: string(keys["failed"]),
+      released: string(keys["released"]), removed: string(keys["removed"]), firstDue: firstDue)
   }
 
   private mutating func state(_ value: FileValue) -> EventState? {

@@ -82,7 +82,8 @@ struct LedgerFunctions {
   /// rows would cost a claim several times as much.
   private func updated() throws(LayoutProblem) -> (String, String, String) {
     let transition = try transition()
-    let latency = "CASE WHEN \(Self.kind) = 'q' THEN \(try latency("e")) "
+    let latency =
+      "CASE WHEN \(Self.kind) = 'q' THEN \(try latency("e")) "
       + "WHEN \(Self.kind) IN ('d', 'x', 'c') THEN \(try latency("o")) END"
     let single = """
       SELECT * INTO e FROM new_rows;

@@ -25,7 +25,8 @@ package struct LedgerNames: Sendable, Hashable {
     // PostgreSQL cuts names at 63 bytes, and two that were cut might be the same.
     label =
       name.utf8.count <= 44
-      ? name : String(name.unicodeScalars.prefix { $0.isASCII }.prefix(24).map(Character.init)) + "~" + fingerprint(name)
+      ? name
+      : String(name.unicodeScalars.prefix { $0.isASCII }.prefix(24).map(Character.init)) + "~" + fingerprint(name)
   }
 
   /// The journal: a row for each movement.

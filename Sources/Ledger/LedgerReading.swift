@@ -57,7 +57,10 @@ package enum LedgerReading {
     let negated = bounds.kept.reversed().map { "\(-$0)" }.joined(separator: ",")
     let bucket = "\(bounds.kept.count) - width_bucket(-greatest(latency, 0), '{\(negated)}'::float8[])"
     let columns = "txid, kind, destination, latency"
-    let open = mark.open.isEmpty ? "" : """
+    let open =
+      mark.open.isEmpty
+      ? ""
+      : """
 
         UNION ALL
         SELECT \(columns) FROM \(names.journal)
@@ -68,8 +71,11 @@ package enum LedgerReading {
       SELECT \(columns) FROM \(names.journal)
       WHERE txid >= '\(mark.ceiling)' AND txid < (SELECT ceiling FROM ledger_moment)\(open)
       """
-    let kinds = hasDeadTable ? paired(rows) : "SELECT translate(kind::text, 'CDE', 'cde') AS kind, destination, latency "
-      + "FROM (\n\(rows.indented(2))\n) j"
+    let kinds =
+      hasDeadTable
+      ? paired(rows)
+      : "SELECT translate(kind::text, 'CDE', 'cde') AS kind, destination, latency "
+        + "FROM (\n\(rows.indented(2))\n) j"
     return """
       SELECT destination COLLATE "C", '\(movementState)', 0, kind, count(*), sum(greatest(latency, 0)),
           CASE WHEN latency IS NOT NULL THEN \(bucket) END::float8 AS bucket, NULL::float8, NULL::float8, 0
@@ -104,12 +110,13 @@ package enum LedgerReading {
   /// were thrown away, q2 the version, kt whether the ledger is this cluster's, x how many triggers are in force.
   private static func state(_ names: LedgerNames, _ mark: LedgerMark?) -> String {
     let label = SQLIdentifier.literal(names.label, .postgresql)
-    let losses = mark.map {
-      """
-      (SELECT count(*) FROM \(LedgerNames.losses) WHERE journal = \(label) AND (txid >= '\($0.ceiling)'
-            OR txid = ANY ('{\($0.open.map(String.init).joined(separator: ","))}'::xid8[])))
-      """
-    } ?? "0"
+    let losses =
+      mark.map {
+        """
+        (SELECT count(*) FROM \(LedgerNames.losses) WHERE journal = \(label) AND (txid >= '\($0.ceiling)'
+              OR txid = ANY ('{\($0.open.map(String.init).joined(separator: ","))}'::xid8[])))
+        """
+      } ?? "0"
     return """
       SELECT w.installation::text COLLATE "C", '\(markState)', 0,
           concat(least(pg_snapshot_xmin(s), ceiling), ':', ceiling, ':', (SELECT string_agg(x::text, ',' ORDER BY x)

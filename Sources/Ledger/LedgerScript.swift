@@ -20,7 +20,8 @@ package struct LedgerScript: Sendable, Hashable {
   /// - Throws: the layout says nothing of what changes mean, or does not fit the database.
   package init(queue: TableQueue, schema: QueueSchema) throws(LayoutProblem) {
     guard let rules = queue.ledger else {
-      throw .template(text: "ledger", problem: "the queue has no `ledger`, which says what the changes of its rows mean")
+      throw .template(
+        text: "ledger", problem: "the queue has no `ledger`, which says what the changes of its rows mean")
     }
     guard let main = schema.tables[TableQueue.mainTable] else {
       throw .missingTable(
@@ -48,7 +49,7 @@ package struct LedgerScript: Sendable, Hashable {
     let dead = tables["dead"].map { SQLIdentifier.literal($0, .postgresql) } ?? "NULL"
     return shared + [
       // The order of locks is the same for everybody: the table first.
-      "LOCK TABLE \(tables[TableQueue.mainTable] ?? "") IN SHARE ROW EXCLUSIVE MODE",
+      "LOCK TABLE \(tables[TableQueue.mainTable] ?? "") IN SHARE ROW EXCLUSIVE MODE"
     ] + (keepsJournal ? [] : ["DROP TABLE IF EXISTS \(names.journal)"]) + [
       """
       CREATE TABLE IF NOT EXISTS \(names.journal) (
@@ -143,7 +144,8 @@ package struct LedgerScript: Sendable, Hashable {
       case .truncate: "BEFORE TRUNCATE ON \(tables[change.tableRole] ?? "")"
       }
     // Other than dropping it first, this leaves the table's readers alone.
-    return "CREATE OR REPLACE TRIGGER \(change.trigger) \(event) FOR EACH STATEMENT EXECUTE FUNCTION \(names.function(change))()"
+    return
+      "CREATE OR REPLACE TRIGGER \(change.trigger) \(event) FOR EACH STATEMENT EXECUTE FUNCTION \(names.function(change))()"
   }
 
   private var shared: [String] {

@@ -110,7 +110,8 @@ package struct SQLTemplate {
     }
     if name.hasPrefix("old:") {
       guard let oldRow else {
-        throw .template(text: template, problem: "{\(name)}: only the `failed` and `released` of a ledger know a row before")
+        throw .template(
+          text: template, problem: "{\(name)}: only the `failed` and `released` of a ledger know a row before")
       }
       let newRow = row
       row = oldRow

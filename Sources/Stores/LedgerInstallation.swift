@@ -13,8 +13,9 @@ package final class LedgerInstallation {
   private let limits: PostgreSQLLimits
   private let script: LedgerScript
 
-  private init(_ outbox: WatchedOutbox, _ session: PostgreSQLSession, _ limits: PostgreSQLLimits, _ script: LedgerScript)
-  {
+  private init(
+    _ outbox: WatchedOutbox, _ session: PostgreSQLSession, _ limits: PostgreSQLLimits, _ script: LedgerScript
+  ) {
     self.outbox = outbox
     self.session = session
     self.limits = limits
@@ -159,10 +160,12 @@ package final class LedgerInstallation {
       var failure = SampleFailure(error, database: session.databaseName, role: session.userName, limits: limits)
       switch failure.reason {
       case .lockTimeout:
-        failure.hint = "nothing was changed: a transaction holds the table for longer than \(limits.lock), and waiting "
+        failure.hint =
+          "nothing was changed: a transaction holds the table for longer than \(limits.lock), and waiting "
           + "would make the application wait behind; try again, or set timeouts.lock"
       case .permission:
-        failure.hint = "nothing was changed: this needs the owner of the tables, and the right to create a schema; "
+        failure.hint =
+          "nothing was changed: this needs the owner of the tables, and the right to create a schema; "
           + "`outbox-exporter ledger print` has the statements for an administrator"
       default: break
       }

@@ -51,24 +51,28 @@ final class PostgreSQLLedgerWatch {
     let catalog = PostgreSQLLedgerCatalog(try look(PostgreSQLLedgerCatalog.statement(script)), script)
     guard catalog.isThere else { return nil }
     if let missing = catalog.missing.first {
-      notice = "the ledger \(script.names.label) is not read, since it lacks \(missing); `outbox-exporter ledger install` "
+      notice =
+        "the ledger \(script.names.label) is not read, since it lacks \(missing); `outbox-exporter ledger install` "
         + "mends it"
       return nil
     }
     guard catalog.isReadable else {
-      notice = "the ledger \(script.names.label) is not read, since the role \(session.userName) may not; "
+      notice =
+        "the ledger \(script.names.label) is not read, since the role \(session.userName) may not; "
         + "`outbox-exporter ledger print` has the grants"
       return nil
     }
     guard let record = PostgreSQLLedgerRecord(try look(PostgreSQLLedgerRecord.statement(script))),
       record.isOfThisCluster, record.version == LedgerScript.version
     else {
-      notice = "the ledger \(script.names.label) is not read, since it is another version's or was restored from a dump; "
+      notice =
+        "the ledger \(script.names.label) is not read, since it is another version's or was restored from a dump; "
         + "`outbox-exporter ledger install` makes it anew"
       return nil
     }
     if record.definition != script.definition {
-      notice = "the ledger \(script.names.label) was made for another form of the layout and counts by that; "
+      notice =
+        "the ledger \(script.names.label) was made for another form of the layout and counts by that; "
         + "`outbox-exporter ledger install` brings it up to date"
     }
     return PostgreSQLLedger(

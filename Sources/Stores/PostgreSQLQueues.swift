@@ -110,6 +110,8 @@ final class PostgreSQLQueues {
       return nil
     }
     let (known, restart) = ledger.mark(mark)
+    var failure = PostgreSQLError.server(
+      .init(sqlState: "42P17", message: "the ledger changes while it is read", hint: nil))
     // What was kept with the mark of the request need not be kept in the ledger too.
     if let known, mark?.isDurable == true { queue.ledger.purge(ledger, through: known) }
     do throws(PostgreSQLError) {
@@ -121,12 +123,13 @@ final class PostgreSQLQueues {
         return (Snapshot(results, clock: 0, figures: 1, ids: eventIDs), reading.noticing(queue.ledger.notice))
       }
     } catch {
-      guard case .server(let report) = error, report.sqlStateClass == "42" else { throw error }
+      guard case .server = error else { throw error }
+      failure = error
     }
-    // The ledger is not what it was a minute ago. The figures do not depend on it.
+    // Where the ledger is not what it was a minute ago, the figures do not depend on it.
     queue.ledger.forget()
     guard try queue.ledger.current(queue.queue, queue.schema, objective: definition.objective?.age) == nil else {
-      throw .server(.init(sqlState: "42P17", message: "the ledger changes while it is read", hint: nil))
+      throw failure
     }
     return nil
   }

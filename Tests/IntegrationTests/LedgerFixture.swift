@@ -79,7 +79,9 @@ final class LedgerFixture {
   }
 
   /// Runs statements and expects that they are counted as these movements.
-  func expect(_ statements: String, _ expected: [String], sourceLocation: SourceLocation = #_sourceLocation) async throws {
+  func expect(_ statements: String, _ expected: [String], sourceLocation: SourceLocation = #_sourceLocation)
+    async throws
+  {
     try database.psql(statements)
     let counted = try await movements()
     #expect(counted == expected.sorted(), "\(statements)", sourceLocation: sourceLocation)

@@ -29,8 +29,9 @@ import Testing
     let fixture = try await installed()
     try await fixture.sample()
     try fixture.database.psql(mischief)
-    try fixture.database.psql(Self.everything.replacing(
-      "(id, channel)", with: mischief.contains("route") ? "(id, route)" : "(id, channel)"))
+    try fixture.database.psql(
+      Self.everything.replacing(
+        "(id, channel)", with: mischief.contains("route") ? "(id, route)" : "(id, channel)"))
     #expect(try fixture.database.psql("SELECT count(*) FROM outbox") == "4")
     let sample = try await fixture.sample()
     if mischief.contains("outbox RENAME") {
@@ -96,7 +97,8 @@ import Testing
   @Test func `is said where the role may not read or purge it`() async throws {
     let role = try TemporaryPostgres.shared().uniqueName("exporter")
     let fixture = try LedgerFixture(
-      .aiHummer, "CREATE ROLE \(role) LOGIN;" + LedgerSchemas.aiHummer + "GRANT SELECT ON outbox, outbox_dlq TO \(role);",
+      .aiHummer,
+      "CREATE ROLE \(role) LOGIN;" + LedgerSchemas.aiHummer + "GRANT SELECT ON outbox, outbox_dlq TO \(role);",
       user: role)
     #expect(try fixture.installation().install(grantingTo: nil))
     try await fixture.sample()

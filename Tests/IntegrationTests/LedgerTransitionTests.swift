@@ -17,7 +17,8 @@ import Testing
       INSERT INTO outbox (id) VALUES (21);
       """, ["mail enqueued 20", "default enqueued 1"])
     try await fixture.expect("UPDATE outbox SET status = 'sending', locked_at = now() WHERE id < 20", [])
-    try await fixture.expect("UPDATE outbox SET status = 'delivered' WHERE id = 1", ["mail delivered 1", "mail measured 1"])
+    try await fixture.expect(
+      "UPDATE outbox SET status = 'delivered' WHERE id = 1", ["mail delivered 1", "mail measured 1"])
     try await fixture.expect(
       "UPDATE outbox SET status = 'delivered' WHERE id IN (2, 3, 4)", ["mail delivered 3", "mail measured 3"])
     try await fixture.expect("UPDATE outbox SET status = 'failed', attempts = 1 WHERE id = 5", ["mail retried 1"])
@@ -129,6 +130,7 @@ import Testing
       CREATE SCHEMA "odd ""schema";
       CREATE TABLE "odd ""schema"."out'box; --" (
         id bigint, channel text, status text NOT NULL DEFAULT 'pending', attempts integer NOT NULL DEFAULT 0,
+        locked_at timestamptz,
         created_at timestamptz NOT NULL DEFAULT now()) PARTITION BY LIST (channel);
       CREATE TABLE "odd ""schema".a PARTITION OF "odd ""schema"."out'box; --" FOR VALUES IN ('a');
       CREATE TABLE "odd ""schema".b PARTITION OF "odd ""schema"."out'box; --" FOR VALUES IN ('b');
