@@ -22,7 +22,23 @@ struct LedgerFunctions {
 
   /// The `CREATE FUNCTION` of one change.
   func definition(_ change: LedgerChange) throws(LayoutProblem) -> String {
-    let (variables, body, also) = try parts(change)
+    let (variables, body, many) = try parts(change)
+    let also =
+      many.map { statement in
+        """
+
+          WHEN no_data_found THEN
+            RETURN NULL;
+          WHEN too_many_rows THEN
+            BEGIN
+        \(statement.indented(6))
+              RETURN NULL;
+            EXCEPTION WHEN OTHERS THEN
+        \(noteLoss.indented(6))
+              RETURN NULL;
+            END;
+        """
+      } ?? ""
     return """
       CREATE OR REPLACE FUNCTION \(names.function(change))() RETURNS trigger
       LANGUAGE plpgsql SECURITY DEFINER \(settings(change)) AS $ledger$
@@ -34,16 +50,22 @@ struct LedgerFunctions {
         RETURN NULL;
       EXCEPTION\(also)
         WHEN OTHERS THEN
-          failed := SQLSTATE;
-          BEGIN
-            INSERT INTO \(LedgerNames.losses) (journal, sqlstate)
-            VALUES (\(SQLIdentifier.literal(names.label, .postgresql)), failed);
-          EXCEPTION WHEN OTHERS THEN
-            RAISE LOG 'outbox_ledger: a movement is lost (SQLSTATE %)', failed;
-          END;
+      \(noteLoss.indented(4))
           RETURN NULL;
       END $ledger$
       """
+  }
+
+  private var noteLoss: String {
+    """
+    failed := SQLSTATE;
+    BEGIN
+      INSERT INTO \(LedgerNames.losses) (journal, sqlstate)
+      VALUES (\(SQLIdentifier.literal(names.label, .postgresql)), failed);
+    EXCEPTION WHEN OTHERS THEN
+      RAISE LOG 'outbox_ledger: a movement is lost (SQLSTATE %)', failed;
+    END;
+    """
   }
 
   /// Plans are kept for the session: one that was made for two rows must not meet a million with a nested loop.
@@ -52,23 +74,35 @@ struct LedgerFunctions {
       + (change == .update ? " SET enable_nestloop = off" : "")
   }
 
-  private func parts(_ change: LedgerChange) throws(LayoutProblem) -> (String, String, String) {
+  /// The variables of a function, its statements, and the statement for many rows where that is another one.
+  private func parts(_ change: LedgerChange) throws(LayoutProblem) -> (String, String, String?) {
     switch change {
-    case .insert: ("", try inserted(), "")
+    case .insert: try inserted()
     case .update: try updated()
-    case .delete: ("", try deleted(), "")
-    case .truncate: ("", try truncated(), "")
-    case .deadInsert: ("", arrivals("a", "new_rows"), "")
-    case .deadDelete: ("", arrivals("z", "old_rows"), "")
+    case .delete: ("", try deleted(), nil)
+    case .truncate: ("", try truncated(), nil)
+    case .deadInsert: ("", arrivals("a", "new_rows"), nil)
+    case .deadDelete: ("", arrivals("z", "old_rows"), nil)
     }
   }
 
-  /// An event that is written when it is already delivered or dead was enqueued and ended at once.
-  private func inserted() throws(LayoutProblem) -> String {
+  /// An event that is written when it is already delivered or dead was enqueued and ended at once. One row, as it mostly
+  /// is, is looked at as it is: that costs half of a plan for many.
+  private func inserted() throws(LayoutProblem) -> (String, String, String?) {
     // The moment is only of use where a dead letter may come back as a new row.
     let late = schema.tables["dead"] == nil ? "NULL" : try latency("e")
-    return """
-      INSERT INTO \(names.journal) (kind, destination, latency)
+    let into = "INSERT INTO \(names.journal) (kind, destination, latency)"
+    let single = """
+      SELECT * INTO STRICT e FROM new_rows;
+      phase := \(try phase("e"));
+      IF phase = 'w' THEN
+        \(into) VALUES ('E', \(try destination("e")), \(late));
+      ELSIF phase <> 'g' THEN
+        \(into) VALUES ('e', \(try destination("e")), NULL), (phase, \(try destination("e")), \(try latency("e")));
+      END IF;
+      """
+    let many = """
+      \(into)
       SELECT m.kind, \(try destination("e")),
         CASE WHEN m.kind = 'E' THEN \(late) WHEN m.kind <> 'e' THEN \(try latency("e")) END
       FROM new_rows e CROSS JOIN LATERAL (VALUES
@@ -76,11 +110,12 @@ struct LedgerFunctions {
         (CASE \(try phase("e")) WHEN 'd' THEN 'd' WHEN 'x' THEN 'x' END)) m (kind)
       WHERE m.kind IS NOT NULL;
       """
+    return ("\n  e record;\n  phase \"char\";", single, many)
   }
 
-  /// One row, as it nearly always is, needs no join: it is looked at as it is, and a claim ends there. A plan for many
-  /// rows would cost a claim several times as much.
-  private func updated() throws(LayoutProblem) -> (String, String, String) {
+  /// One row needs no join, and a claim ends after a look at it. A plan for many rows would cost a claim several times as
+  /// much.
+  private func updated() throws(LayoutProblem) -> (String, String, String?) {
     let transition = try transition()
     let latency =
       "CASE WHEN \(Self.kind) = 'q' THEN \(try latency("e")) "
@@ -98,25 +133,11 @@ struct LedgerFunctions {
       END IF;
       """
     let many = """
-
-        WHEN too_many_rows THEN
-          BEGIN
-            INSERT INTO \(names.journal) (kind, destination, latency)
-            SELECT m.kind, \(try destination("e")), \(latency.replacing(Self.kind, with: "m.kind"))
-            FROM old_rows o JOIN new_rows e ON \(try expand("{id}", "e")) = \(try expand("{id}", "o"))
-              CROSS JOIN LATERAL (VALUES (\(transition))) m (kind)
-            WHERE m.kind IS NOT NULL;
-            RETURN NULL;
-          EXCEPTION WHEN OTHERS THEN
-            failed := SQLSTATE;
-            BEGIN
-              INSERT INTO \(LedgerNames.losses) (journal, sqlstate)
-              VALUES (\(SQLIdentifier.literal(names.label, .postgresql)), failed);
-            EXCEPTION WHEN OTHERS THEN
-              RAISE LOG 'outbox_ledger: a movement is lost (SQLSTATE %)', failed;
-            END;
-            RETURN NULL;
-          END;
+      INSERT INTO \(names.journal) (kind, destination, latency)
+      SELECT m.kind, \(try destination("e")), \(latency.replacing(Self.kind, with: "m.kind"))
+      FROM old_rows o JOIN new_rows e ON \(try expand("{id}", "e")) = \(try expand("{id}", "o"))
+        CROSS JOIN LATERAL (VALUES (\(transition))) m (kind)
+      WHERE m.kind IS NOT NULL;
       """
     return ("\n  e record;\n  o record;\n  movement \"char\";", single, many)
   }
