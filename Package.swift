@@ -16,8 +16,10 @@ func layer(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
   .target(name: name, dependencies: dependencies, swiftSettings: strict)
 }
 
-func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource] = []) -> Target {
-  .testTarget(name: name, dependencies: dependencies, resources: resources, swiftSettings: strict)
+func tests(
+  _ name: String, _ dependencies: [Target.Dependency], exclude: [String] = [], resources: [Resource] = []
+) -> Target {
+  .testTarget(name: name, dependencies: dependencies, exclude: exclude, resources: resources, swiftSettings: strict)
 }
 
 let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
@@ -138,6 +140,9 @@ let package = Package(
         "Outbox", "Assessment", "Accounting", "SQLiteClient", "SystemCalls", "StateDirectory", "TestSupport",
       ]),
     tests("YAMLClientTests", ["YAMLClient"]),
+    tests(
+      "DashboardTests", ["Outbox", "Metrics", "HTTPClient", "TestSupport"],
+      exclude: ["grafana_model.py", "simulated_outbox.py", "synthetic.py"]),
     tests(
       "IntegrationTests",
       [

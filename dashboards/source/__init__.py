@@ -1,0 +1,1 @@
+"""The description that the dashboards are generated from."""

@@ -1,0 +1,133 @@
+"""The PromQL that several panels share.
+
+Two exporters may watch the same outbox, so that every figure of an outbox arrives twice, told apart by labels that
+differ between backends. Every expression therefore takes the larger of both first (`once`), and adds up only then.
+Nothing depends on job, instance or another label that a backend makes of resource attributes.
+"""
+
+OUTBOX = ["outbox_environment", "outbox_name"]
+DESTINATION = OUTBOX + ["outbox_destination"]
+
+# The events of a settled wait, which are no longer in the outbox.
+LEFT = 'outbox_disposition=~"delivered|dead|discarded|unseen"'
+
+# An outbox without an objective is late after this many seconds; the alert rules say the same.
+DEFAULT_OBJECTIVE = 300
+
+# How many outboxes or destinations a panel shows at most.
+TOP = 12
+
+# Worst last, so that the larger of two exporters' answers is the worse; one that knows nothing yet gives way.
+VERDICTS = ["unknown", "idle", "ok", "draining", "falling_behind", "rewound", "stuck", "spinning", "stalled"]
+NOT_READ, NO_TELEMETRY = 9, 10
+
+
+def of(metric, *matchers, destination=False):
+    """A selector that follows the dashboard's variables."""
+    follows = ['outbox_environment=~"$environment"', 'outbox_name=~"$outbox"']
+    if destination:
+        follows.append('outbox_destination=~"$destination"')
+    return metric + "{" + ", ".join(follows + list(matchers)) + "}"
+
+
+def once(vector, *labels):
+    """One value for each combination of the labels, however many exporters send it."""
+    return f"max by ({', '.join(labels)}) ({vector})"
+
+
+def total(vector, by, *over):
+    """The sum by some labels of what is counted once for each combination of those and further ones."""
+    counted = once(vector, *dict.fromkeys([*OUTBOX, *by, *over]))
+    return f"sum by ({', '.join(by)}) ({counted})" if by else f"sum({counted})"
+
+
+def rate(metric, *matchers, destination=False):
+    """Events a minute: outboxes are slow, and 0.03 a second says nothing to anybody."""
+    return f"60 * rate({of(metric, *matchers, destination=destination)}[$__rate_interval])"
+
+
+def age(labels, destination=False, stat="oldest"):
+    """How long events have waited since they were first due."""
+    return once(of("outbox_event_age_seconds", f'outbox_stat="{stat}"', destination=destination), *labels)
+
+
+def objective(otherwise):
+    """The promised age of each outbox; the default where none is configured."""
+    return f'({once(of("outbox_objective_age_seconds"), *OUTBOX)} or {otherwise} * 0 + {DEFAULT_OBJECTIVE})'
+
+
+def known():
+    """The outboxes that were heard of in the last six hours."""
+    return f'group by ({", ".join(OUTBOX)}) (present_over_time({of("outbox_up")}[6h]))'
+
+
+def unread():
+    """How many of them have no good sample right now: the store fails, or the exporter is silent."""
+    return f'count({known()} unless {once(of("outbox_up"), *OUTBOX)} == 1) or count({known()}) * 0'
+
+
+def condition(calm=False):
+    """The verdict of each outbox as a number, the place in VERDICTS; 9 where it cannot be read, 10 where its exporter
+    is silent. With `calm` idle is ok: a quiet outbox goes to and fro between them all day."""
+    numbers = {word: number for number, word in enumerate(VERDICTS)}
+    if calm:
+        numbers["idle"] = numbers["ok"]
+    verdicts = " or ".join(
+        of("outbox_verdict", 'outbox_destination=""', f'outbox_verdict="{word}"') + f" * {number}"
+        for word, number in numbers.items()
+    )
+    failing = f'({once(of("outbox_up"), *OUTBOX)} == 0) + {NOT_READ}'
+    silent = f'({known()} unless {once(of("outbox_up"), *OUTBOX)}) * {NO_TELEMETRY}'
+    return once(f"{verdicts} or {failing} or {silent}", *OUTBOX)
+
+
+def destination_trouble(destination=False, healthy=("unknown", "idle", "ok")):
+    """The verdict of each destination that is neither ok nor idle, as a number. A dead channel leaves the outbox
+    moving, whose own verdict then stays ok."""
+    verdicts = " or ".join(
+        of("outbox_verdict", 'outbox_destination!=""', f'outbox_verdict="{word}"', destination=destination)
+        + f" * {number}"
+        for number, word in enumerate(VERDICTS) if word not in healthy)
+    return once(verdicts, *DESTINATION)
+
+
+def worst_outboxes(count=TOP):
+    """The outboxes that could not be read, and those with the longest waits, anywhere in the time range. The set is the
+    same at every step, so that lines do not come and go."""
+    waits = of("outbox_event_age_seconds", 'outbox_stat="oldest"')
+    failures = f'(1 - min_over_time({of("outbox_up")}[$__range] @ end())) * 1e9'
+    ranked = once(f"max_over_time({waits}[$__range] @ end()) or {failures}", *OUTBOX)
+    return f"on ({', '.join(OUTBOX)}) topk({count}, {ranked})"
+
+
+def worst_destinations(count=TOP, destination=True):
+    """The destinations with the longest waits anywhere in the time range."""
+    waits = of("outbox_event_age_seconds", 'outbox_stat="oldest"', destination=destination)
+    ranked = once(f"max_over_time({waits}[$__range] @ end())", *DESTINATION)
+    return f"on ({', '.join(DESTINATION)}) topk({count}, {ranked})"
+
+
+def new_dead(labels, destination=False):
+    """Events dead-lettered within the last hour, at least: those counted as they died, or the rise of the queue where
+    that is larger or all there is. Nothing of an outbox that is not read now: the past hour says nothing of it."""
+    counted = of("outbox_deliveries_total", 'outbox_disposition="dead"', destination=destination)
+    depth = of("outbox_dlq_depth", destination=destination)
+    found = once(f"increase({counted}[1h]) or {depth} - min_over_time({depth}[1h])", *DESTINATION)
+    inner = f'round({found}) and on ({", ".join(OUTBOX)}) ({once(of("outbox_up"), *OUTBOX)} == 1)'
+    return f"sum by ({', '.join(labels)}) ({inner})" if labels else f"sum({inner})"
+
+
+def late_share(window, labels=(), destination=False):
+    """The share of events that missed their objective; nothing where no deadline passed."""
+    late = of("outbox_slo_events_total", 'outbox_slo_result="late"', destination=destination)
+    every = of("outbox_slo_events_total", destination=destination)
+    missed = total(f"increase({late}[{window}])", list(labels), "outbox_destination")
+    due = total(f"increase({every}[{window}])", list(labels), "outbox_destination", "outbox_slo_result")
+    return f"{missed} / ({due} > 0)"
+
+
+def quantile(share, window, destination=True):
+    """A quantile of the delivery time."""
+    buckets = of("outbox_delivery_duration_seconds_bucket", destination=destination)
+    counted = total(f"increase({buckets}[{window}])", ["le"], *DESTINATION)
+    return f"histogram_quantile({share}, {counted})"
