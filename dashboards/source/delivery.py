@@ -22,10 +22,9 @@ def counted(metric, *matchers):
 
 
 def attempts(matchers, window, labels=()):
-    """How many attempts ended so."""
-    return total(
-        f'increase({counted("outbox_deliveries_total", matchers)}[{window}])', list(labels), "outbox_destination",
-        "outbox_disposition")
+    """How many attempts ended so. The statistics of a database show deaths, but no delivery to set them against."""
+    ended = counted("outbox_deliveries_total", matchers, 'outbox_accounting!="statistics"')
+    return total(f"increase({ended}[{window}])", list(labels), "outbox_destination", "outbox_disposition")
 
 
 def flow(metric, labels, *over, matchers=()):
