@@ -116,6 +116,7 @@ extension ConfigurationCatalog {
       .init(
         "layouts.<name>.queues[].accounting.delivered.since", nil,
         "SQL of the first due time of these rows, unix seconds."),
+      .init(
         "layouts.<name>.queues[].ledger.waiting", nil, "For `ledger`: SQL, true for rows that wait, whatever the time."),
       .init("layouts.<name>.queues[].ledger.delivered", nil, "SQL, true for delivered rows that are kept."),
       .init("layouts.<name>.queues[].ledger.dead", nil, "SQL, true for dead rows of the main table."),
