@@ -149,6 +149,7 @@ let package = Package(
         "Outbox", "Layouts", "SampleSQL", "Ledger", "Metrics", "Stores", "HTTPClient", "OTLP", "PostgreSQLClient",
         "SQLiteClient", "SystemCalls", "YAMLClient", "TestSupport",
       ]),
+    tests("AlertsTests", ["Metrics", "YAMLClient", "TestSupport"]),
     tests("HouseTests", ["Outbox", "Layouts", "Metrics", "Configuration", "TestSupport"]),
   ]
 )
