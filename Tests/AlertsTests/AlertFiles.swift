@@ -12,7 +12,8 @@ func programs(_ names: String...) -> ConditionTrait {
 
 /// The generator needs a library that Python has since 3.11.
 let withGenerator = ConditionTrait.enabled("there is no Python 3.11 or later on PATH") {
-  programOnPath("python3") != nil && (try run("python3", ["-c", "import tomllib"]).code) == 0
+  guard programOnPath("python3") != nil else { return false }
+  return try run("python3", ["-c", "import tomllib"]).code == 0
 }
 
 extension YAMLNode {
