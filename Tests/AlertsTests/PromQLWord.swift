@@ -20,7 +20,7 @@ struct PromQLWord {
         selector = nil
         rest.removeFirst()
       case _ where character.isNumber:
-        rest = rest.drop { $0.isNumber || $0.isLetter || $0 == "." }
+        rest = rest.drop { $0.isNumber || $0.isLetter || $0 == "." || $0 == ":" }
       case _ where isPart(character):
         words.append(PromQLWord(text: String(rest.prefix(while: isPart)), selector: selector))
         rest = rest.drop(while: isPart)
