@@ -41,7 +41,7 @@ import Testing
   /// `alerts/mutate` without a limit tries all of them.
   @Test(programs("promtool"), withGenerator)
   func `the unit tests notice deliberate edits of the rules`() throws {
-    let result = try run("python3", ["alerts/mutate", "--every", "19"], directory: ProjectFiles.root)
+    let result = try run("python3", ["alerts/mutate", "--every", "16"], directory: ProjectFiles.root)
     #expect(result.code == 0, "\(result.output)\(result.error)")
     let count = Int(result.output.split(separator: " ").first ?? "") ?? 0
     #expect(count >= 30, "\(result.output)")
