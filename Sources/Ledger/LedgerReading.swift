@@ -78,7 +78,7 @@ package enum LedgerReading {
         + "FROM (\n\(rows.indented(2))\n) j"
     return """
       SELECT destination COLLATE "C", '\(movementState)', 0, kind, count(*), sum(greatest(latency, 0)),
-          CASE WHEN latency IS NOT NULL THEN \(bucket) END::float8 AS bucket, NULL::float8, NULL::float8, 0
+          CASE WHEN latency IS NOT NULL THEN \(bucket) END::float8 AS bucket, NULL::float8, NULL::float8, 0, 0
       FROM (
       \(kinds.indented(2))
       ) m
@@ -127,7 +127,7 @@ package enum LedgerReading {
           w.purged::text::float8, w.version::float8,
           CASE WHEN w.cluster = (SELECT system_identifier FROM pg_control_system()) THEN 1 ELSE 0 END::float8,
           (SELECT count(*) FROM pg_trigger t WHERE t.tgrelid IN (w.relation, w.dead)
-            AND starts_with(t.tgname::text, '\(LedgerNames.triggerPrefix)') AND t.tgenabled IN ('O', 'A'))
+            AND starts_with(t.tgname::text, '\(LedgerNames.triggerPrefix)') AND t.tgenabled IN ('O', 'A')), 0
       FROM ledger_moment CROSS JOIN \(LedgerNames.watched) w WHERE w.journal = \(label)
       """
   }

@@ -67,6 +67,7 @@ package struct AccountingQuery: Sendable, Hashable {
   package let hasWaitingRows: Bool
 
   private let dialect: SQLDialect
+  private let objective: Duration?
   private let waiting: [String]
   private let dead: [String]
   private let delivered: DeliveredRows?
@@ -88,7 +89,7 @@ package struct AccountingQuery: Sendable, Hashable {
   ///
   /// - Throws: what the statements of a sample throw, or a template of the layout's accounting that is wrong.
   init(
-    queue: TableQueue, schema: QueueSchema, dialect: SQLDialect, unknownStates: [String]
+    queue: TableQueue, schema: QueueSchema, dialect: SQLDialect, unknownStates: [String], objective: Duration?
   ) throws(LayoutProblem) {
     var writer = SelectionWriter(queue: queue, schema: schema, dialect: dialect, counts: true)
     var waiting: [String] = []
@@ -112,6 +113,7 @@ package struct AccountingQuery: Sendable, Hashable {
     table = schema.tables[TableQueue.mainTable]?.reference ?? ""
     hasCreationTimes = queue.accounting.created != nil
     self.dialect = dialect
+    self.objective = objective
     self.waiting = waiting
     self.dead = dead
   }
@@ -143,7 +145,7 @@ package struct AccountingQuery: Sendable, Hashable {
   ///
   /// - Parameter bounds: the bounds by which durations are counted, in seconds.
   package func statement(_ cells: CountingCells, bounds: [Double]) -> String {
-    let figures = SampleQuery.figures(waiting: waiting, dead: dead, cells, dialect)
+    let figures = SampleQuery.figures(waiting: waiting, dead: dead, cells, dialect, objective: objective)
     guard cells.countsDelivered, let delivered else { return figures }
     return figures + "\nUNION ALL\n" + deliveredRows(delivered, cells, bounds)
   }
@@ -161,7 +163,7 @@ package struct AccountingQuery: Sendable, Hashable {
     case .sqlite:
       return """
         SELECT d, 'delivered', \(cells.number("g", dialect)), NULL, count(*), NULL,
-            group_concat(CAST(round(max(g - f, 0) * 1000000) AS INTEGER)), NULL, NULL, 0, NULL, NULL, NULL,
+            group_concat(CAST(round(max(g - f, 0) * 1000000) AS INTEGER)), NULL, NULL, 0, NULL, NULL, NULL, 0, NULL,
             \(SampleQuery.sum("a", dialect)), \(cells.letters("c", dialect))
         FROM (
           \(inner)
@@ -176,7 +178,7 @@ package struct AccountingQuery: Sendable, Hashable {
       let turned = "ARRAY[\(bounds.reversed().map { "\(-$0)" }.joined(separator: ", "))]::float8[]"
       return """
         SELECT d, 'delivered', g, NULL::text, count(*), sum(m), \(bounds.count) - width_bucket(-m / 1000000, \(turned)),
-            NULL::float8, NULL::float8, 0, \(SampleQuery.sum("a", dialect)), \(cells.letters("c", dialect))
+            NULL::float8, NULL::float8, 0, 0, \(SampleQuery.sum("a", dialect)), \(cells.letters("c", dialect))
         FROM (
           SELECT d, \(cells.number("g", dialect)) AS g, c, a, round(greatest(g - f, 0) * 1000000) AS m
           FROM (

@@ -24,6 +24,8 @@ package struct FigureRow: Sendable, Hashable {
   package var implausible: Int
   /// The earliest time at which any of them changes state, gets an age or gets stuck, if it is known.
   package var nextChange: Double?
+  /// How many are older than the objective.
+  package var overdue = 0
   /// The cell in which dead rows died; 0 where cells are not told apart.
   package var cell = 0
   /// Attempts of all of them that ended with a retry, where that was asked for.
@@ -90,7 +92,9 @@ extension Snapshot {
     var ages: [AgeGroup: Age] = [:]
     var stuck: [StuckKey: Stuck] = [:]
     var dead: [String: DeadLetters] = [:]
+    var overdue: [String: Int] = [:]
     for row in rows {
+      if row.overdue > 0 { overdue[row.destination, default: 0] += row.overdue }
       if row.state == .dead {
         var figure = dead[row.destination] ?? DeadLetters(destination: row.destination, count: 0, oldest: nil)
         figure.count += row.count
@@ -127,7 +131,7 @@ extension Snapshot {
         ($0.destination, $0.retry ? 1 : 0) < ($1.destination, $1.retry ? 1 : 0)
       },
       stuck: stuck.values.sorted { ($0.destination, $0.reason.rawValue) < ($1.destination, $1.reason.rawValue) },
-      dead: dead.values.sorted { $0.destination < $1.destination },
+      dead: dead.values.sorted { $0.destination < $1.destination }, overdue: overdue,
       implausible: rows.reduce(0) { $0 + $1.implausible }, replicaLag: replicaLag, eventIDs: eventIDs)
   }
 }

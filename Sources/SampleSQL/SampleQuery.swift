@@ -30,10 +30,13 @@ package struct SampleQuery: Sendable, Hashable {
 
   /// Writes the statements of one queue.
   ///
-  /// - Parameter unknownStates: values of the state column that the layout does not know, as ``states`` found them.
+  /// - Parameters:
+  ///   - unknownStates: values of the state column that the layout does not know, as ``states`` found them.
+  ///   - objective: the age beyond which waiting events are counted as overdue; nil counts none.
   /// - Throws: the database lacks a required table or column, or a template is wrong.
   package init(
-    queue: TableQueue, schema: QueueSchema, dialect: SQLDialect, unknownStates: [String] = []
+    queue: TableQueue, schema: QueueSchema, dialect: SQLDialect, unknownStates: [String] = [],
+    objective: Duration? = nil
   ) throws(LayoutProblem) {
     for (role, table) in queue.tables.sorted(by: { $0.key < $1.key })
     where schema.tables[role] == nil && !table.isOptional {
@@ -65,8 +68,9 @@ package struct SampleQuery: Sendable, Hashable {
     }
     if let role = queue.stateColumn { try writer.use(role) }
     columns = schema.references(writer.usedColumns)
-    figures = Self.figures(waiting: waiting, dead: dead, nil, dialect)
-    accounting = try AccountingQuery(queue: queue, schema: schema, dialect: dialect, unknownStates: unknownStates)
+    figures = Self.figures(waiting: waiting, dead: dead, nil, dialect, objective: objective)
+    accounting = try AccountingQuery(
+      queue: queue, schema: schema, dialect: dialect, unknownStates: unknownStates, objective: objective)
     eventIDs = Self.eventIDs(waiting: waitingWithIDs, dead: deadWithIDs, dialect)
     states = try Self.states(queue, schema, dialect)
     dependsOnClock = writer.usesClock && !queue.untilCoversClock
@@ -97,14 +101,18 @@ package struct SampleQuery: Sendable, Hashable {
 
   /// One row for each group of waiting and of dead rows; see ``FigureRow``.
   static func figures(
-    waiting: [String], dead: [String], _ cells: CountingCells?, _ dialect: SQLDialect
+    waiting: [String], dead: [String], _ cells: CountingCells?, _ dialect: SQLDialect, objective: Duration?
   ) -> String {
     var branches: [String] = []
-    if !waiting.isEmpty { branches.append(waitingFigures(classified(waiting, cells, dialect), cells, dialect)) }
+    if !waiting.isEmpty {
+      let rows = classified(waiting, cells, dialect)
+      branches.append(
+        waitingFigures(rows, cells, dialect, deadline: objective.map { "\(now(dialect)) - \($0.seconds)" }))
+    }
     if !dead.isEmpty {
       let noText = dialect == .postgresql ? "NULL::text" : "NULL"
       let noTime = dialect == .postgresql ? "NULL::float8" : "NULL"
-      let next = dialect == .sqlite ? ", NULL, \(nextFirstDue), NULL" : ""
+      let next = dialect == .sqlite ? ", NULL, \(nextFirstDue), NULL, 0, NULL" : ", 0"
       let rows = dead.joined(separator: "\nUNION ALL\n")
       let cell = cells.map { $0.number("f", dialect) } ?? "0"
       let counted = cells.map { ", \(sum("a", dialect)), \($0.letters("c", dialect))" } ?? ""
@@ -129,33 +137,41 @@ package struct SampleQuery: Sendable, Hashable {
   /// One pass over the rows in either dialect. PostgreSQL finds the quantiles of each destination and retry by itself, in
   /// a row of its own that counts nothing. SQLite has nothing that does, and a window over all rows costs many times as
   /// much as reading them: there each group brings its times, in microseconds, and the reader ranks them.
-  private static func waitingFigures(_ rows: String, _ cells: CountingCells?, _ dialect: SQLDialect) -> String {
+  ///
+  /// - Parameter deadline: SQL of the latest first due time of an overdue event.
+  private static func waitingFigures(
+    _ rows: String, _ cells: CountingCells?, _ dialect: SQLDialect, deadline: String?
+  ) -> String {
+    let overdue = deadline.map { "sum(CASE WHEN t < \($0) THEN 1 ELSE 0 END)" } ?? "0"
     switch dialect {
     case .sqlite:
-      """
-      SELECT d, s, r, k, count(*), min(t), group_concat(CAST(round(t * 1000000) AS INTEGER)), NULL, min(kt), sum(x),
-          min(CASE WHEN u > :now THEN u END), \(nextFirstDue), min(CASE WHEN b > :now THEN b END)\
-      \(cells.map { ",\n    \(sum("a", dialect)), \($0.letters("c", dialect))" } ?? "")
-      FROM (
-      \(rows.indented(2))
-      ) c
-      GROUP BY d, s, r, k
-      """
-    case .postgresql:
-      """
-      SELECT d, s, r, k, n, t, q[1], q[2], kt, x\(cells == nil ? "" : ", a, c")
-      FROM (
-        SELECT d, COALESCE(s, 'ready') AS s, r, k, CASE WHEN grouping(s) = 0 THEN count(*) ELSE 0 END AS n, min(t) AS t,
-            CASE WHEN grouping(s) = 1
-              THEN percentile_disc(ARRAY[0.5, 0.99]::float8[]) WITHIN GROUP (ORDER BY t DESC) END AS q,
-            CASE WHEN grouping(s) = 0 THEN min(kt) END AS kt,
-            CASE WHEN grouping(s) = 0 THEN sum(x) ELSE 0 END AS x\(cells.map { countedColumns($0, dialect) } ?? "")
+      // When the next one is overdue: an unchanged file is read again then.
+      let next = deadline.map { "min(CASE WHEN t >= \($0) THEN t - (\($0)) + :now END)" } ?? "NULL"
+      return """
+        SELECT d, s, r, k, count(*), min(t), group_concat(CAST(round(t * 1000000) AS INTEGER)), NULL, min(kt), sum(x),
+            min(CASE WHEN u > :now THEN u END), \(nextFirstDue), min(CASE WHEN b > :now THEN b END), \(overdue), \(next)\
+        \(cells.map { ",\n    \(sum("a", dialect)), \($0.letters("c", dialect))" } ?? "")
         FROM (
-      \(rows.indented(4))
+        \(rows.indented(2))
         ) c
-        GROUP BY GROUPING SETS ((d, r, s, k), (d, r))
-      ) figures
-      """
+        GROUP BY d, s, r, k
+        """
+    case .postgresql:
+      return """
+        SELECT d, s, r, k, n, t, q[1], q[2], kt, x, o\(cells == nil ? "" : ", a, c")
+        FROM (
+          SELECT d, COALESCE(s, 'ready') AS s, r, k, CASE WHEN grouping(s) = 0 THEN count(*) ELSE 0 END AS n, min(t) AS t,
+              CASE WHEN grouping(s) = 1
+                THEN percentile_disc(ARRAY[0.5, 0.99]::float8[]) WITHIN GROUP (ORDER BY t DESC) END AS q,
+              CASE WHEN grouping(s) = 0 THEN min(kt) END AS kt,
+              CASE WHEN grouping(s) = 0 THEN sum(x) ELSE 0 END AS x,
+              CASE WHEN grouping(s) = 0 THEN \(overdue) ELSE 0 END AS o\(cells.map { countedColumns($0, dialect) } ?? "")
+          FROM (
+        \(rows.indented(4))
+          ) c
+          GROUP BY GROUPING SETS ((d, r, s, k), (d, r))
+        ) figures
+        """
     }
   }
 

@@ -30,6 +30,7 @@ package final class DirectoryReader {
   private let path: String
   private let queue: DirectoryQueue
   private let createdLazily: Bool
+  private let objective: Duration?
   private let now: @Sendable () -> Timestamp
   private var parser: DirectoryFileParser?
   private var remembered: [FileName: Remembered] = [:]
@@ -39,10 +40,13 @@ package final class DirectoryReader {
   ///
   /// - Parameters:
   ///   - createdLazily: a directory that is missing beside others is not in use yet, and empty.
+  ///   - objective: the age beyond which waiting events are counted as overdue; nil counts none.
   ///   - now: the wall clock of the host, which is the store's clock.
   package init(
-    path: String, queue: DirectoryQueue, createdLazily: Bool, now: @escaping @Sendable () -> Timestamp
+    path: String, queue: DirectoryQueue, createdLazily: Bool, objective: Duration? = nil,
+    now: @escaping @Sendable () -> Timestamp
   ) {
+    self.objective = objective
     self.path = path
     self.queue = queue
     self.createdLazily = createdLazily
@@ -65,7 +69,7 @@ package final class DirectoryReader {
     live: some Sequence<DirectoryEvent>, dead: some Sequence<DirectoryEvent>, missing: Bool, eventIDs: Bool
   ) -> Snapshot {
     if missing { return Snapshot(storeTime: now(), missingPath: path) }
-    var tally = DirectoryTally(queue, now: now())
+    var tally = DirectoryTally(queue, now: now(), objective: objective)
     for event in live { tally.countLive(event) }
     for event in dead { tally.countDead(event) }
     return tally.snapshot(eventIDs: eventIDs)

@@ -85,7 +85,9 @@ package actor DirectoryStore: OutboxStore {
   }
 
   private func reader(_ path: String, _ queue: DirectoryQueue) -> DirectoryReader {
-    DirectoryReader(path: path, queue: queue, createdLazily: definition.layout.createdLazily, now: now)
+    DirectoryReader(
+      path: path, queue: queue, createdLazily: definition.layout.createdLazily, objective: definition.objective?.age,
+      now: now)
   }
 
   // MARK: Watching

@@ -23,6 +23,8 @@ struct DirectoryTally {
 
   private let queue: DirectoryQueue
   private let now: Timestamp
+  private let objective: Duration?
+  private var overdue: [String: Int] = [:]
   private var depths: [Series: Int] = [:]
   private var waits: [AgeSeries: [Timestamp]] = [:]
   private var stuck: [StuckSeries: [Timestamp]] = [:]
@@ -33,7 +35,9 @@ struct DirectoryTally {
   private var stuckIDs: [Dated] = []
   private var deadIDs: [Dated] = []
 
-  init(_ queue: DirectoryQueue, now: Timestamp) {
+  /// - Parameter objective: the age beyond which waiting events are counted as overdue; nil counts none.
+  init(_ queue: DirectoryQueue, now: Timestamp, objective: Duration?) {
+    self.objective = objective
     self.queue = queue
     self.now = now
   }
@@ -52,6 +56,7 @@ struct DirectoryTally {
     } else if let created = fields.created, created <= now, state != .unknown {
       waits[AgeSeries(destination: event.destination, retry: fields.isRetry), default: []].append(created)
       waitingIDs.append(Dated(since: created, id: event.id))
+      if let objective, now.since(created) > objective { overdue[event.destination, default: 0] += 1 }
     }
     if let (reason, since) = stuckSince(fields, modified: event.modified) {
       stuck[StuckSeries(destination: event.destination, reason: reason), default: []].append(since)
@@ -124,6 +129,7 @@ struct DirectoryTally {
         Snapshot.DeadLetters(
           destination: destination, count: letters.count, oldest: letters.oldest.map { now.since($0) })
       }.sorted { $0.destination < $1.destination },
+      overdue: overdue,
       implausible: implausible,
       exact: exact,
       eventIDs: eventIDs

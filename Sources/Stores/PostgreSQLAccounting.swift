@@ -219,6 +219,6 @@ extension DeliveredRow {
     self.init(
       destination: result.text(row, 0) ?? Snapshot.defaultDestination, cell: result.integer(row, 2) ?? 0, count: count,
       buckets: result.integer(row, 6).map { [$0: count] } ?? [:], sum: Int64(result.number(row, 5) ?? 0),
-      retries: result.integer(row, 10) ?? 0, created: CountingCells.numbers(result.text(row, 11) ?? ""))
+      retries: result.integer(row, 11) ?? 0, created: CountingCells.numbers(result.text(row, 12) ?? ""))
   }
 }

@@ -135,9 +135,10 @@ extension FigureRow {
       stuck: result.text(row, 3).flatMap(StuckReason.init), count: result.integer(row, 4) ?? 0,
       oldest: result.number(row, 5), median: result.number(row, 6), p99: result.number(row, 7),
       stuckSince: result.number(row, 8), implausible: result.integer(row, 9) ?? 0)
-    guard result.columnCount > 10 else { return }
+    overdue = result.integer(row, 10) ?? 0
+    guard result.columnCount > 11 else { return }
     if state == .dead { cell = result.integer(row, 2) ?? 0 }
-    retries = result.integer(row, 10) ?? 0
-    created = CountingCells.numbers(result.text(row, 11) ?? "")
+    retries = result.integer(row, 11) ?? 0
+    created = CountingCells.numbers(result.text(row, 12) ?? "")
   }
 }

@@ -193,7 +193,9 @@ final class PostgreSQLQueues {
     _ queue: TableQueue, _ schema: QueueSchema, unknownStates: [String]
   ) throws(SampleFailure) -> SampleQuery {
     do throws(LayoutProblem) {
-      return try SampleQuery(queue: queue, schema: schema, dialect: .postgresql, unknownStates: unknownStates)
+      return try SampleQuery(
+        queue: queue, schema: schema, dialect: .postgresql, unknownStates: unknownStates,
+        objective: definition.objective?.age)
     } catch {
       throw SampleFailure(.schema, "database \(session.databaseName): \(error.message)", hint: error.hint)
     }

@@ -286,10 +286,11 @@ private final class OpenDatabase {
     for queue in layout.queues {
       let schema = try schema(of: queue)
       guard schema.tables[TableQueue.mainTable] != nil else { continue }
-      var query = try SampleQuery(queue: queue, schema: schema, dialect: .sqlite)
+      var query = try SampleQuery(queue: queue, schema: schema, dialect: .sqlite, objective: objective)
       let unknown = try unknownStates(queue, query)
       if !unknown.isEmpty {
-        query = try SampleQuery(queue: queue, schema: schema, dialect: .sqlite, unknownStates: unknown)
+        query = try SampleQuery(
+          queue: queue, schema: schema, dialect: .sqlite, unknownStates: unknown, objective: objective)
       }
       let accounting = try SQLiteAccounting(
         query.accounting, queue: queue, table: queue.tables[TableQueue.mainTable]?.name ?? "", file: identity,

@@ -65,7 +65,9 @@ struct AccountingOracleTests {
       guard agrees, truth.count(.enqueued) < events else { break }
       await oracle.goOn()
     }
-    // Nobody has done anything since the truth was told; two more exports have all of it.
+    // Nobody has done anything since the truth was told. Once every event that still waits has missed its deadline, two
+    // more exports have all of it.
+    try await Task.sleep(for: AccountingOracle.objective)
     let exports = collector.exportsListed
     #expect(await happens { collector.exportsListed >= exports + 2 || !sidecar.isRunning })
     oracle.stop()
@@ -77,6 +79,10 @@ struct AccountingOracleTests {
       for (destination, buckets) in truth.buckets {
         #expect(oracle.receivedBuckets(of: destination) == buckets, "seed \(seed): \(destination)")
       }
+      // Nothing came back and nothing was discarded here, so whatever was not on time was late.
+      let onTime = truth.deliveries { $0 <= AccountingOracle.objective.seconds }
+      #expect(oracle.receivedObjectiveEvents("on_time") == onTime, "seed \(seed)")
+      #expect(oracle.receivedObjectiveEvents("late") == truth.count(.enqueued) - onTime, "seed \(seed)")
     }
     // The database's own counters are late by up to a second, and so is what follows from them.
     guard one.method != .statistics else { return }
@@ -89,6 +95,7 @@ struct AccountingOracleTests {
 /// A workload with the sidecar that counts it.
 struct AccountingOracle {
   static let python = currentEnvironment()["OUTBOX_TEST_PYTHON"]
+  static let objective = Duration.seconds(2)
 
   /// Which outbox is worked on.
   enum System: Sendable {
@@ -203,6 +210,15 @@ struct AccountingOracle {
     return Dictionary(uniqueKeysWithValues: zip(upper, counts)).filter { $0.value > 0 }
   }
 
+  /// The events that the Collector was last told to have kept the objective, or to have missed it.
+  func receivedObjectiveEvents(_ result: String) -> Int {
+    let points = EndToEndPoint.points(collector.dump).filter {
+      $0.metric == "outbox_slo_events_total" && $0.labels["outbox_slo_result"] == result
+    }
+    let last = Dictionary(grouping: points, by: \.series).compactMapValues { $0.max { $0.time < $1.time }?.value }
+    return Int(last.values.reduce(0, +))
+  }
+
   /// What every sample said of the depth, and what was counted until then adds up to.
   var receivedSamples: [(time: Double, depth: Int, moved: Int)] {
     let points = EndToEndPoint.points(collector.dump).filter { $0.outbox == "orders" }
@@ -287,6 +303,11 @@ struct AccountingOracle {
     }
 
     func count(_ kind: Kind) -> Int { all.counts.values.reduce(0) { $0 + ($1[kind.rawValue] ?? 0) } }
+
+    /// How many deliveries took so long.
+    func deliveries(_ isCounted: (Double) -> Bool) -> Int {
+      durations.values.reduce(0) { $0 + $1.count(where: isCounted) }
+    }
 
     /// What a method can see of it.
     func counts(for method: AccountingMethod) -> Counts {
