@@ -42,7 +42,7 @@ let package = Package(
     layer("Accounting", ["Outbox"]),
     layer("Metrics", ["Outbox", "Assessment", "Accounting"]),
     layer("Reports", ["Outbox", "Assessment", "Accounting"]),
-    layer("Configuration", ["Outbox", "Layouts", "SampleSQL", "YAMLClient"]),
+    layer("Configuration", ["Outbox", "Layouts", "SampleSQL", "YAMLClient", "CryptoClient"]),
 
     // The edges: where values come from and where they go.
     layer(
@@ -54,8 +54,8 @@ let package = Package(
     layer(
       "OTLP",
       [
-        "Outbox", "Metrics", "HTTPClient", "SQLiteClient", "COpenTelemetryProto", "CProtobufC", "DedicatedThreads",
-        "SystemCalls",
+        "Outbox", "Metrics", "HTTPClient", "GRPCClient", "SQLiteClient", "COpenTelemetryProto", "CProtobufC",
+        "DedicatedThreads", "SystemCalls",
       ]),
 
     layer(
@@ -89,7 +89,8 @@ let package = Package(
     // One small Swift type per C handle: the only places with unsafe code.
     layer("PostgreSQLClient", ["CLibPQ", "CSystem"]),
     layer("SQLiteClient", ["CSQLite"]),
-    layer("HTTPClient", ["CCurl", "CZlib"]),
+    layer("HTTPClient", ["CCurl", "CSSL", "CZlib"]),
+    layer("GRPCClient", ["HTTPClient", "CNGHTTP2"]),
     layer("YAMLClient", ["CYAML"]),
     layer("CryptoClient", ["CCrypto"]),
     layer("SystemCalls", ["CSystem"]),
@@ -102,6 +103,8 @@ let package = Package(
     .systemLibrary(name: "CProtobufC", pkgConfig: "libprotobuf-c", providers: [.apt(["libprotobuf-c-dev"])]),
     .systemLibrary(name: "CYAML", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
     .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+    .systemLibrary(name: "CSSL", pkgConfig: "libssl", providers: [.apt(["libssl-dev"])]),
+    .systemLibrary(name: "CNGHTTP2", pkgConfig: "libnghttp2", providers: [.apt(["libnghttp2-dev"])]),
     .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
     .target(name: "CSystem"),
     .target(name: "COpenTelemetryProto", dependencies: ["CProtobufC"], exclude: ["protos", "generate.sh"]),
@@ -109,7 +112,7 @@ let package = Package(
     // Tests mirror the sources; Integration runs real servers.
     .target(
       name: "TestSupport",
-      dependencies: ["Outbox", "Metrics", "HTTPClient", "SystemCalls", "CSystem"],
+      dependencies: ["Outbox", "Metrics", "HTTPClient", "SystemCalls", "CSystem", "CNGHTTP2"],
       path: "Tests/TestSupport",
       swiftSettings: strict),
     tests("OutboxTests", ["Outbox"]),
@@ -121,11 +124,12 @@ let package = Package(
     tests("MetricsTests", ["Outbox", "Assessment", "Accounting", "Metrics"]),
     tests("DemoTests", ["Outbox", "Layouts", "Reports", "SQLiteClient", "Demo", "Stores", "TestSupport"]),
     tests("ReportsTests", ["Outbox", "Assessment", "Accounting", "Reports", "TestSupport"]),
-    tests("ConfigurationTests", ["Outbox", "Layouts", "Configuration"]),
+    tests("ConfigurationTests", ["Outbox", "Layouts", "Configuration", "TestSupport"]),
     tests(
       "OTLPTests",
       [
-        "Outbox", "Metrics", "HTTPClient", "SQLiteClient", "OTLP", "COpenTelemetryProto", "CProtobufC", "TestSupport",
+        "Outbox", "Metrics", "HTTPClient", "GRPCClient", "SQLiteClient", "OTLP", "COpenTelemetryProto", "CProtobufC",
+        "TestSupport",
       ]),
     tests("StoresTests", ["Outbox", "Layouts", "SampleSQL", "SQLiteClient", "Stores", "SystemCalls", "TestSupport"]),
     tests(

@@ -41,6 +41,18 @@ static inline CURLcode ccurl_set_progress_callback(CURL *handle, ccurl_progress_
   return curl_easy_setopt(handle, CURLOPT_XFERINFOFUNCTION, callback);
 }
 
+typedef CURLcode (*ccurl_tls_callback)(CURL *handle, void *tls_context, void *context);
+
+static inline CURLcode ccurl_set_tls_callback(CURL *handle, ccurl_tls_callback callback) {
+  return curl_easy_setopt(handle, CURLOPT_SSL_CTX_FUNCTION, callback);
+}
+
+// -1 where the connection is gone.
+static inline int ccurl_socket(CURL *handle) {
+  curl_socket_t socket = CURL_SOCKET_BAD;
+  return curl_easy_getinfo(handle, CURLINFO_ACTIVESOCKET, &socket) == CURLE_OK ? (int)socket : -1;
+}
+
 static inline long ccurl_response_code(CURL *handle) {
   long code = 0;
   curl_easy_getinfo(handle, CURLINFO_RESPONSE_CODE, &code);

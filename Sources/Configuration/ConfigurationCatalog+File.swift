@@ -46,16 +46,18 @@ extension ConfigurationCatalog {
     ] + limits("outboxes[].limits", "the layout's")
 
   static let exportKeys: [ConfigurationKey] = [
-    .init("export[].endpoint", nil, "Base URL; `/v1/metrics` is appended."),
-    .init("export[].url", nil, "Instead of `endpoint`: the whole URL, used as it is."),
-    .init("export[].protocol", "http/protobuf", "`http/protobuf`; the others are not there yet."),
+    .init(
+      "export[].endpoint", nil,
+      "Base URL; `/v1/metrics` is appended. With gRPC scheme and host, and a port where it is not 4317."),
+    .init("export[].url", nil, "Instead of `endpoint`, not with gRPC: the whole URL, used as it is."),
+    .init("export[].protocol", "http/protobuf", "`http/protobuf` or `grpc`."),
     .init("export[].headers.<name>", nil, "A header that is sent with every request."),
     .init("export[].headers_file", nil, "A file with one `Name: value` a line."),
     .init("export[].timeout", "10s", "The most time that one attempt takes; `0s` for no limit."),
     .init("export[].compression", "none", "`gzip` or `none`."),
-    .init("export[].certificate", nil, "PEM file with the authorities to trust instead of the system's."),
-    .init("export[].client_certificate", nil, "PEM file with the client's certificate."),
-    .init("export[].client_key", nil, "PEM file with the client's key."),
+    .init("export[].certificate", nil, "PEM file with the only authorities to trust, instead of the system's."),
+    .init("export[].client_certificate", nil, "PEM file with the client's certificate and its chain."),
+    .init("export[].client_key", nil, "PEM file with the client's key, not encrypted."),
   ]
 
   static let layoutKeys: [ConfigurationKey] =

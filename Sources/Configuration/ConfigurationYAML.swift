@@ -104,8 +104,8 @@ package enum ConfigurationYAML {
 
   private static func destination(_ destination: ExportDestination) -> YAMLText {
     let entries: [(key: String, value: YAMLText)?] = [
-      ("url", .scalar(destination.displayName)),
-      ("protocol", .scalar("http/protobuf")),
+      (destination.transport == .grpc ? "endpoint" : "url", .scalar(destination.displayName)),
+      ("protocol", .scalar(destination.transport.rawValue)),
       destination.headers.isEmpty
         ? nil : ("headers", .mapping(destination.headers.map { ($0.name, .scalar(mask)) })),
       ("timeout", .scalar(DurationText.text(destination.timeout ?? .zero))),

@@ -9,6 +9,8 @@ struct EndpointURL: Equatable {
   var path: String
   /// What stands behind the question mark.
   var query: Substring?
+  /// gRPC's method is part of the protocol: no path is put into the URL.
+  private var isForGRPC = false
 
   /// Why a text is no endpoint.
   struct Problem: Error, Equatable {
@@ -18,7 +20,7 @@ struct EndpointURL: Equatable {
 
   /// Where metrics go below a base URL.
   static let metricsPath = "v1/metrics"
-  /// Where a collector listens unless the user says otherwise.
+  /// Where a collector listens for OTLP over HTTP unless the user says otherwise.
   static let standard = "http://localhost:4318"
 
   /// An endpoint's URL, checked but not changed.
@@ -52,8 +54,27 @@ struct EndpointURL: Equatable {
     try Self.check(authority: authority)
   }
 
+  /// The endpoint of OTLP over gRPC: scheme, host and port, which is 4317 unless another is named (OTLP specification,
+  /// "OTLP/gRPC Default Port").
+  ///
+  /// - Parameter schemeWhereMissing: what `host:port` alone means; nil where the scheme has to be there.
+  init(grpc text: String, schemeWhereMissing: String?) throws(Problem) {
+    let isTarget = !text.contains("://") && !text.hasPrefix("/") && schemeWhereMissing != nil
+    try self.init(isTarget ? "\(schemeWhereMissing ?? "")://\(text)" : text)
+    guard path.isEmpty || path == "/", query == nil else {
+      throw Problem(
+        message: "the URL of a gRPC endpoint has neither path nor query",
+        hint: "scheme, host and port, for example http://localhost:4317")
+    }
+    path = ""
+    isForGRPC = true
+    let afterAddress = authority.lastIndex(of: "]") ?? authority.startIndex
+    if !authority[afterAddress...].contains(":") { authority += ":4317" }
+  }
+
   /// The URL of the POST below this base: `v1/metrics` is appended to its path, nothing else is changed.
   var appendingMetricsPath: EndpointURL {
+    if isForGRPC { return self }
     var url = self
     url.path = (path.hasSuffix("/") ? path : path + "/") + Self.metricsPath
     return url
@@ -62,7 +83,7 @@ struct EndpointURL: Equatable {
   /// The URL of the POST where it is used as it is: only an empty path becomes `/`.
   var asIs: EndpointURL {
     var url = self
-    if path.isEmpty { url.path = "/" }
+    if path.isEmpty, !isForGRPC { url.path = "/" }
     return url
   }
 

@@ -29,62 +29,56 @@ extension ConfigurationReader {
   // MARK: The one endpoint of flag and variables
 
   private mutating func destinationOfVariables() -> ExportDestination? {
-    checkProtocolOfVariables()
+    let transport = transportOfVariables()
     let url: EndpointURL?
     if let flag = options.endpoint {
-      url = endpoint(flag, at: .flag("--endpoint"))?.appendingMetricsPath
+      url = endpoint(flag, transport, at: .flag("--endpoint"))?.appendingMetricsPath
     } else if let text = variable("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT") {
-      url = endpoint(text, at: .variable("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT"))?.asIs
+      url = endpoint(text, transport, at: .variable("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT"))?.asIs
     } else {
-      let text = variable("OTEL_EXPORTER_OTLP_ENDPOINT") ?? EndpointURL.standard
-      url = endpoint(text, at: .variable("OTEL_EXPORTER_OTLP_ENDPOINT"))?.appendingMetricsPath
+      let text = variable("OTEL_EXPORTER_OTLP_ENDPOINT") ?? transport.standardEndpoint
+      url = endpoint(text, transport, at: .variable("OTEL_EXPORTER_OTLP_ENDPOINT"))?.appendingMetricsPath
     }
-    let headers = headersOfVariables()
+    let headers = headersOfVariables(transport)
     let timeout = milliseconds(of: Self.otlpVariables("TIMEOUT"))
     let compression = word(of: Self.otlpVariables("COMPRESSION"), among: ["gzip", "none"])
-    let certificate = pemFile("CERTIFICATE")
-    let clientCertificate = pemFile("CLIENT_CERTIFICATE")
-    let clientKey = pemFile("CLIENT_KEY")
-    if (clientCertificate == nil) != (clientKey == nil) {
-      let (set, missing) =
-        clientKey == nil ? ("CLIENT_CERTIFICATE", "CLIENT_KEY") : ("CLIENT_KEY", "CLIENT_CERTIFICATE")
-      let name = firstSet(Self.otlpVariables(set))?.name ?? ""
-      problem(.variable(name), "is set without its other half", "set OTEL_EXPORTER_OTLP_\(missing) too")
+    var destination = ExportDestination(
+      url: Secret(url?.text ?? ""), displayName: url?.displayName ?? "", transport: transport)
+    let certificate = file("CLIENT_CERTIFICATE")
+    let key = file("CLIENT_KEY")
+    readTLS(authorities: file("CERTIFICATE"), certificate: certificate, key: key, into: &destination)
+    if let set = certificate ?? key, (certificate == nil) != (key == nil) {
+      let missing = key == nil ? "CLIENT_KEY" : "CLIENT_CERTIFICATE"
+      problem(set.place, "is set without its other half", "set OTEL_EXPORTER_OTLP_\(missing) too")
     }
-    guard let url else { return nil }
-    var destination = ExportDestination(url: Secret(url.text), displayName: url.displayName)
     destination.headers = headers
     if let timeout { destination.timeout = timeout == .zero ? nil : timeout }
     destination.compression = compression == "gzip" ? .gzip : .none
-    destination.certificate = certificate
-    destination.clientCertificate = clientCertificate
-    destination.clientKey = clientKey
-    return destination
+    return url == nil ? nil : destination
   }
 
-  private mutating func checkProtocolOfVariables() {
+  private mutating func transportOfVariables() -> ExportDestination.Transport {
     let names = Self.otlpVariables("PROTOCOL")
-    guard let word = word(of: names, among: ["http/protobuf", "grpc", "http/json"]), word != "http/protobuf" else {
-      return
-    }
+    let known = ExportDestination.Transport.allCases.map(\.rawValue) + ["http/json"]
+    guard let word = word(of: names, among: known) else { return .http }
+    if let transport = ExportDestination.Transport(rawValue: word) { return transport }
     let name = names.first { variable($0)?.lowercased() == word } ?? names[1]
-    problem(
-      .variable(name), "the protocol `\(word)` is not there yet", "use http/protobuf; a collector takes it on port 4318"
-    )
+    problem(.variable(name), "the protocol `\(word)` is not there yet", "use http/protobuf, or grpc")
+    return .http
   }
 
-  private mutating func headersOfVariables() -> [ExportHeader] {
+  private mutating func headersOfVariables(_ transport: ExportDestination.Transport) -> [ExportHeader] {
     guard let (name, text) = firstSet(Self.otlpVariables("HEADERS")) else { return [] }
-    let list = HeaderList.parse(text)
+    var list = HeaderList.parse(text)
+    if transport == .grpc { list.keepMetadata() }
     for message in list.problems {
       warn(.variable(name), "\(message), so it is ignored", "write name=value,name=value")
     }
     return list.headers
   }
 
-  private mutating func pemFile(_ option: String) -> String? {
-    guard let (name, path) = firstSet(Self.otlpVariables(option)) else { return nil }
-    return checkPEM(path, at: .variable(name))
+  private func file(_ option: String) -> NamedFile? {
+    firstSet(Self.otlpVariables(option)).map { NamedFile(path: $0.text, place: .variable($0.name)) }
   }
 
   private mutating func warnAboutUnsupportedVariables() {
@@ -104,7 +98,9 @@ extension ConfigurationReader {
   }
 
   private mutating func warnAboutUnusedVariables() {
-    let options = ["PROTOCOL", "HEADERS", "TIMEOUT", "COMPRESSION", "CERTIFICATE", "CLIENT_CERTIFICATE", "CLIENT_KEY"]
+    let options = [
+      "PROTOCOL", "INSECURE", "HEADERS", "TIMEOUT", "COMPRESSION", "CERTIFICATE", "CLIENT_CERTIFICATE", "CLIENT_KEY",
+    ]
     for name in options.flatMap({ Self.otlpVariables($0).reversed() }) where variable(name) != nil {
       warn(
         .variable(name), "is not used, since the file's `export` is in force",
@@ -116,84 +112,92 @@ extension ConfigurationReader {
 
   private mutating func destination(_ item: FileValue) -> ExportDestination? {
     guard let keys = mapping(item) else { return nil }
-    let headers = headers(keys)
+    let transport = transport(keys["protocol"])
+    let headers = headers(keys, transport)
     let timeout = duration(keys["timeout"])
     let compression: ExportDestination.Compression? = choice(keys["compression"])
-    let certificate = pemFile(keys["certificate"])
-    let clientCertificate = pemFile(keys["client_certificate"])
-    let clientKey = pemFile(keys["client_key"])
+    let url = url(keys, transport, at: place(item))
+    var destination = ExportDestination(
+      url: Secret(url?.text ?? ""), displayName: url?.displayName ?? "", transport: transport)
+    readTLS(
+      authorities: file(keys["certificate"]), certificate: file(keys["client_certificate"]),
+      key: file(keys["client_key"]), into: &destination)
     if (keys["client_certificate"] == nil) != (keys["client_key"] == nil) {
       problem(place(item), "`client_certificate` and `client_key` belong together", "set both, or none")
     }
-    if let text = text(keys["protocol"]), text.text.lowercased() != "http/protobuf" {
-      let known = ["grpc", "http/json"].contains(text.text.lowercased())
-      problem(
-        text.place, known ? "the protocol `\(text.shown)` is not there yet" : "`\(text.shown)` is not a protocol",
-        "use http/protobuf; a collector takes it on port 4318")
-    }
-    guard let url = url(keys, at: place(item)) else { return nil }
-    var destination = ExportDestination(url: Secret(url.text), displayName: url.displayName)
     destination.headers = headers
     if let timeout { destination.timeout = timeout == .zero ? nil : timeout }
     destination.compression = compression ?? .none
-    destination.certificate = certificate
-    destination.clientCertificate = clientCertificate
-    destination.clientKey = clientKey
-    return destination
+    return url == nil ? nil : destination
   }
 
-  private mutating func url(_ keys: [String: FileValue], at place: ConfigurationPlace) -> EndpointURL? {
+  private mutating func transport(_ value: FileValue?) -> ExportDestination.Transport {
+    guard let value, let text = text(value) else { return .http }
+    let word = text.text.lowercased()
+    if let transport = ExportDestination.Transport(rawValue: word) { return transport }
+    problem(
+      text.place,
+      word == "http/json"
+        ? "the protocol `\(text.shown)` is not there yet" : "`\(text.shown)` is not a protocol",
+      "use http/protobuf, or grpc")
+    return .http
+  }
+
+  private mutating func url(
+    _ keys: [String: FileValue], _ transport: ExportDestination.Transport, at place: ConfigurationPlace
+  ) -> EndpointURL? {
     switch (keys["endpoint"], keys["url"]) {
     case (let value?, nil):
-      return string(value).flatMap { endpoint($0, at: self.place(value)) }?.appendingMetricsPath
-    case (nil, let value?): return string(value).flatMap { endpoint($0, at: self.place(value)) }?.asIs
-    case (nil, nil): problem(place, "`endpoint` is missing", "for example endpoint: \(EndpointURL.standard)")
+      return string(value).flatMap { endpoint($0, transport, at: self.place(value)) }?.appendingMetricsPath
+    case (nil, let value?) where transport == .grpc:
+      problem(self.place(value), "`url` is for OTLP over HTTP", "for example endpoint: \(transport.standardEndpoint)")
+    case (nil, let value?): return string(value).flatMap { endpoint($0, transport, at: self.place(value)) }?.asIs
+    case (nil, nil): problem(place, "`endpoint` is missing", "for example endpoint: \(transport.standardEndpoint)")
     case (_?, let url?): problem(self.place(url), "both `endpoint` and `url` are set", "keep one of them")
     }
     return nil
   }
 
   /// The headers of `headers_file`, then those written in the file, which win.
-  private mutating func headers(_ keys: [String: FileValue]) -> [ExportHeader] {
+  private mutating func headers(
+    _ keys: [String: FileValue], _ transport: ExportDestination.Transport
+  ) -> [ExportHeader] {
     var list = HeaderList.Result()
     if let value = keys["headers_file"], let path = string(value),
       let text = textOfFile(path, named: place(value))
     {
       list = HeaderList.parse(lines: text)
+      if transport == .grpc { list.keepMetadata() }
       for message in list.problems { problem(place(value), message, "one `Name: value` a line") }
     }
     for (name, place, value) in namedEntries(keys["headers"], "<name>") {
       guard let text = text(value) else { continue }
       list.problems = []
       list.add(name, text.text, at: "the header")
+      if transport == .grpc { list.keepMetadata() }
       for message in list.problems { problem(place, message) }
     }
     return list.headers
   }
 
-  private mutating func pemFile(_ value: FileValue?) -> String? {
+  private mutating func file(_ value: FileValue?) -> NamedFile? {
     guard let value, let path = string(value) else { return nil }
-    return checkPEM(path, at: place(value))
+    return NamedFile(path: path, place: place(value))
   }
 
   // MARK: Both
 
-  private mutating func endpoint(_ text: String, at place: ConfigurationPlace) -> EndpointURL? {
+  private mutating func endpoint(
+    _ text: String, _ transport: ExportDestination.Transport, at place: ConfigurationPlace
+  ) -> EndpointURL? {
     do throws(EndpointURL.Problem) {
-      return try EndpointURL(text)
+      guard transport == .grpc else { return try EndpointURL(text) }
+      if case .file = place { return try EndpointURL(grpc: text, schemeWhereMissing: nil) }
+      let isInsecure = firstSet(Self.otlpVariables("INSECURE")).map { isTrue($0.name) } ?? false
+      return try EndpointURL(grpc: text, schemeWhereMissing: isInsecure ? "http" : "https")
     } catch {
       problem(place, error.message, error.hint)
       return nil
     }
-  }
-
-  /// A certificate that is missing, or is none, is found at the start rather than at the first push.
-  private mutating func checkPEM(_ path: String, at place: ConfigurationPlace) -> String? {
-    guard let text = textOfFile(path, named: place) else { return nil }
-    guard text.contains("-----BEGIN ") else {
-      problem(place, "the file is not in PEM form", "it has to hold a line that begins with `-----BEGIN`")
-      return nil
-    }
-    return path
   }
 }

@@ -126,10 +126,12 @@ package enum LogLevel: String, Sendable, Hashable, CaseIterable {
 
 /// An endpoint that metrics are pushed to.
 package struct ExportDestination: Sendable, Hashable {
-  /// The URL of the POST, complete. A query may hold a token, hence the wrapper.
+  /// The URL of the POST, complete; for gRPC scheme, host and port. A query may hold a token, hence the wrapper.
   package var url: Secret
   /// The URL for people: a query is masked.
   package var displayName: String
+  /// How requests travel.
+  package var transport: Transport
   /// Sent with every request. Names are valid, values hold no control characters.
   package var headers: [ExportHeader] = []
   /// The most time that one attempt takes; nil for no limit.
@@ -144,9 +146,21 @@ package struct ExportDestination: Sendable, Hashable {
   package var clientKey: String?
 
   /// An endpoint with the specification's defaults.
-  package init(url: Secret, displayName: String) {
+  package init(url: Secret, displayName: String, transport: Transport = .http) {
     self.url = url
     self.displayName = displayName
+    self.transport = transport
+  }
+
+  /// How requests travel; the names of `OTEL_EXPORTER_OTLP_PROTOCOL`.
+  package enum Transport: String, Sendable, Hashable, CaseIterable {
+    /// OTLP/HTTP with protobuf.
+    case http = "http/protobuf"
+    /// OTLP/gRPC.
+    case grpc
+
+    /// Where a collector listens unless the user says otherwise.
+    var standardEndpoint: String { self == .http ? EndpointURL.standard : "http://localhost:4317" }
   }
 
   /// How bodies are compressed.

@@ -24,7 +24,26 @@ enum HeaderList {
       headers.removeAll { $0.name.lowercased() == name.lowercased() }
       headers.append(ExportHeader(name, Secret(value)))
     }
+
+    /// Takes out what gRPC cannot send as metadata: names of its own, and values beyond printable ASCII (gRPC over
+    /// HTTP/2, "Custom-Metadata").
+    mutating func keepMetadata() {
+      headers.removeAll { header in
+        let name = header.name.lowercased()
+        if name.hasPrefix("grpc-") || reservedInGRPC.contains(name) {
+          problems.append("`\(header.name)` is set by gRPC itself")
+          return true
+        }
+        let isASCII = header.value.revealed.utf8.allSatisfy { (0x20...0x7e).contains($0) }
+        if !isASCII { problems.append("the value of `\(header.name)` holds a character that gRPC cannot send") }
+        return !isASCII
+      }
+    }
   }
+
+  private static let reservedInGRPC: Set<String> = [
+    "host", "keep-alive", "proxy-connection", "te", "trailer", "upgrade", "user-agent",
+  ]
 
   /// `name=value,…` of OTEL_EXPORTER_OTLP_HEADERS: W3C Baggage without properties. Values are percent-decoded where
   /// that is possible, so that unencoded ones, which are common, keep working.

@@ -123,7 +123,8 @@ extension OTLPExporter {
   fileprivate func activity(index: Int) -> ExportActivity {
     let observation = observe()
     return ExportActivity(
-      component: "otlp_http_metric_exporter/\(index)", serverAddress: destination.server?.address ?? "",
+      component: "otlp_\(destination.transport == .grpc ? "grpc" : "http")_metric_exporter/\(index)",
+      serverAddress: destination.server?.address ?? "",
       serverPort: destination.server?.port ?? 0, exported: Int(clamping: observation.exportedPoints),
       failed: observation.failedPoints.mapValues { Int(clamping: $0) }, inflight: observation.inflightPoints,
       operations: observation.operations.map {

@@ -216,7 +216,8 @@ extension ExporterConfiguration {
   fileprivate func exporters(_ spoolDirectory: String?) -> [OTLPExporter] {
     let destinations = destinations.map { destination in
       OTLPDestination(
-        endpoint: destination.url.revealed, headers: destination.headers.map { ($0.name, $0.value.revealed) },
+        endpoint: destination.url.revealed, transport: destination.transport == .grpc ? .grpc : .http,
+        headers: destination.headers.map { ($0.name, $0.value.revealed) },
         timeout: destination.timeout, compression: destination.compression == .gzip ? .gzip : .none,
         authorities: destination.certificate, clientCertificate: destination.clientCertificate,
         clientKey: destination.clientKey, ageLimit: spool.ageLimit)

@@ -1,43 +1,5 @@
 internal import CCurl
 internal import Glibc
-internal import Synchronization
-
-/// What a connection trusts and how it names itself in TLS. All files are PEM.
-package struct TLSFiles: Sendable, Hashable {
-  /// The only certificates that are trusted; nil for those of the system.
-  package var authorities: String?
-  /// Our certificate, with its chain.
-  package var certificate: String?
-  /// The key of our certificate.
-  package var key: String?
-
-  /// TLS files.
-  package init(authorities: String? = nil, certificate: String? = nil, key: String? = nil) {
-    self.authorities = authorities
-    self.certificate = certificate
-    self.key = key
-  }
-}
-
-/// Ends an exchange from outside: the calling thread of ``HTTPConnection/perform(_:)`` is blocked meanwhile.
-package final class HTTPDeadline: Sendable {
-  private let end = Atomic<Int64>(.max)
-
-  /// No deadline yet.
-  package init() {}
-
-  /// From this time on, in nanoseconds of the monotonic clock, nothing goes on; noticed within a second.
-  package func set(monotonicNanoseconds: Int64) { end.store(monotonicNanoseconds, ordering: .relaxed) }
-
-  /// True once the deadline has passed.
-  var hasPassed: Bool {
-    let end = end.load(ordering: .relaxed)
-    guard end != .max else { return false }
-    var now = timespec()
-    unsafe clock_gettime(CLOCK_MONOTONIC, &now)
-    return Int64(now.tv_sec) * 1_000_000_000 + Int64(now.tv_nsec) >= end
-  }
-}
 
 /// One libcurl handle, which keeps its connection between requests. Blocks the calling thread: give it one of its own.
 ///
@@ -72,7 +34,7 @@ package final class HTTPDeadline: Sendable {
     unsafe curl_easy_cleanup(UnsafeMutableRawPointer(handle))
   }
 
-  private static let isLibraryReady: Bool = ccurl_global_init() == CURLE_OK
+  static let isLibraryReady: Bool = ccurl_global_init() == CURLE_OK
 
   /// Sends a request and reads the answer.
   ///
@@ -82,13 +44,7 @@ package final class HTTPDeadline: Sendable {
       throw HTTPError(
         .invalidRequest, url: request.url, detail: "the header \"\(printable(bad.name))\" has characters HTTP forbids")
     }
-    // OpenSSL writes to closed connections with SIGPIPE armed, and CURLOPT_NOSIGNAL leaves that to the caller. The
-    // signal is raised on the writing thread only.
-    var pipe = sigset_t()
-    unsafe sigemptyset(&pipe)
-    unsafe sigaddset(&pipe, SIGPIPE)
-    unsafe pthread_sigmask(SIG_BLOCK, &pipe, nil)
-
+    blockBrokenPipeSignal()
     let curl = unsafe UnsafeMutableRawPointer(handle)
     // Forgets the options of the last request and keeps the connection.
     unsafe curl_easy_reset(curl)
@@ -101,10 +57,7 @@ package final class HTTPDeadline: Sendable {
     }
     // The next reset must not find pointers into this call.
     unsafe ccurl_set_pointer(curl, CURLOPT_ERRORBUFFER, nil)
-    let end = message.firstIndex(of: 0) ?? message.endIndex
-    var detail = String(decoding: message[..<end].map { UInt8(bitPattern: $0) }, as: UTF8.self)
-    if detail.isEmpty { detail = unsafe String(cString: curl_easy_strerror(code)) }
-    return try answer(code, detail: detail, url: request.url)
+    return try answer(code, detail: errorText(code, message), url: request.url)
   }
 
   private func transfer(
@@ -126,7 +79,7 @@ package final class HTTPDeadline: Sendable {
       unsafe ccurl_set_long(curl, CURLOPT_TIMEOUT_MS, Int(milliseconds))
     }
     unsafe ccurl_set_long(curl, CURLOPT_CONNECTTIMEOUT_MS, 10_000)
-    unsafe setTLS(curl)
+    unsafe files.apply(to: curl)
     if request.method == .post {
       unsafe ccurl_set_long(curl, CURLOPT_POST, 1)
       unsafe ccurl_set_bytes(curl, CURLOPT_POSTFIELDS, body.baseAddress ?? UnsafeRawPointer(message))
@@ -162,16 +115,6 @@ package final class HTTPDeadline: Sendable {
       return collector.deadline.hasPassed ? 1 : 0
     }
     return unsafe curl_easy_perform(curl)
-  }
-
-  private func setTLS(_ curl: UnsafeMutableRawPointer) {
-    if let authorities = files.authorities {
-      unsafe ccurl_set_text(curl, CURLOPT_CAINFO, authorities)
-      // Without this the system's certificate directory stays trusted beside the file.
-      unsafe ccurl_set_text(curl, CURLOPT_CAPATH, nil)
-    }
-    if let certificate = files.certificate { unsafe ccurl_set_text(curl, CURLOPT_SSLCERT, certificate) }
-    if let key = files.key { unsafe ccurl_set_text(curl, CURLOPT_SSLKEY, key) }
   }
 
   private func answer(_ code: CURLcode, detail: String, url: String) throws(HTTPError) -> HTTPResponse {
@@ -212,6 +155,22 @@ extension HTTPError.Cause {
     default: self = .other
     }
   }
+}
+
+/// What libcurl says about a failure: its error buffer, else the name of the code.
+func errorText(_ code: CURLcode, _ buffer: [CChar]) -> String {
+  let end = buffer.firstIndex(of: 0) ?? buffer.endIndex
+  let text = String(decoding: buffer[..<end].map { UInt8(bitPattern: $0) }, as: UTF8.self)
+  return unsafe text.isEmpty ? String(cString: curl_easy_strerror(code)) : text
+}
+
+/// OpenSSL writes to closed connections with SIGPIPE armed, and CURLOPT_NOSIGNAL leaves that to the caller. The signal is
+/// raised on the writing thread only.
+func blockBrokenPipeSignal() {
+  var pipe = sigset_t()
+  unsafe sigemptyset(&pipe)
+  unsafe sigaddset(&pipe, SIGPIPE)
+  unsafe pthread_sigmask(SIG_BLOCK, &pipe, nil)
 }
 
 /// Text from outside as it may be shown in one line: control characters become spaces.

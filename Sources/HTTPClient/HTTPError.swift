@@ -18,6 +18,8 @@ package struct HTTPError: Error, Sendable, Hashable, CustomStringConvertible {
     case closedWithoutAnswer = "closed_without_answer"
     /// What came back is not HTTP.
     case notHTTP = "not_http"
+    /// The server does not speak the protocol that was asked for in TLS.
+    case protocolNotOffered = "protocol_not_offered"
     /// The answer was larger than the limit, after decompression.
     case responseTooLarge = "response_too_large"
     /// The caller ended the exchange.
@@ -51,6 +53,7 @@ package struct HTTPError: Error, Sendable, Hashable, CustomStringConvertible {
       case .tlsFiles: "a certificate or key file cannot be used"
       case .closedWithoutAnswer: "the connection ended without an answer"
       case .notHTTP: "what answers does not speak HTTP"
+      case .protocolNotOffered: "the server does not speak HTTP/2"
       case .responseTooLarge: "the answer is too large"
       case .interrupted: "stopped before an answer"
       case .other: "the request failed"

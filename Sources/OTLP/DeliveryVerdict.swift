@@ -1,5 +1,6 @@
-package import HTTPClient
-package import Outbox
+internal import GRPCClient
+internal import HTTPClient
+internal import Outbox
 
 /// Why data points were not accepted.
 package struct DeliveryFailure: Sendable, Hashable {
@@ -12,12 +13,19 @@ package struct DeliveryFailure: Sendable, Hashable {
   package var message: String
   /// True where the receiver refuses samples because it has newer ones, or takes none of their age.
   package var isForAge = false
+  /// True where the request is larger than the receiver takes.
+  package var isTooLarge = false
+  /// True where the receiver answered, so that it is there.
+  package var isAnswer: Bool
+  /// True where the refusal is about what this one request holds. Another refusal would meet the next request too.
+  package var isForContent = false
 
   /// A failure.
   package init(errorType: String, status: Int? = nil, message: String) {
     self.errorType = errorType
     self.status = status
     self.message = message
+    isAnswer = status != nil
   }
 }
 
@@ -30,36 +38,76 @@ package enum DeliveryVerdict: Sendable, Hashable {
   /// Sending it again would not help.
   case drop(DeliveryFailure)
 
-  /// Judges the outcome of one attempt by HTTP (OTLP specification, "OTLP/HTTP Response"). A pure function.
+  /// Judges the outcome of one attempt. A pure function.
   ///
   /// - Parameters:
   ///   - endpoint: the URL that was used, for the advice.
   ///   - now: the wall-clock time, for dates in `Retry-After`.
-  package init(_ outcome: Result<HTTPResponse, HTTPError>, endpoint: String, now: Timestamp) {
+  init(_ outcome: AttemptOutcome, endpoint: String, now: Timestamp) {
     switch outcome {
-    case .success(let response) where (200..<300).contains(response.status):
+    case .http(let response): self.init(response, endpoint: endpoint, now: now)
+    case .grpc(let answer): self.init(answer, endpoint: endpoint)
+    case .noAnswer(let error): self.init(error, endpoint: endpoint)
+    }
+  }
+
+  /// Judges an answer by HTTP (OTLP specification, "OTLP/HTTP Response").
+  init(_ response: HTTPResponse, endpoint: String, now: Timestamp) {
+    guard !(200..<300).contains(response.status) else {
       // Receivers answer with an empty body, another type, or something unreadable. They have the data all the same.
       let isProtobuf = response.mediaType == "application/x-protobuf" && response.bodyDefect == nil
       let partial = isProtobuf ? ServerMessage.partialSuccess(response.body) : nil
       self = .delivered(rejected: partial?.rejected ?? 0, message: excerpt(partial?.message ?? ""))
-    case .success(let response):
-      var failure = DeliveryFailure(
-        errorType: String(response.status), status: response.status,
-        message: DeliveryAdvice.message(response, endpoint: endpoint))
-      failure.isForAge = DeliveryAdvice.isForAge(response)
-      self =
-        RetryPolicy.retryableStatuses.contains(response.status)
-        ? .retry(failure, serverDelay: RetryAfter.delay(response.values("retry-after"), now: now)) : .drop(failure)
-    case .failure(let error):
-      let failure = DeliveryFailure(
-        errorType: error.cause.rawValue, message: DeliveryAdvice.message(error, endpoint: endpoint))
-      switch error.cause {
-      // A failed handshake took no data, and certificates are renewed: waiting may help.
-      case .cannotResolve, .cannotConnect, .timedOut, .tls, .closedWithoutAnswer, .interrupted:
-        self = .retry(failure, serverDelay: nil)
-      case .invalidRequest, .tlsFiles, .notHTTP, .responseTooLarge, .other:
-        self = .drop(failure)
-      }
+      return
+    }
+    var failure = DeliveryFailure(
+      errorType: String(response.status), status: response.status,
+      message: DeliveryAdvice.message(response, endpoint: endpoint))
+    failure.isForAge = DeliveryAdvice.isForAge(response)
+    failure.isTooLarge = response.status == 413
+    // These are about the content of one request; every other answer would be given to the next one too.
+    failure.isForContent = [400, 413, 415, 422].contains(response.status)
+    self =
+      RetryPolicy.retryableStatuses.contains(response.status)
+      ? .retry(failure, serverDelay: RetryAfter.delay(response.values("retry-after"), now: now)) : .drop(failure)
+  }
+
+  /// Judges an answer by gRPC (OTLP specification, "OTLP/gRPC Response" and "OTLP/gRPC Throttling").
+  init(_ answer: GRPCAnswer, endpoint: String) {
+    guard answer.status != .ok else {
+      let partial = ServerMessage.partialSuccess(answer.response)
+      self = .delivered(rejected: partial?.rejected ?? 0, message: excerpt(partial?.message ?? ""))
+      return
+    }
+    var failure = DeliveryFailure(
+      errorType: answer.status.name, message: DeliveryAdvice.message(answer, endpoint: endpoint))
+    failure.isAnswer = true
+    failure.isForAge = DeliveryAdvice.isForAge(answer)
+    failure.isForContent = answer.status == .invalidArgument
+    let wish = ServerMessage.retryDelay(answer.details)
+    switch answer.status {
+    case .cancelled, .deadlineExceeded, .aborted, .outOfRange, .unavailable, .dataLoss:
+      self = .retry(failure, serverDelay: wish)
+    case .resourceExhausted where wish != nil:
+      self = .retry(failure, serverDelay: wish)
+    case .resourceExhausted:
+      // A server says so of a request that is larger than it takes, too (grpc-go, "received message larger than max").
+      failure.isTooLarge = answer.message.contains("larger than max")
+      failure.isForContent = failure.isTooLarge
+      self = .drop(failure)
+    default:
+      self = .drop(failure)
+    }
+  }
+
+  /// Judges an attempt without an answer: unless it must end the same way each time, another one may get one, and the
+  /// receiver has nothing.
+  init(_ error: HTTPError, endpoint: String) {
+    let failure = DeliveryFailure(
+      errorType: error.cause.rawValue, message: DeliveryAdvice.message(error, endpoint: endpoint))
+    switch error.cause {
+    case .invalidRequest, .responseTooLarge: self = .drop(failure)
+    default: self = .retry(failure, serverDelay: nil)
     }
   }
 }
@@ -87,30 +135,47 @@ enum DeliveryAdvice {
       case 400 where isForAge(response):
         "It takes no samples older than those it has; what waited longer than it allows is dropped (Prometheus: "
           + "storage.tsdb.out_of_order_time_window)"
+      case 400 where said.contains("HTTP request to an HTTPS server"):
+        "The receiver expects TLS: begin the endpoint with https://"
       case 413: "The receiver takes only smaller requests"
+      case 415: "Where it takes OTLP over gRPC only, set OTEL_EXPORTER_OTLP_PROTOCOL=grpc"
       default: nil
       }
     return advice.map { "\(answer). \($0)" } ?? answer
   }
 
+  static func message(_ answer: GRPCAnswer, endpoint: String) -> String {
+    let said = excerpt(answer.message)
+    let text = "\(urlWithoutSecrets(endpoint)) answered \(answer.status.name)" + (said.isEmpty ? "" : ": \(said)")
+    let advice: String? =
+      switch answer.status {
+      case .unauthenticated, .permissionDenied:
+        "Check the credentials in OTEL_EXPORTER_OTLP_HEADERS (or OTEL_EXPORTER_OTLP_METRICS_HEADERS, or headers in the "
+          + "configuration file)"
+      case .unimplemented: "No receiver of OTLP metrics over gRPC is there, or it does not take this compression"
+      case .invalidArgument where isForAge(answer):
+        "It takes no samples older than those it has; what waited longer than it allows is dropped"
+      case .resourceExhausted: "The receiver has no room, or takes only smaller requests"
+      default: nil
+      }
+    return advice.map { "\(text). \($0)" } ?? text
+  }
+
   static func message(_ error: HTTPError, endpoint: String) -> String {
+    let shown = urlWithoutSecrets(endpoint)
     let advice: String? =
       switch error.cause {
       case .invalidRequest: "Check the endpoint and the headers"
       case .cannotResolve: "Check the host name in the endpoint"
-      case .cannotConnect: "Check that a receiver listens there; OTLP over HTTP has port 4318"
-      case .tls where error.detail.contains("alert") || error.detail.contains("certificate required"):
-        "Where the receiver wants a client certificate, set OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE and "
-          + "OTEL_EXPORTER_OTLP_CLIENT_KEY"
-      case .tls:
-        "Where the receiver's certificate is signed by an authority of your own, set OTEL_EXPORTER_OTLP_CERTIFICATE to "
-          + "its PEM file"
-      case .tlsFiles:
-        "Check the files in OTEL_EXPORTER_OTLP_CERTIFICATE, OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE and "
-          + "OTEL_EXPORTER_OTLP_CLIENT_KEY"
+      case .cannotConnect: "Check that a receiver listens there; OTLP over HTTP has port 4318, over gRPC 4317"
+      case .tls, .tlsFiles: TLSAdvice.text(for: error.detail)
+      case .protocolNotOffered: "OTLP over gRPC needs HTTP/2: check that a gRPC receiver listens there"
+      case .notHTTP where error.detail.contains("HTTP/1.1"):
+        "Where it takes OTLP over HTTP, set OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf; for gRPC use its port, mostly 4317"
+      case .notHTTP where error.detail.contains("HTTP/0.9"):
+        "Where it takes OTLP over gRPC, set OTEL_EXPORTER_OTLP_PROTOCOL=grpc; for HTTP use its port, mostly 4318"
       case .notHTTP, .closedWithoutAnswer:
-        urlWithoutSecrets(endpoint).contains(":4317")
-          ? "Port 4317 is for gRPC; OTLP over HTTP has port 4318" : nil
+        shown.hasPrefix("http:") ? "Where the receiver expects TLS, begin the endpoint with https://" : nil
       case .timedOut, .responseTooLarge, .interrupted, .other: nil
       }
     return advice.map { "\(error). \($0)" } ?? "\(error)"
@@ -119,8 +184,15 @@ enum DeliveryAdvice {
   /// Recognises how Prometheus, Mimir and VictoriaMetrics refuse what comes too late (prometheus/storage, "Err…";
   /// mimir "err-mimir-sample-…").
   static func isForAge(_ response: HTTPResponse) -> Bool {
-    guard response.status == 400 else { return false }
-    let said = serverText(response).lowercased()
+    response.status == 400 && isForAge(serverText(response))
+  }
+
+  static func isForAge(_ answer: GRPCAnswer) -> Bool {
+    answer.status == .invalidArgument && isForAge(answer.message)
+  }
+
+  private static func isForAge(_ text: String) -> Bool {
+    let said = text.lowercased()
     return ["out of order", "out-of-order", "out of bounds", "too old", "too-old"].contains { said.contains($0) }
   }
 

@@ -375,26 +375,3 @@ private func packedSize<Message>(_ message: UnsafeMutablePointer<Message>) -> In
   unsafe protobuf_c_message_get_packed_size(
     UnsafeRawPointer(message).assumingMemoryBound(to: ProtobufCMessage.self))
 }
-
-/// What a server's messages say, or nil where the bytes are not such a message.
-enum ServerMessage {
-  /// The `partial_success` of an ExportMetricsServiceResponse; (0, "") where there is none.
-  static func partialSuccess(_ bytes: [UInt8]) -> (rejected: Int64, message: String)? {
-    guard
-      let response = unsafe opentelemetry__proto__collector__metrics__v1__export_metrics_service_response__unpack(
-        nil, bytes.count, bytes)
-    else { return nil }
-    defer {
-      unsafe opentelemetry__proto__collector__metrics__v1__export_metrics_service_response__free_unpacked(response, nil)
-    }
-    guard let partial = unsafe response.pointee.partial_success else { return (0, "") }
-    return unsafe (partial.pointee.rejected_data_points, String(cString: partial.pointee.error_message))
-  }
-
-  /// The `message` of a google.rpc.Status.
-  static func status(_ bytes: [UInt8]) -> String? {
-    guard let status = unsafe google__rpc__status__unpack(nil, bytes.count, bytes) else { return nil }
-    defer { unsafe google__rpc__status__free_unpacked(status, nil) }
-    return unsafe String(cString: status.pointee.message)
-  }
-}

@@ -3,6 +3,14 @@ internal import HTTPClient
 /// Where metrics go, as configured. Each destination has its own connection, queue and thread, so a slow one delays
 /// no other.
 package struct OTLPDestination: Sendable, Hashable {
+  /// How requests travel (`OTEL_EXPORTER_OTLP_PROTOCOL`).
+  package enum Transport: Sendable, Hashable {
+    /// OTLP/HTTP.
+    case http
+    /// OTLP/gRPC.
+    case grpc
+  }
+
   /// How requests are compressed (`OTEL_EXPORTER_OTLP_COMPRESSION`).
   package enum Compression: Sendable, Hashable {
     /// As they are.
@@ -11,9 +19,11 @@ package struct OTLPDestination: Sendable, Hashable {
     case gzip
   }
 
-  /// The whole URL, used as it is.
+  /// The whole URL, used as it is; for gRPC scheme, host and port.
   package let endpoint: String
-  /// Headers of every request, credentials among them.
+  /// How requests travel.
+  package let transport: Transport
+  /// Headers of every request, or its metadata, credentials among them.
   let headers: [HTTPHeader]
   /// What one attempt may take (`OTEL_EXPORTER_OTLP_TIMEOUT`); nil for no limit. Retries are attempts of their own.
   package let timeout: Duration?
@@ -36,12 +46,14 @@ package struct OTLPDestination: Sendable, Hashable {
   ///   - clientCertificate: our certificate with its chain, PEM.
   ///   - clientKey: its key, PEM.
   package init(
-    endpoint: String, headers: [(name: String, value: String)] = [], timeout: Duration? = .seconds(10),
-    compression: Compression = .none, authorities: String? = nil, clientCertificate: String? = nil,
+    endpoint: String, transport: Transport = .http, headers: [(name: String, value: String)] = [],
+    timeout: Duration? = .seconds(10), compression: Compression = .none, authorities: String? = nil,
+    clientCertificate: String? = nil,
     clientKey: String? = nil, requestLimit: Int = OTLPSchema.requestLimit, queueLimit: Int = 16 << 20,
     ageLimit: Duration? = nil
   ) {
     self.endpoint = endpoint
+    self.transport = transport
     // The body is ours, so what describes it is too; a receiver could not read it otherwise.
     let ours: Set = ["content-type", "content-encoding", "content-length", "transfer-encoding"]
     self.headers = headers.filter { !ours.contains($0.name.lowercased()) }.map { HTTPHeader($0.name, $0.value) }

@@ -25,7 +25,7 @@ package actor OTLPExporter {
   // Writing to a disk blocks, and the cooperative pool may have one thread only.
   private let executor = PinnedThreadExecutor()
   private let announce: AsyncStream<DeliveryEvent>.Continuation
-  private let transport: HTTPTransport
+  private let transport: any DeliveryTransport
   private let policy: RetryPolicy
   private let timing: DeliveryTiming
 
@@ -41,6 +41,7 @@ package actor OTLPExporter {
   private var delivery: Task<Void, Never>?
   private var backOff: Task<Void, Never>?
   private var consecutiveFailures = 0
+  private var consecutiveRefusals = 0
   private var outage: Outage?
   private var lastComplaint = ""
   // Set while somebody waits for the end of all deliveries.
@@ -62,7 +63,7 @@ package actor OTLPExporter {
     self.destination = destination
     self.policy = policy
     self.timing = timing
-    transport = HTTPTransport(destination, version: version)
+    transport = destination.makeTransport(version: version)
     start = timing.wall()
     queue = DeliveryQueue(limit: destination.queueLimit, ageLimit: destination.ageLimit, start: start)
     unopenedSpool = spool
@@ -233,21 +234,30 @@ package actor OTLPExporter {
       queue.isHeadOnWire = false
       switch DeliveryVerdict(outcome, endpoint: destination.endpoint, now: timing.wall()) {
       case .delivered(let rejected, let message):
+        consecutiveRefusals = 0
         endOutage()
-        noteDelivered(rejected: rejected, message: message, status: try? outcome.get().status)
+        noteDelivered(rejected: rejected, message: message, status: outcome.status)
       case .drop(let failure):
         // An answer ends an outage, whatever it says.
-        if failure.status != nil { endOutage() }
-        let departure = queue.removeHead(failure.status == 413 ? .tooLarge : .rejected)
+        if failure.isAnswer { endOutage() }
+        let departure = queue.removeHead(failure.isTooLarge ? .tooLarge : .rejected)
         noteOperation(departure, failure)
         lose(departure.pointCount, failure)
+        guard failure.isAnswer, !failure.isForContent, !queue.isEmpty else { break }
+        // The specification forbids to send it again. The next ones would be refused too, and a wrong token must not cost
+        // all that waits within a second.
+        consecutiveRefusals += 1
+        let delay = policy.delay(failures: consecutiveRefusals, serverDelay: nil, random: timing.random())
+        if isShutDown || cannotWait(delay) {
+          endWithout(failure)
+          break delivering
+        }
+        await wait(delay)
       case .retry(let failure, let serverDelay):
         beginOutage(failure)
         consecutiveFailures += 1
         let delay = policy.delay(failures: consecutiveFailures, serverDelay: serverDelay, random: timing.random())
-        // Waiting to no purpose helps nobody.
-        let cannotWait = deadline.map { timing.monotonic() + delay.wholeNanoseconds >= $0 } ?? false
-        if isShutDown || cannotWait {
+        if isShutDown || cannotWait(delay) {
           endWithout(failure)
           break delivering
         }
@@ -271,6 +281,11 @@ package actor OTLPExporter {
   private var attemptTimeout: Duration? {
     let left = deadline.map { Duration.nanoseconds($0 - timing.monotonic()) }
     return [destination.timeout, left].compactMap(\.self).min()
+  }
+
+  /// Waiting to no purpose helps nobody.
+  private func cannotWait(_ delay: Duration) -> Bool {
+    deadline.map { timing.monotonic() + delay.wholeNanoseconds >= $0 } ?? false
   }
 
   private func wait(_ delay: Duration) async {

@@ -1,5 +1,6 @@
 import Configuration
 import Outbox
+import TestSupport
 import Testing
 
 /// Section by section the rules of the OTLP exporter specification and of the variables' value types.
@@ -89,22 +90,75 @@ struct ExportTests {
     #expect(loaded.warnings.count == warnings)
   }
 
-  @Test func `the protocol is a word in any case, and only one is there`() throws {
-    for text in ["http/protobuf", "Http/Protobuf", ""] {
-      #expect(try ConfigurationCase(watching: ["OTEL_EXPORTER_OTLP_PROTOCOL": text]).warnings().isEmpty)
+  @Test func `the protocol is a word in any case [125]`() throws {
+    for (text, transport) in [
+      ("http/protobuf", ExportDestination.Transport.http), ("Http/Protobuf", .http), ("", .http), ("grpc", .grpc),
+      ("GRPC", .grpc),
+    ] {
+      let loaded = try ConfigurationCase(watching: ["OTEL_EXPORTER_OTLP_PROTOCOL": text]).load()
+      #expect(loaded.warnings.isEmpty)
+      #expect(loaded.configuration.destinations.first?.transport == transport)
     }
     #expect(
       try ConfigurationCase(watching: ["OTEL_EXPORTER_OTLP_PROTOCOL": "thrift"]).warnings() == [
         "OTEL_EXPORTER_OTLP_PROTOCOL: `thrift` is not known and is ignored (one of `http/protobuf`, `grpc`, `http/json`)"
       ])
     #expect(
-      ConfigurationCase(watching: ["OTEL_EXPORTER_OTLP_METRICS_PROTOCOL": "GRPC"]).problems() == [
-        "OTEL_EXPORTER_OTLP_METRICS_PROTOCOL: the protocol `grpc` is not there yet (use http/protobuf; a collector "
-          + "takes it on port 4318)"
+      ConfigurationCase(watching: ["OTEL_EXPORTER_OTLP_METRICS_PROTOCOL": "HTTP/JSON"]).problems() == [
+        "OTEL_EXPORTER_OTLP_METRICS_PROTOCOL: the protocol `http/json` is not there yet (use http/protobuf, or grpc)"
       ])
-    #expect(ConfigurationCase(watching: ["OTEL_EXPORTER_OTLP_PROTOCOL": "http/json"]).problems().count == 1)
     let overridden = ["OTEL_EXPORTER_OTLP_PROTOCOL": "grpc", "OTEL_EXPORTER_OTLP_METRICS_PROTOCOL": "http/protobuf"]
-    #expect(ConfigurationCase(watching: overridden).problems().isEmpty)
+    #expect(try destination(overridden).transport == .http)
+  }
+
+  @Test(
+    arguments: [
+      ([:], "http://localhost:4317"), ([base: "http://c:4317"], "http://c:4317"), ([base: "http://c"], "http://c:4317"),
+      ([base: "https://c:443/"], "https://c:443"), ([base: "https://[::1]"], "https://[::1]:4317"),
+      ([base: "c:4317"], "https://c:4317"), ([base: "c:4317", "OTEL_EXPORTER_OTLP_INSECURE": "true"], "http://c:4317"),
+      ([base: "c"], "https://c:4317"), ([specific: "http://b:1", base: "http://a:1"], "http://b:1"),
+      ([base: "https://c:1", "OTEL_EXPORTER_OTLP_INSECURE": "true"], "https://c:1"),
+      ([base: "http://c:1", "OTEL_EXPORTER_OTLP_INSECURE": "false"], "http://c:1"),
+      (
+        [base: "c:1", "OTEL_EXPORTER_OTLP_INSECURE": "true", "OTEL_EXPORTER_OTLP_METRICS_INSECURE": "false"],
+        "https://c:1"
+      ),
+    ] as [([String: String], String)])
+  func `the endpoint of gRPC is a host, whose scheme decides about TLS [113]`(
+    environment: [String: String], url: String
+  ) throws {
+    let protocolName = ["OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"]
+    let destination = try destination(environment.merging(protocolName) { $1 })
+    #expect(destination.url.revealed == url && destination.displayName == url)
+  }
+
+  @Test func `only gRPC knows a scheme that is missing [114]`() {
+    let input = [Self.base: "c:4318", "OTEL_EXPORTER_OTLP_INSECURE": "true"]
+    #expect(ConfigurationCase(watching: input).problems().count == 1)
+  }
+
+  @Test(arguments: [
+    ("http://c:4317/v1/metrics", "neither path nor query"), ("http://c?token=hunter2", "neither path nor query"),
+    ("unix:///run/otlp", "neither http nor https"), ("u:hunter2@c:4317", "user or password"), ("c:x", "port"),
+  ])
+  func `what is no endpoint of gRPC is a mistake`(url: String, message: String) {
+    let problems = ConfigurationCase(watching: [Self.base: url, "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"]).problems()
+    #expect(problems.count == 1 && problems.first?.contains(message) == true, "\(problems)")
+    #expect(problems.first?.contains("hunter2") == false)
+  }
+
+  @Test(arguments: [
+    ("grpc-timeout=1", "`grpc-timeout` is set by gRPC itself"), ("TE=1", "`TE` is set by gRPC itself"),
+    ("k=hunter2\u{E9}", "the value of `k` holds a character that gRPC cannot send"),
+  ])
+  func `metadata that gRPC cannot send is reported with its name and ignored [107]`(
+    pair: String, message: String
+  ) throws {
+    let loaded = try ConfigurationCase(watching: [
+      "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc", "OTEL_EXPORTER_OTLP_HEADERS": "good=1,\(pair)",
+    ]).load()
+    #expect(loaded.configuration.destinations.first?.headers.map(\.name) == ["good"])
+    #expect(loaded.warnings.map(\.message) == [message + ", so it is ignored"])
   }
 
   @Test(arguments: [
@@ -139,31 +193,6 @@ struct ExportTests {
       "OTEL_EXPORTER_OTLP_HEADERS": "a=1,b=2", "OTEL_EXPORTER_OTLP_METRICS_HEADERS": "c=3",
     ]).headers
     #expect(headers == [ExportHeader("c", Secret("3"))])
-  }
-
-  @Test func `certificates are read at the start, and a key needs its certificate`() throws {
-    let prefix = "OTEL_EXPORTER_OTLP_"
-    var input = ConfigurationCase(watching: [
-      prefix + "CERTIFICATE": "ca.pem", prefix + "CLIENT_CERTIFICATE": "client.pem",
-      prefix + "METRICS_CLIENT_KEY": "client.key",
-    ])
-    let pem = "-----BEGIN CERTIFICATE-----\n"
-    input.files = ["ca.pem": pem, "client.pem": pem, "client.key": "-----BEGIN PRIVATE KEY-----\n"]
-    let destination = try #require(try input.configuration().destinations.first)
-    #expect(destination.certificate == "ca.pem")
-    #expect(destination.clientCertificate == "client.pem")
-    #expect(destination.clientKey == "client.key")
-
-    input.files["ca.pem"] = "hunter2"
-    input.files["client.pem"] = nil
-    #expect(
-      input.problems() == [
-        "OTEL_EXPORTER_OTLP_CERTIFICATE: the file is not in PEM form (it has to hold a line that begins with "
-          + "`-----BEGIN`)",
-        "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE: the file cannot be read: No such file or directory (check its path and "
-          + "its permissions)",
-        "OTEL_EXPORTER_OTLP_METRICS_CLIENT_KEY: is set without its other half (set OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE too)",
-      ])
   }
 
   @Test func `what is asked of the whole exporter`() throws {
@@ -213,6 +242,7 @@ struct ExportTests {
   }
 
   @Test func `the file has several endpoints`() throws {
+    let authority = try TestAuthority()
     let file = """
       export:
         - endpoint: "http://a:4318"
@@ -222,13 +252,17 @@ struct ExportTests {
           compression: gzip
           certificate: ca.pem
         - {url: "http://b/api/push?x=1", timeout: 0s}
+        - {endpoint: "https://c", protocol: grpc}
       """
     var input = ConfigurationCase(
       file: file, ConfigurationCase.watched.merging(["TENANT": "shop"]) { $1 },
-      files: ["headers.txt": "# a comment\r\nAuthorization: Bearer a=b:c\r\n\r\nX-Two: 2\n", "ca.pem": "-----BEGIN X"])
+      files: [
+        "headers.txt": "# a comment\r\nAuthorization: Bearer a=b:c\r\n\r\nX-Two: 2\n",
+        "ca.pem": try #require(contents(of: authority.file)),
+      ])
     let configuration = try input.configuration()
     #expect(configuration.endpointIsConfigured)
-    #expect(configuration.destinations.count == 2)
+    #expect(configuration.destinations.count == 3)
     let first = try #require(configuration.destinations.first)
     #expect(first.url.revealed == "http://a:4318/v1/metrics")
     #expect(
@@ -237,9 +271,11 @@ struct ExportTests {
         ExportHeader("x-two", Secret("3")),
       ])
     #expect(first.timeout == .milliseconds(250) && first.compression == .gzip && first.certificate == "ca.pem")
-    #expect(configuration.destinations.last?.url.revealed == "http://b/api/push?x=1")
-    #expect(configuration.destinations.last?.displayName == "http://b/api/push?•••")
-    #expect(configuration.destinations.last?.timeout == .some(nil))
+    #expect(configuration.destinations[1].url.revealed == "http://b/api/push?x=1")
+    #expect(configuration.destinations[1].displayName == "http://b/api/push?•••")
+    #expect(configuration.destinations[1].timeout == nil)
+    #expect(configuration.destinations[2].url.revealed == "https://c:4317")
+    #expect(configuration.destinations[2].transport == .grpc)
 
     // Variables without an endpoint do not reach into the file's endpoints, and say so.
     input.environment["OTEL_EXPORTER_OTLP_HEADERS"] = "a=hunter2"
@@ -259,25 +295,31 @@ struct ExportTests {
   @Test func `mistakes in the file's endpoints have their places`() {
     let file = """
       export:
-        - {endpoint: "collector:4318", protocol: grpc}
+        - {endpoint: "collector:4318", protocol: thrift}
         - {endpoint: "http://a", url: "http://b"}
         - {compression: zstd}
         - {endpoint: "http://a", client_key: key.pem}
         - {endpoint: "http://a", headers_file: h}
         - {endpoint: "http://a", headers: {"bad name": hunter2}}
+        - {endpoint: "collector:4317", protocol: grpc}
+        - {url: "http://a", protocol: grpc}
       """
     let input = ConfigurationCase(
       file: file, ConfigurationCase.watched, files: ["h": "hunter2\n", "key.pem": "-----BEGIN X"])
     #expect(
       input.problems() == [
         "outbox.yaml:2:16: the URL has no scheme (begin it with http:// or https://)",
-        "outbox.yaml:2:44: the protocol `grpc` is not there yet (use http/protobuf; a collector takes it on port 4318)",
+        "outbox.yaml:2:44: `thrift` is not a protocol (use http/protobuf, or grpc)",
         "outbox.yaml:3:33: both `endpoint` and `url` are set (keep one of them)",
         "outbox.yaml:4:5: `endpoint` is missing (for example endpoint: http://localhost:4318)",
         "outbox.yaml:4:19: `zstd` is not known here (known are `none`, `gzip`)",
         "outbox.yaml:5:5: `client_certificate` and `client_key` belong together (set both, or none)",
+        "outbox.yaml:5:40: the file does not hold a private key in PEM form (it begins with `-----BEGIN PRIVATE "
+          + "KEY-----`)",
         "outbox.yaml:6:42: line 1 is not `Name: value` (one `Name: value` a line)",
         "outbox.yaml:7:38: the name of the header is not one that a header can have",
+        "outbox.yaml:8:16: the URL has no scheme (begin it with http:// or https://)",
+        "outbox.yaml:9:11: `url` is for OTLP over HTTP (for example endpoint: http://localhost:4317)",
       ])
   }
 }

@@ -12,7 +12,7 @@ private func verdict(
   _ status: Int, _ headers: [HTTPHeader] = [], body: [UInt8] = [], defect: String? = nil, endpoint: String = endpoint
 ) -> DeliveryVerdict {
   let response = HTTPResponse(status: status, headers: headers, body: body, bodyDefect: defect)
-  return DeliveryVerdict(.success(response), endpoint: endpoint, now: now)
+  return DeliveryVerdict(.http(response), endpoint: endpoint, now: now)
 }
 
 private func failure(_ verdict: DeliveryVerdict) -> DeliveryFailure? {
@@ -43,12 +43,9 @@ struct `The verdict about a status` {
 
   @Test(arguments: HTTPError.Cause.allCases)
   func `no answer is retried unless another attempt must end the same way`(cause: HTTPError.Cause) {
-    let verdict = DeliveryVerdict(.failure(HTTPError(cause, url: endpoint, detail: "d")), endpoint: endpoint, now: now)
+    let verdict = DeliveryVerdict(HTTPError(cause, url: endpoint, detail: "d"), endpoint: endpoint)
     let isRetried = if case .retry = verdict { true } else { false }
-    let passing: Set<HTTPError.Cause> = [
-      .cannotResolve, .cannotConnect, .timedOut, .tls, .closedWithoutAnswer, .interrupted,
-    ]
-    #expect(isRetried == passing.contains(cause))
+    #expect(isRetried == ![.invalidRequest, .responseTooLarge].contains(cause))
     #expect(failure(verdict)?.errorType == cause.rawValue)
     #expect(failure(verdict)?.message.contains("hunter2") == false)
     #expect(failure(verdict)?.message.contains("http://collector:4318/v1/metrics") == true)
@@ -122,10 +119,10 @@ struct `The message about a failure` {
 
   @Test func `names the certificate option, and gRPC's port`() {
     func message(_ cause: HTTPError.Cause, _ detail: String, _ url: String = "https://c:4318") -> String {
-      failure(DeliveryVerdict(.failure(HTTPError(cause, url: url, detail: detail)), endpoint: url, now: now))!.message
+      failure(DeliveryVerdict(HTTPError(cause, url: url, detail: detail), endpoint: url))!.message
     }
     #expect(message(.tls, "unable to get local issuer certificate").contains("OTEL_EXPORTER_OTLP_CERTIFICATE"))
     #expect(message(.tls, "tlsv13 alert certificate required").contains("OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE"))
-    #expect(message(.notHTTP, "HTTP/0.9", "http://c:4317/v1/metrics").contains("4318"))
+    #expect(message(.notHTTP, "HTTP/0.9", "http://c:4317/v1/metrics").contains("OTEL_EXPORTER_OTLP_PROTOCOL=grpc"))
   }
 }

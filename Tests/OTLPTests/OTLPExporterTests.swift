@@ -190,6 +190,30 @@ struct `A push that fails` {
     #expect(time.sleeps.isEmpty && server.requests.count == 1)
   }
 
+  @Test(arguments: [401, 403, 404, 405, 500])
+  func `because the destination refuses everything costs one request a pause, not all that wait`(status: Int) async {
+    let server = ScriptedHTTPServer([.answer(status), .answer(status), .answer(200)])
+    let time = VirtualTime()
+    let exporter = exporter(server, time)
+    for value in 1...4 { await exporter.enqueue(batch(Int64(value))) }
+    _ = await exporter.flush(within: .seconds(300))
+    let observation = await exporter.observe()
+    #expect(observation.exportedPoints == 2 && observation.failedPoints == ["\(status)": 2])
+    #expect(server.requests.map(\.body) == (1...4).map { body($0) })
+    #expect(time.sleeps == [.seconds(1), .seconds(1.5)])
+  }
+
+  @Test(arguments: [400, 413, 422])
+  func `because of what one request holds does not hold up the next`(status: Int) async {
+    let server = ScriptedHTTPServer([.answer(status), .answer(200)])
+    let time = VirtualTime()
+    let exporter = exporter(server, time)
+    for value in 1...2 { await exporter.enqueue(batch(Int64(value))) }
+    _ = await exporter.flush(within: .seconds(300))
+    #expect(await exporter.observe().exportedPoints == 1)
+    #expect(time.sleeps.isEmpty)
+  }
+
   @Test func `starts from the shortest pause after a success`() async {
     let server = ScriptedHTTPServer([.answer(503), .answer(503), .answer(200), .answer(503), .answer(200)])
     let time = VirtualTime()

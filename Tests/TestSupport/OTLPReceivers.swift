@@ -15,10 +15,11 @@ package final class OTLPReceiver {
   }
 
   private init(
-    _ program: String, port: Int, path: String, directory: TemporaryDirectory, arguments: [String],
+    _ program: String, scheme: String = "http", port: Int, path: String, directory: TemporaryDirectory,
+    arguments: [String],
     ready: (OTLPReceiver) -> Bool
   ) throws {
-    base = "http://127.0.0.1:\(port)"
+    base = "\(scheme)://127.0.0.1:\(port)"
     endpoint = base + path
     self.directory = directory
     process = try ChildProcess(program, arguments, directory: directory.path)
@@ -27,31 +28,50 @@ package final class OTLPReceiver {
     }
   }
 
+  /// What a receiver's OTLP endpoint speaks.
+  package enum Wire: Sendable {
+    /// OTLP/HTTP.
+    case http
+    /// OTLP/gRPC.
+    case grpc
+  }
+
   /// The OpenTelemetry Collector, which prints what it gets.
-  package static func collector() throws -> OTLPReceiver {
+  ///
+  /// - Parameters:
+  ///   - identity: its certificate; nil speaks without TLS.
+  ///   - clients: the authority of clients' certificates, which are then demanded.
+  package static func collector(
+    _ wire: Wire = .http, identity: TestAuthority.Identity? = nil, clients: String? = nil
+  ) throws -> OTLPReceiver {
     let directory = try TemporaryDirectory()
     let port = freePort()
+    var tls = identity.map { ", tls: {cert_file: \"\($0.certificate)\", key_file: \"\($0.key)\"" } ?? ""
+    if let clients { tls += ", client_ca_file: \"\(clients)\"" }
+    if identity != nil { tls += "}" }
     try directory.write(
       """
-      receivers: {otlp: {protocols: {http: {endpoint: "127.0.0.1:\(port)"}}}}
+      receivers: {otlp: {protocols: {\(wire): {endpoint: "127.0.0.1:\(port)"\(tls)}}}}
       exporters: {debug: {verbosity: detailed, sampling_initial: 1000000}}
       service: {telemetry: {metrics: {level: none}}, pipelines: {metrics: {receivers: [otlp], exporters: [debug]}}}
       """, to: "config.yaml")
     return try OTLPReceiver(
-      "otelcol", port: port, path: "/v1/metrics", directory: directory, arguments: ["--config", "config.yaml"]
+      "otelcol", scheme: identity == nil ? "http" : "https", port: port, path: wire == .http ? "/v1/metrics" : "",
+      directory: directory, arguments: ["--config", "config.yaml"]
     ) { $0.process.standardError.contains("Everything is ready") }
   }
 
   /// rotel, a second implementation of OTLP, which prints what it gets.
-  package static func rotel() throws -> OTLPReceiver {
-    let port = freePort()
+  package static func rotel(_ wire: Wire = .http) throws -> OTLPReceiver {
+    let (http, grpc) = (freePort(), freePort())
     return try OTLPReceiver(
-      "rotel", port: port, path: "/v1/metrics", directory: try TemporaryDirectory(),
+      "rotel", port: wire == .http ? http : grpc, path: wire == .http ? "/v1/metrics" : "",
+      directory: try TemporaryDirectory(),
       arguments: [
-        "start", "--otlp-http-endpoint", "127.0.0.1:\(port)", "--otlp-grpc-endpoint", "127.0.0.1:\(freePort())",
+        "start", "--otlp-http-endpoint", "127.0.0.1:\(http)", "--otlp-grpc-endpoint", "127.0.0.1:\(grpc)",
         "--exporter", "blackhole", "--debug-log", "metrics", "--debug-log-verbosity", "detailed",
       ]
-    ) { $0.status("/v1/metrics") != nil }
+    ) { _ in status("http://127.0.0.1:\(http)/v1/metrics") != nil && isListening(grpc) }
   }
 
   /// Prometheus with its OTLP receiver and the default translation of names.
@@ -101,9 +121,22 @@ package final class OTLPReceiver {
     return String(decoding: try connection.perform(HTTPRequest(.get, base + path)).body, as: UTF8.self)
   }
 
-  private func status(_ path: String) -> Int? {
+  private func status(_ path: String) -> Int? { Self.status(base + path) }
+
+  private static func status(_ url: String) -> Int? {
     let connection = HTTPConnection(userAgent: "test")
-    return try? connection.perform(HTTPRequest(.get, base + path, timeout: .seconds(5))).status
+    return try? connection.perform(HTTPRequest(.get, url, timeout: .seconds(5))).status
+  }
+
+  /// Whatever it says, somebody accepted.
+  private static func isListening(_ port: Int) -> Bool {
+    let connection = HTTPConnection(userAgent: "test")
+    do throws(HTTPError) {
+      _ = try connection.perform(HTTPRequest(.get, "http://127.0.0.1:\(port)", timeout: .seconds(5)))
+      return true
+    } catch {
+      return error.cause != .cannotConnect
+    }
   }
 }
 

@@ -17,6 +17,8 @@ package final class ScriptedHTTPServer: Sendable {
     case close
     /// The connection is closed before a request is read.
     case closeAtOnce
+    /// These bytes before anything is read, as a server writes to a client that speaks TLS; nothing more.
+    case rawAtOnce([UInt8])
     /// The request is read and never answered; the connection stays open.
     case silence
   }
@@ -64,11 +66,17 @@ package final class ScriptedHTTPServer: Sendable {
       }
     }
 
-    var closesAtOnce: Bool {
+    /// What is written before a request is read, after which none is.
+    var answerBeforeRequest: [UInt8]? {
       content.withLock { content in
-        guard case .closeAtOnce = script[min(content.steps, script.count - 1)] else { return false }
-        content.steps += 1
-        return true
+        let bytes: [UInt8]? =
+          switch script[min(content.steps, script.count - 1)] {
+          case .closeAtOnce: []
+          case .rawAtOnce(let bytes): bytes
+          default: nil
+          }
+        if bytes != nil { content.steps += 1 }
+        return bytes
       }
     }
   }
@@ -79,19 +87,8 @@ package final class ScriptedHTTPServer: Sendable {
 
   /// Starts a server.
   package init(_ script: [Step]) {
-    let listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-    var address = sockaddr_in()
-    address.sin_family = sa_family_t(AF_INET)
-    address.sin_addr.s_addr = UInt32(0x7f00_0001).bigEndian
-    var length = socklen_t(MemoryLayout<sockaddr_in>.size)
-    unsafe withUnsafeMutablePointer(to: &address) { pointer in
-      unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { generic in
-        precondition(unsafe bind(listener, generic, length) == 0, "no loopback port is free")
-        _ = unsafe getsockname(listener, generic, &length)
-      }
-    }
-    listen(listener, 64)
-    port = Int(UInt16(bigEndian: address.sin_port))
+    let (listener, port) = listenOnLoopback()
+    self.port = port
     state = State(script, listener: listener)
     let state = state
     startThread { Self.acceptConnections(state) }
@@ -138,31 +135,39 @@ package final class ScriptedHTTPServer: Sendable {
   }
 
   private static func serve(_ connection: Int32, _ number: Int, _ state: State) {
-    if state.closesAtOnce { return }
+    if let bytes = state.answerBeforeRequest {
+      writeAll(bytes, to: connection)
+      if !bytes.isEmpty { waitForEnd(connection) }
+      return
+    }
     var received: [UInt8] = []
     while let request = readRequest(connection, &received, number) {
       state.content.withLock { $0.requests.append(request) }
       switch state.nextStep() {
       case .answer(let status, let headers, let body):
-        write(response(status, headers, body), to: connection)
+        writeAll(response(status, headers, body), to: connection)
       case .answerAndClose(let status):
-        write(response(status, [], []), to: connection)
+        writeAll(response(status, [], []), to: connection)
         return
       case .answerWhenReleased(let status):
         while !state.content.withLock({ $0.isReleased || $0.isStopped }) { usleep(1_000) }
-        write(response(status, [], []), to: connection)
+        writeAll(response(status, [], []), to: connection)
       case .raw(let bytes):
-        write(bytes, to: connection)
+        writeAll(bytes, to: connection)
         return
-      case .close, .closeAtOnce:
+      case .close, .closeAtOnce, .rawAtOnce:
         return
       case .silence:
-        // Until the client gives up.
-        var byte: UInt8 = 0
-        while unsafe recv(connection, &byte, 1, 0) > 0 {}
+        waitForEnd(connection)
         return
       }
     }
+  }
+
+  /// Until the client gives up.
+  private static func waitForEnd(_ connection: Int32) {
+    var byte: UInt8 = 0
+    while unsafe recv(connection, &byte, 1, 0) > 0 {}
   }
 
   private static func response(_ status: Int, _ headers: [(String, String)], _ body: [UInt8]) -> [UInt8] {
@@ -208,33 +213,4 @@ package final class ScriptedHTTPServer: Sendable {
     guard bytes.count >= 4 else { return nil }
     return (0...(bytes.count - 4)).first { bytes[$0..<($0 + 4)].elementsEqual(mark) }.map { $0 + 4 }
   }
-
-  private static func write(_ bytes: [UInt8], to connection: Int32) {
-    var sent = 0
-    while sent < bytes.count {
-      let count = unsafe bytes[sent...].withUnsafeBytes {
-        unsafe send(connection, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL))
-      }
-      guard count > 0 else { return }
-      sent += count
-    }
-  }
-}
-
-/// Runs a closure on a thread of its own.
-private func startThread(_ body: @escaping @Sendable () -> Void) {
-  final class Box {
-    let body: @Sendable () -> Void
-    init(_ body: @escaping @Sendable () -> Void) { self.body = body }
-  }
-  let context = unsafe Unmanaged.passRetained(Box(body)).toOpaque()
-  var thread = pthread_t()
-  let status = unsafe pthread_create(
-    &thread, nil,
-    { context in
-      unsafe Unmanaged<Box>.fromOpaque(context!).takeRetainedValue().body()
-      return nil
-    }, context)
-  precondition(status == 0, "cannot start a thread: \(status)")
-  pthread_detach(thread)
 }
