@@ -53,15 +53,21 @@ internal import HTTPClient
     defer { self.stream = nil }
     let id = try submit(stream)
     while stream.endCode == nil {
-      try flush()
-      try receive()
+      do throws(HTTPError) {
+        try flush()
+        try receive()
+        try flush()
+      } catch {
+        // The server may have answered before it went away.
+        isAtEnd = true
+        if stream.endCode == nil { throw error }
+      }
       if stream.isTooLarge {
         cancel(id)
         throw HTTPError(
           .responseTooLarge, url: url, detail: "more than \(HTTPConnection.responseLimit) bytes")
       }
       if stream.endCode != nil { break }
-      try flush()
       if isAtEnd || !wantsMore {
         throw HTTPError(.closedWithoutAnswer, url: url, detail: "the connection ended before the answer did")
       }

@@ -23,6 +23,8 @@ package struct TLSFiles: Sendable, Hashable {
       unsafe ccurl_set_text(curl, CURLOPT_CAINFO, authorities)
       // Without this the system's certificate directory stays trusted beside the file.
       unsafe ccurl_set_text(curl, CURLOPT_CAPATH, nil)
+      // libcurl keeps what it read for a day, and a renewed file would go unnoticed.
+      unsafe ccurl_set_long(curl, CURLOPT_CA_CACHE_TIMEOUT, 0)
     }
     if let certificate { unsafe ccurl_set_text(curl, CURLOPT_SSLCERT, certificate) }
     if let key {

@@ -32,7 +32,7 @@ struct ExportTests {
       ([base: "http://general", specific: "http://specific/x"], "http://specific/x"),
       ([base: "http://general", specific: ""], "http://general/v1/metrics"),
     ] as [([String: String], String)])
-  func `the endpoint follows the specification`(environment: [String: String], url: String) throws {
+  func `the endpoint follows the specification [116] [117] [118] [119] [121]`(environment: [String: String], url: String) throws {
     #expect(try destination(environment).url.revealed == url)
   }
 
@@ -69,7 +69,7 @@ struct ExportTests {
       (["TIMEOUT": "1", "METRICS_TIMEOUT": "x"], .milliseconds(1), 1),
       (["TIMEOUT": "1", "METRICS_TIMEOUT": ""], .milliseconds(1), 0),
     ] as [([String: String], Duration?, Int)])
-  func `a time-out is whole milliseconds`(options: [String: String], timeout: Duration?, warnings: Int) throws {
+  func `a time-out is whole milliseconds [122] [123] [124]`(options: [String: String], timeout: Duration?, warnings: Int) throws {
     let environment = Dictionary(uniqueKeysWithValues: options.map { ("OTEL_EXPORTER_OTLP_\($0)", $1) })
     let loaded = try ConfigurationCase(watching: environment).load()
     #expect(loaded.configuration.destinations.first?.timeout == timeout)
@@ -82,7 +82,7 @@ struct ExportTests {
   @Test(arguments: [
     ("gzip", ExportDestination.Compression.gzip, 0), ("GZIP", .gzip, 0), ("none", .none, 0), ("zstd", .none, 1),
   ])
-  func `compression is a word in any case`(
+  func `compression is a word in any case [126]`(
     text: String, compression: ExportDestination.Compression, warnings: Int
   ) throws {
     let loaded = try ConfigurationCase(watching: ["OTEL_EXPORTER_OTLP_COMPRESSION": text]).load()
@@ -167,7 +167,7 @@ struct ExportTests {
     ("a=b+c", [("a", "b+c")]), ("a=100%", [("a", "100%")]), ("a=1,,b=2,", [("a", "1"), ("b", "2")]),
     ("a=", [("a", "")]), ("a=1;prop", [("a", "1;prop")]), ("a=1,A=2", [("A", "2")]),
   ])
-  func `headers are a list of pairs`(text: String, headers: [(String, String)]) throws {
+  func `headers are a list of pairs [128] [129]`(text: String, headers: [(String, String)]) throws {
     let loaded = try ConfigurationCase(watching: ["OTEL_EXPORTER_OTLP_HEADERS": text]).load()
     let read = loaded.configuration.destinations.first?.headers ?? []
     #expect(read.map(\.name) == headers.map(\.0))
@@ -179,7 +179,7 @@ struct ExportTests {
     "=hunter2", "hunter2", "bad name=hunter2", "a%41=hunter2 ", "k=hunter2%0D%0AX-Evil: 1", "k=hunter2\u{1}",
     "Content-Type=hunter2", "k\u{E9}=hunter2",
   ])
-  func `a bad header is reported without its text and ignored`(pair: String) throws {
+  func `a bad header is reported without its text and ignored [130]`(pair: String) throws {
     let loaded = try ConfigurationCase(watching: ["OTEL_EXPORTER_OTLP_HEADERS": "good=1,\(pair),fine=2"]).load()
     let names = loaded.configuration.destinations.first?.headers.map(\.name)
     // A percent sign is a character of a token, so that name is not decoded, and is good.
@@ -188,14 +188,14 @@ struct ExportTests {
     #expect(!loaded.warnings.description.contains("hunter2"))
   }
 
-  @Test func `the headers of metrics replace the general ones`() throws {
+  @Test func `the headers of metrics replace the general ones [120]`() throws {
     let headers = try destination([
       "OTEL_EXPORTER_OTLP_HEADERS": "a=1,b=2", "OTEL_EXPORTER_OTLP_METRICS_HEADERS": "c=3",
     ]).headers
     #expect(headers == [ExportHeader("c", Secret("3"))])
   }
 
-  @Test func `what is asked of the whole exporter`() throws {
+  @Test func `what is asked of the whole exporter [127] [137]`() throws {
     let standard = try ConfigurationCase(watching: [:]).configuration()
     #expect(!standard.telemetryDisabled && standard.metricsExporter == .otlp)
     #expect(!standard.endpointIsConfigured)

@@ -120,7 +120,7 @@ struct GeneralTests {
       ("a=b=c", [("a", "b=c")], 0), ("a=1,a=2", [("a", "2")], 0), ("a=,b=1", [("b", "1")], 0), ("a=b,c", [], 1),
       ("a=b,=c", [], 1), ("a=b,c=%G1", [], 1), ("a=b,", [], 1), ("a=%FF", [], 1),
     ] as [(String, [(String, String)], Int)])
-  func `resource attributes are all read or none`(text: String, pairs: [(String, String)], warnings: Int) throws {
+  func `resource attributes are all read or none [132]`(text: String, pairs: [(String, String)], warnings: Int) throws {
     let loaded = try ConfigurationCase(watching: ["OTEL_RESOURCE_ATTRIBUTES": text]).load()
     #expect(loaded.configuration.resourceAttributes == pairs.map { ResourceAttribute($0, $1) })
     #expect(loaded.warnings.count == warnings)
@@ -134,7 +134,7 @@ struct GeneralTests {
       (["OTEL_RESOURCE_ATTRIBUTES": "service.name=attribute", "OTEL_SERVICE_NAME": "variable"], "file", "variable"),
       (["OTEL_SERVICE_NAME": ""], "", "outbox-exporter"),
     ] as [([String: String], String, String)])
-  func `the service has a name`(environment: [String: String], file: String, name: String) throws {
+  func `the service has a name [133]`(environment: [String: String], file: String, name: String) throws {
     let text = file.isEmpty ? "" : "resource_attributes: {service.name: \(file)}"
     let input = ConfigurationCase(file: text, ConfigurationCase.watched.merging(environment) { $1 })
     let configuration = try input.configuration()
@@ -142,7 +142,7 @@ struct GeneralTests {
     #expect(!configuration.resourceAttributes.contains { $0.key == "service.name" })
   }
 
-  @Test func `an attribute of the file beats that of the variable`() throws {
+  @Test func `an attribute of the file beats that of the variable [134]`() throws {
     let environment = ConfigurationCase.watched.merging(["OTEL_RESOURCE_ATTRIBUTES": "a=variable,b=2"]) { $1 }
     let input = ConfigurationCase(file: "resource_attributes: {a: file, c: \"3\"}", environment)
     #expect(

@@ -21,7 +21,7 @@ struct PrintedConfigurationTests {
       - {endpoint: "https://c/otlp?token=hunter2", headers: {Authorization: Bearer hunter2}, timeout: 0s, compression: gzip}
     """
 
-  @Test func `the configuration in force is printed with its secrets masked`() throws {
+  @Test func `the configuration in force is printed with its secrets masked [131]`() throws {
     let configuration = try ConfigurationCase(file: Self.file).configuration()
     #expect(
       ConfigurationYAML.text(configuration, catalog: ConfigurationCase.catalog) == """
@@ -103,7 +103,7 @@ struct PrintedConfigurationTests {
     "objective: {age: \"${env:SECRET}\", target: \"${env:SECRET}\"}", "limits: {ready: {warning: \"${env:SECRET}\"}}",
     "hunter2@host: 1", "dsn: \"${env:hunter2 }\"", "dsn: \"${hunter2}\"", "dsn: hunter2: x", "dsn: \"hunter2",
   ])
-  func `no message repeats a secret`(line: String) {
+  func `no message repeats a secret [131]`(line: String) {
     let input = ConfigurationCase(
       file: "outboxes:\n  - \(line)\n    tables: {\"hunter2@\": x}\n", ["SECRET": "hunter2"], files: ["file": "hunter2"]
     )

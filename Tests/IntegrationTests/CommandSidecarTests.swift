@@ -216,7 +216,7 @@ import Testing
 
   // MARK: - Where figures go
 
-  @Test func `telemetry that is disabled makes no connection`() async throws {
+  @Test func `telemetry that is disabled makes no connection [135]`() async throws {
     let server = ScriptedHTTPServer([.answer(200)])
     let fixture = try CommandFixture()
     let sidecar = try start(
@@ -244,7 +244,7 @@ import Testing
     #expect(server.connectionCount == 0)
   }
 
-  @Test func `no secret shows where every user of the machine can look`() async throws {
+  @Test func `no secret shows where every user of the machine can look [131]`() async throws {
     let server = ScriptedHTTPServer([.answer(200)])
     let fixture = try CommandFixture()
     try fixture.writeOutbox(waiting: [5])

@@ -3,7 +3,7 @@ import Outbox
 import Testing
 
 @Suite struct `Self-metrics` {
-  @Test func `count points by their outcome`() {
+  @Test func `count points by their outcome [173] [175] [176] [179]`() {
     var describing = Describing()
     describing.exports = [activity(exported: 10)]
     let first = describing.cycle([])
@@ -28,7 +28,7 @@ import Testing
     }
   }
 
-  @Test func `hold one observation per export, by outcome`() {
+  @Test func `hold one observation per export, by outcome [178]`() {
     var describing = Describing()
     describing.exports = [
       activity(

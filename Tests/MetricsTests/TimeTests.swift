@@ -3,7 +3,7 @@ import Outbox
 import Testing
 
 @Suite struct `Samples over time` {
-  @Test func `a failed sample says so and pauses the other series without ending them`() {
+  @Test func `a failed sample says so and pauses the other series without ending them [145]`() {
     var describing = Describing()
     var outbox = orders
     outbox.objective = Objective(age: .seconds(60), target: 0.99)
@@ -100,7 +100,7 @@ import Testing
     #expect(metrics.values(MetricCatalog.sampleSkipped, "outbox.name=late") == [.int(0), .int(1)])
   }
 
-  @Test func `times rise though the wall clock is set back`() {
+  @Test func `times rise though the wall clock is set back [150]`() {
     var describing = Describing()
     var last: [Series: Timestamp] = [:]
     for pause in [15, -3600, 15, 15, 0, -1, 7200, 15] {
@@ -122,7 +122,7 @@ import Testing
     #expect(describing.good(.ready(["email": 2])).ended.isEmpty)
   }
 
-  @Test func `a vanished outbox ends, all its series and only once`() {
+  @Test func `a vanished outbox ends, all its series and only once [146]`() {
     var describing = Describing()
     let other = WatchedOutbox(name: "other", layout: "praisonai", system: .sqlite)
     let first = describing.cycle([(orders, .success(.ready(["email": 1]))), (other, .success(.empty))])
@@ -175,7 +175,7 @@ import Testing
     #expect(histogram.counts.count == histogram.bounds.count + 1)
   }
 
-  @Test func `a measurement equal to a bound falls below it`() {
+  @Test func `a measurement equal to a bound falls below it [160]`() {
     var histogram = HistogramValue(bounds: [1, 2])
     for value in [1, 1.5, 2, 2.0001, 0] { histogram.record(value) }
     #expect(histogram.counts == [2, 2, 1])

@@ -27,7 +27,7 @@ private let delivered = DeliveryVerdict.delivered(rejected: 0, message: "")
 
 struct `The verdict about a status` {
   @Test(arguments: 100...599)
-  func `is to retry after 429, 502, 503 and 504, and after nothing else`(status: Int) {
+  func `is to retry after 429, 502, 503 and 504, and after nothing else [37] [53] [59] [60]`(status: Int) {
     // With a Retry-After, which changes nothing about which statuses are retried.
     switch verdict(status, [HTTPHeader("retry-after", "7")]) {
     case .delivered: #expect((200...299).contains(status))
@@ -53,7 +53,7 @@ struct `The verdict about a status` {
 }
 
 struct `A success` {
-  @Test func `is one whatever the body says about itself`() {
+  @Test func `is one whatever the body says about itself [22] [23] [24] [25] [27] [30]`() {
     #expect(verdict(200) == delivered)
     #expect(verdict(204) == delivered)
     #expect(verdict(202, [HTTPHeader("content-type", "text/html")], body: Array("<html>".utf8)) == delivered)
@@ -68,18 +68,18 @@ struct `A success` {
   private let partial: [UInt8] = [0x0a, 0x06, 0x08, 0x03, 0x12, 0x02, 0x6e, 0x6f, 0x98, 0x06, 0x01]
 
   @Test(arguments: ["application/x-protobuf", "Application/X-Protobuf; charset=utf-8"])
-  func `may be partial`(type: String) {
+  func `may be partial [26] [32]`(type: String) {
     #expect(verdict(200, [HTTPHeader("content-type", type)], body: partial) == .delivered(rejected: 3, message: "no"))
   }
 
-  @Test func `may have a warning`() {
+  @Test func `may have a warning [29]`() {
     let warning: [UInt8] = [0x0a, 0x04, 0x12, 0x02, 0x6e, 0x6f]
     #expect(verdict(200, [protobuf], body: warning) == .delivered(rejected: 0, message: "no"))
   }
 }
 
 struct `The message about a failure` {
-  @Test func `has what a Status says, in one printable line`() {
+  @Test func `has what a Status says, in one printable line [46]`() {
     // google.rpc.Status { code: 3, message: "bad\u{1b}[31m\nthing" }
     let text = Array("bad\u{1b}[31m\nthing".utf8)
     let body: [UInt8] = [0x08, 0x03, 0x12, UInt8(text.count)] + text
@@ -88,7 +88,17 @@ struct `The message about a failure` {
         == "http://collector:4318/v1/metrics answered 400: bad [31m thing")
   }
 
-  @Test func `has the beginning of a text, and no word about decoding`() {
+  @Test func `is about the status of HTTP where a Status contradicts it [48]`() {
+    // google.rpc.Status { code: INVALID_ARGUMENT, message: "no" }
+    let body: [UInt8] = [0x08, 0x03, 0x12, 0x02, 0x6e, 0x6f]
+    guard case .retry(let failure, _) = verdict(503, [protobuf], body: body) else {
+      Issue.record("503 is not retried")
+      return
+    }
+    #expect(failure.errorType == "503" && failure.message.hasSuffix("answered 503: no"))
+  }
+
+  @Test func `has the beginning of a text, and no word about decoding [47]`() {
     let long = String(repeating: "x", count: 5000)
     let message = failure(verdict(500, [HTTPHeader("content-type", "text/plain")], body: Array(long.utf8)))?.message
     #expect(message == "http://collector:4318/v1/metrics answered 500: \(long.prefix(300))…")
@@ -98,20 +108,20 @@ struct `The message about a failure` {
     #expect(failure(verdict(500, body: [0xff, 0xfe, 0x00]))?.message.contains("\u{fffd}\u{fffd}") == true)
   }
 
-  @Test func `names the option with the credentials`() {
+  @Test func `names the option with the credentials [39]`() {
     for status in [401, 403] {
       #expect(failure(verdict(status))?.message.contains("OTEL_EXPORTER_OTLP_HEADERS") == true)
     }
   }
 
-  @Test func `explains the rule that makes a 404`() {
+  @Test func `explains the rule that makes a 404 [40]`() {
     let prometheus = failure(verdict(404, endpoint: "http://localhost:9090/api/v1/otlp"))?.message
     #expect(prometheus?.contains("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT is used as it is") == true)
     let right = failure(verdict(404, endpoint: "http://localhost:9090/api/v1/otlp/v1/metrics"))?.message
     #expect(right?.contains("--web.enable-otlp-receiver") == true)
   }
 
-  @Test func `shows where a redirect leads`() {
+  @Test func `shows where a redirect leads [45]`() {
     let message = failure(verdict(308, [HTTPHeader("location", "https://me:hunter2@other/x?k=hunter2")]))?.message
     #expect(message?.contains("https://other/x") == true)
     #expect(message?.contains("hunter2") == false)

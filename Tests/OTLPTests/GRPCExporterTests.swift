@@ -37,7 +37,7 @@ private struct Exporter {
 
 /// What a call by gRPC looks like to a server that decodes frames and HPACK on its own.
 struct `A push over gRPC` {
-  @Test func `is one call with the headers that gRPC asks for, in their order [1] [74] [76] [79] [83]`() async throws {
+  @Test func `is one call with the headers that gRPC asks for, in their order [74] [76] [79] [83]`() async throws {
     let server = ScriptedHTTP2Server([.frames(.answer())])
     let exporter = Exporter(server, headers: [("X-Scope-OrgID", "t1"), ("key-bin", "AAE=")])
     let report = await exporter.push()
@@ -279,10 +279,6 @@ struct `A connection that ends` {
     ])
     let exporter = Exporter(server)
     for _ in 1...3 { #expect(await exporter.push().isComplete) }
-    _ = await exporter.exporter.shutDown(within: .seconds(1))
-    var told: [DeliveryEvent] = []
-    for await event in exporter.exporter.events { told.append(event) }
-    #expect(told.isEmpty)
     #expect(server.requests.map(\.connection) == [1, 2, 3] && exporter.time.sleeps.isEmpty)
   }
 

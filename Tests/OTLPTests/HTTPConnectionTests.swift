@@ -41,7 +41,7 @@ struct `A request` {
     #expect(request.values("content-encoding").isEmpty)
   }
 
-  @Test func `of two megabytes does not wait for permission`() throws {
+  @Test func `of two megabytes does not wait for permission [14]`() throws {
     let server = ScriptedHTTPServer([.answer(200)])
     let connection = HTTPConnection(userAgent: "agent")
     let body = [UInt8](repeating: 7, count: 2_000_000)
@@ -66,7 +66,7 @@ struct `A request` {
     #expect(server.connectionCount == 1)
   }
 
-  @Test func `gets a new connection when the server closed the idle one`() throws {
+  @Test func `gets a new connection when the server closed the idle one [13]`() throws {
     let server = ScriptedHTTPServer([.answerAndClose(200), .answer(200)])
     let connection = HTTPConnection(userAgent: "agent")
     #expect(try connection.perform(post(server)).status == 200)
@@ -117,7 +117,7 @@ struct `An answer` {
     #expect(response.headers == [HTTPHeader("x-b", "2")])
   }
 
-  @Test func `that redirects is not followed`() throws {
+  @Test func `that redirects is not followed [45]`() throws {
     let other = ScriptedHTTPServer([.answer(200)])
     let server = ScriptedHTTPServer([.answer(307, headers: [("Location", other.url())])])
     let connection = HTTPConnection(userAgent: "agent")
@@ -125,7 +125,7 @@ struct `An answer` {
     #expect(other.connectionCount == 0)
   }
 
-  @Test func `is decompressed`() throws {
+  @Test func `is decompressed [9]`() throws {
     let text = Array("hello, hello, hello".utf8)
     let server = ScriptedHTTPServer([.answer(200, headers: [("Content-Encoding", "gzip")], body: gzip(text))])
     let connection = HTTPConnection(userAgent: "agent")
@@ -133,7 +133,7 @@ struct `An answer` {
     #expect(server.requests[0].values("accept-encoding") == ["gzip"])
   }
 
-  @Test func `that says gzip and is not keeps its status`() throws {
+  @Test func `that says gzip and is not keeps its status [36]`() throws {
     let server = ScriptedHTTPServer([.answer(200, headers: [("Content-Encoding", "gzip")], body: Array("plain".utf8))])
     let connection = HTTPConnection(userAgent: "agent")
     let response = try connection.perform(post(server))
@@ -141,14 +141,14 @@ struct `An answer` {
     #expect(response.bodyDefect != nil)
   }
 
-  @Test func `whose body is cut off keeps its status`() throws {
+  @Test func `whose body is cut off keeps its status [66]`() throws {
     let server = ScriptedHTTPServer([raw("HTTP/1.1 200 OK\r\nContent-Length: 100", [1, 2])])
     let connection = HTTPConnection(userAgent: "agent")
     let response = try connection.perform(post(server))
     #expect(response.status == 200 && response.bodyDefect != nil)
   }
 
-  @Test func `of 4 MiB is read, and one byte more is refused`() throws {
+  @Test func `of 4 MiB is read, and one byte more is refused [34]`() throws {
     let limit = HTTPConnection.responseLimit
     #expect(limit == 4 << 20)
     let server = ScriptedHTTPServer([
@@ -160,7 +160,7 @@ struct `An answer` {
     #expect(cause(connection, post(server)) == .responseTooLarge)
   }
 
-  @Test func `that inflates beyond 4 MiB is refused`() {
+  @Test func `that inflates beyond 4 MiB is refused [35]`() {
     let bomb = gzip([UInt8](repeating: 0, count: 64 << 20))
     #expect(bomb.count < 1 << 20)
     let server = ScriptedHTTPServer([.answer(200, headers: [("Content-Encoding", "gzip")], body: bomb)])
@@ -251,7 +251,7 @@ struct `A URL in a message` {
 
 struct `A compressed body` {
   @Test(arguments: [0, 1, 1000, 3_000_000])
-  func `is read back by another implementation`(size: Int) throws {
+  func `is read back by another implementation [6]`(size: Int) throws {
     var state: UInt64 = 42
     let bytes = (0..<size).map { index -> UInt8 in
       state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407

@@ -22,7 +22,7 @@ private func point(_ value: PointValue, _ attributes: Attribute...) -> DataPoint
 
 @Suite(.enabled(if: IndependentDecoder.python != nil, Comment(rawValue: IndependentDecoder.reason)))
 struct `Encoded metrics, read by an independent decoder` {
-  @Test func `every kind of point arrives as it is`() throws {
+  @Test func `every kind of point arrives as it is [5] [143] [144] [158]`() throws {
     let batch = batchWithEveryKindOfPoint(at: now)
     let encoded = MetricEncoder.encode(batch)
     let request = try #require(encoded.requests.first)
@@ -31,7 +31,7 @@ struct `Encoded metrics, read by an independent decoder` {
     #expect(try IndependentDecoder.describe(request.body) == IndependentDecoder.expectation(batch))
   }
 
-  @Test func `a metric without points leaves no trace`() throws {
+  @Test func `a metric without points leaves no trace [16]`() throws {
     let encoded = MetricEncoder.encode(
       batch(gauge([], name: "a"), gauge([point(.int(1))], name: "b"), gauge([], name: "c")))
     let lines = try IndependentDecoder.describe(encoded.requests[0].body)
@@ -45,7 +45,7 @@ struct `Encoded metrics, read by an independent decoder` {
   }
 
   @Test(arguments: [4095, 4096, 4097, 1 << 20])
-  func `a long text is cut at 4096 bytes, never inside a character`(length: Int) throws {
+  func `a long text is cut at 4096 bytes, never inside a character [154]`(length: Int) throws {
     // Two-byte characters after one byte: byte 4096 is in the middle of one.
     let text = String(("x" + String(repeating: "é", count: length)).prefix(length))
     let encoded = MetricEncoder.encode(batch(gauge([point(.int(1), Attribute("k", text))])))
@@ -63,7 +63,7 @@ struct `Encoded metrics, read by an independent decoder` {
     #expect(value == String(repeating: "\u{fffd}", count: 4096 / 3))
   }
 
-  @Test func `attributes that are empty are left out, and their neighbours stay`() throws {
+  @Test func `attributes that are empty are left out, and their neighbours stay [151]`() throws {
     let points = [
       point(.int(1), Attribute("a", "1"), Attribute("b", ""), Attribute("c", "3")),
       point(.int(2), Attribute("a", "1"), Attribute("c", "3"), Attribute("", "x")),
@@ -82,7 +82,7 @@ struct `Points that no receiver would take` {
   private static let sound = HistogramValue(bounds: [1, 2])
 
   @Test(arguments: [Double.nan, .infinity, -.infinity])
-  func `a number that is not finite is left out and counted`(value: Double) {
+  func `a number that is not finite is left out and counted [147]`(value: Double) {
     let encoded = MetricEncoder.encode(batch(gauge([point(.double(value)), point(.double(1))])))
     #expect(encoded.invalidPointCount == 1)
     #expect(encoded.requests.map(\.pointCount) == [1])
@@ -164,7 +164,7 @@ struct `Requests below a limit` {
         })
   }
 
-  @Test func `a request of exactly the limit is sent whole, and one byte less splits it`() {
+  @Test func `a request of exactly the limit is sent whole, and one byte less splits it [17]`() {
     let batch = Self.many(40)
     let whole = MetricEncoder.encode(batch, limit: .max)
     let size = whole.requests[0].body.count

@@ -69,7 +69,7 @@ private func events(_ exporter: OTLPExporter) async -> [DeliveryEvent] {
 private let protobuf = [("Content-Type", "application/x-protobuf")]
 
 struct `A push` {
-  @Test func `is one POST with the encoded batch and the headers that OTLP asks for`() async throws {
+  @Test func `is one POST with the encoded batch and the headers that OTLP asks for [1] [3] [7] [10]`() async throws {
     let server = ScriptedHTTPServer([.answer(200)])
     let destination = OTLPDestination(
       endpoint: server.url(),
@@ -86,7 +86,7 @@ struct `A push` {
     #expect(request.values("user-agent") == ["outbox-exporter/1.2.3 OTel-OTLP-Exporter-Swift/1.2.3"])
   }
 
-  @Test func `is compressed when asked to, with the same bytes and headers in each attempt`() async {
+  @Test func `is compressed when asked to, with the same bytes and headers in each attempt [8] [11]`() async {
     let server = ScriptedHTTPServer([.answer(503), .answer(200)])
     let destination = OTLPDestination(endpoint: server.url(), headers: [("X-A", "b")], compression: .gzip)
     let exporter = OTLPExporter(destination, version: "1", timing: VirtualTime().timing())
@@ -96,14 +96,14 @@ struct `A push` {
     #expect(server.requests.map { $0.values("x-a") } == [["b"], ["b"]])
   }
 
-  @Test func `of nothing makes no connection`() async {
+  @Test func `of nothing makes no connection [15]`() async {
     let server = ScriptedHTTPServer([.answer(200)])
     let report = await exporter(server).deliver(batch(5, points: 0), within: .seconds(30))
     #expect(report == PushReport())
     #expect(server.connectionCount == 0)
   }
 
-  @Test func `keeps its connection`() async {
+  @Test func `keeps its connection [12]`() async {
     let server = ScriptedHTTPServer([.answer(200)])
     let exporter = exporter(server)
     for value in 1...3 { #expect(await exporter.deliver(batch(Int64(value)), within: .seconds(30)).isComplete) }
@@ -123,7 +123,7 @@ struct `A push` {
 
 struct `A push that fails` {
   @Test(arguments: [400, 401, 404, 408, 413, 500, 501, 529, 302])
-  func `for good is not repeated, and is counted`(status: Int) async {
+  func `for good is not repeated, and is counted [38] [41] [42] [43] [44]`(status: Int) async {
     let server = ScriptedHTTPServer([.answer(status)])
     let time = VirtualTime()
     let exporter = exporter(server, time)
@@ -139,7 +139,9 @@ struct `A push that fails` {
   @Test(arguments: [
     ScriptedHTTPServer.Step.close, .closeAtOnce, .answer(429), .answer(502), .answer(503), .answer(504),
   ])
-  func `for now is repeated with growing pauses, and its points count once`(step: ScriptedHTTPServer.Step) async {
+  func `for now is repeated with growing pauses, and its points count once [49] [65] [174]`(
+    step: ScriptedHTTPServer.Step
+  ) async {
     let server = ScriptedHTTPServer([step, step, step, .answer(200)])
     let time = VirtualTime()
     let exporter = exporter(server, time)
@@ -153,7 +155,7 @@ struct `A push that fails` {
     #expect(await exporter.observe().operations.isEmpty, "each export is observed once")
   }
 
-  @Test func `because nobody listens ends within the bound`() async {
+  @Test func `because nobody listens ends within the bound [63]`() async {
     let time = VirtualTime()
     let destination = OTLPDestination(endpoint: "http://127.0.0.1:\(freePort())/v1/metrics")
     let exporter = OTLPExporter(destination, version: "1", timing: time.timing())
@@ -165,14 +167,25 @@ struct `A push that fails` {
     #expect(observation.failedPoints == ["cannot_connect": 10] && observation.inflightPoints == 0)
   }
 
-  @Test func `because nobody answers ends at the time limit of the attempt`() async {
+  @Test func `because the receiver stays overloaded ends within the bound, counted once [50]`() async {
+    let server = ScriptedHTTPServer([.answer(503)])
+    let time = VirtualTime()
+    let exporter = exporter(server, time)
+    let report = await exporter.deliver(batch(5, points: 10), within: .seconds(120))
+    // 74.9 s in nine pauses, one of 30 s, and the next would end after the bound.
+    #expect(time.sleeps.count == 10 && time.sleeps.last == .seconds(30) && server.requests.count == 11)
+    #expect(report.droppedPoints == 10)
+    #expect(await exporter.observe().failedPoints == ["503": 10])
+  }
+
+  @Test func `because nobody answers ends at the time limit of the attempt [67]`() async {
     let server = ScriptedHTTPServer([.silence, .answer(200)])
     let exporter = exporter(server, timeout: .milliseconds(50))
     #expect(await exporter.deliver(batch(5), within: .seconds(300)).isComplete)
     #expect(server.requests.count == 2)
   }
 
-  @Test func `waits as long as the server asks`() async {
+  @Test func `waits as long as the server asks [54] [55]`() async {
     let date = "Sun, 06 Nov 1994 08:49:37 GMT"
     let server = ScriptedHTTPServer([
       .answer(503, headers: [("Retry-After", "20")]), .answer(429, headers: [("Retry-After", date)]), .answer(200),
@@ -182,7 +195,7 @@ struct `A push that fails` {
     #expect(time.sleeps == [.seconds(20), .seconds(7)])
   }
 
-  @Test func `does not wait for what comes too late`() async {
+  @Test func `does not wait for what comes too late [61]`() async {
     let server = ScriptedHTTPServer([.answer(503, headers: [("Retry-After", "250")]), .answer(200)])
     let time = VirtualTime()
     let report = await exporter(server, time).deliver(batch(5, points: 2), within: .seconds(200))
@@ -214,7 +227,7 @@ struct `A push that fails` {
     #expect(time.sleeps.isEmpty)
   }
 
-  @Test func `starts from the shortest pause after a success`() async {
+  @Test func `starts from the shortest pause after a success [52]`() async {
     let server = ScriptedHTTPServer([.answer(503), .answer(503), .answer(200), .answer(503), .answer(200)])
     let time = VirtualTime()
     let exporter = exporter(server, time)
@@ -226,7 +239,9 @@ struct `A push that fails` {
 
 struct `A partial success` {
   @Test(arguments: [(3, 3), (25, 10)])
-  func `is not repeated, and what was refused is counted, at most what was sent`(claimed: UInt8, counted: Int) async {
+  func `is not repeated, and what was refused is counted, at most what was sent [28] [31]`(claimed: UInt8, counted: Int)
+    async
+  {
     let body: [UInt8] = [0x0a, 0x06, 0x08, claimed, 0x12, 0x02, 0x6e, 0x6f]
     let server = ScriptedHTTPServer([.answer(200, headers: protobuf, body: body)])
     let exporter = exporter(server)
@@ -239,7 +254,7 @@ struct `A partial success` {
     #expect(observation.failedPoints == ["rejected": UInt64(counted)])
   }
 
-  @Test func `with a negative count is a success with a warning, said once`() async {
+  @Test func `with a negative count is a success with a warning, said once [31] [33]`() async {
     // rejected_data_points: -1, error_message: "no"
     let minusOne = [UInt8](repeating: 0xff, count: 9) + [0x01]
     let body: [UInt8] = [0x0a, 0x0f, 0x08] + minusOne + [0x12, 0x02, 0x6e, 0x6f]
@@ -253,7 +268,7 @@ struct `A partial success` {
 }
 
 struct `An outage` {
-  @Test func `keeps the order, and begins and ends with one event`() async {
+  @Test func `keeps the order, and begins and ends with one event [69] [180]`() async {
     let server = ScriptedHTTPServer([.answer(503), .answer(503), .answer(200)])
     let exporter = exporter(server)
     for value in 1...3 { await exporter.enqueue(batch(Int64(value), points: 2)) }
@@ -270,7 +285,7 @@ struct `An outage` {
     #expect(told.dropFirst() == [.outageEnded(lasted: .seconds(2.5), kept: 6, lost: 0)])
   }
 
-  @Test func `does not hold up who hands over a batch, and loses the oldest when there is no room`() async {
+  @Test func `does not hold up who hands over a batch, and loses the oldest when there is no room [70] [72]`() async {
     let server = ScriptedHTTPServer([.answerWhenReleased(503), .answer(200)])
     let size = body(1, size: 1000).count
     let exporter = exporter(server, queueLimit: 3 * size)
@@ -287,7 +302,7 @@ struct `An outage` {
     #expect(await exporter.observe().inflightPoints == 0)
   }
 
-  @Test func `that lasts until the end costs one more attempt and no pause`() async {
+  @Test func `that lasts until the end costs one more attempt and no pause [71] [177]`() async {
     let server = ScriptedHTTPServer([.answer(503)])
     let time = VirtualTime(blocksSleep: true)
     let exporter = exporter(server, time)
@@ -313,7 +328,7 @@ struct `An outage` {
     #expect(await exporter.shutDown(within: .seconds(5)).deliveredPoints == 4)
   }
 
-  @Test func `of one destination does not hold up another`() async {
+  @Test func `of one destination does not hold up another [73]`() async {
     let silent = ScriptedHTTPServer([.silence])
     let server = ScriptedHTTPServer([.answer(200)])
     let slow = exporter(silent, timeout: nil)
@@ -326,9 +341,10 @@ struct `An outage` {
 }
 
 struct `Points that cannot be sent` {
-  @Test func `are counted by reason and reported`() async {
+  @Test func `are counted by reason and reported [17] [18]`() async {
     let server = ScriptedHTTPServer([.answer(200)])
-    let destination = OTLPDestination(endpoint: server.url(), requestLimit: 1000)
+    // Compressed it would be small enough.
+    let destination = OTLPDestination(endpoint: server.url(), compression: .gzip, requestLimit: 1000)
     let exporter = OTLPExporter(destination, version: "1")
     var batch = batch(1, points: 3, size: 10)
     batch.metrics[0].points[0].value = .double(.nan)

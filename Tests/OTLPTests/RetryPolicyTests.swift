@@ -16,7 +16,7 @@ struct `Back-off` {
     #expect(policy.delay(failures: 1_000_000, serverDelay: nil, random: 1) == .seconds(30))
   }
 
-  @Test func `chance takes at most half of it`() {
+  @Test func `chance takes at most half of it [51]`() {
     for failures in 1...12 {
       let longest = policy.delay(failures: failures, serverDelay: nil, random: 1)
       #expect(policy.delay(failures: failures, serverDelay: nil, random: 0) == longest / 2)
@@ -25,7 +25,7 @@ struct `Back-off` {
     }
   }
 
-  @Test func `the server can ask for more, up to five minutes, and not for less`() {
+  @Test func `the server can ask for more, up to five minutes, and not for less [56] [62]`() {
     #expect(policy.delay(failures: 1, serverDelay: .seconds(7), random: 0) == .seconds(7))
     #expect(policy.delay(failures: 9, serverDelay: .seconds(7), random: 1) > .seconds(25))
     #expect(policy.delay(failures: 1, serverDelay: .zero, random: 1) == .seconds(1))
@@ -44,7 +44,7 @@ struct `Retry-After` {
   @Test(arguments: [
     "Sun, 06 Nov 1994 08:49:37 GMT", "Sunday, 06-Nov-94 08:49:37 GMT", "Sun Nov  6 08:49:37 1994",
   ])
-  func `a date in each of the three forms`(text: String) {
+  func `a date in each of the three forms [55]`(text: String) {
     #expect(RetryAfter.delay([text], now: now) == .seconds(7))
     #expect(RetryAfter.delay([text], now: now.advanced(by: .seconds(60))) == .zero, "a date in the past")
   }
@@ -55,11 +55,11 @@ struct `Retry-After` {
     "Sun, 32 Nov 1994 08:49:37 GMT", "Sun, 06 Foo 1994 08:49:37 GMT", "Sun, 06 Nov 1994 24:49:37 GMT",
     "Sun, 06 Nov 1994 08:49 GMT", "Sun, 06 Nov 1994 08:49:37 CET", "Sun Nov 6 1994", "٣",
   ])
-  func `nonsense is as good as nothing`(text: String) {
+  func `nonsense is as good as nothing [57]`(text: String) {
     #expect(RetryAfter.delay([text], now: now) == nil)
   }
 
-  @Test func `the longest of several counts`() {
+  @Test func `the longest of several counts [58]`() {
     #expect(RetryAfter.delay(["3", "soon", "11", "2"], now: now) == .seconds(11))
     #expect(RetryAfter.delay([], now: now) == nil)
   }

@@ -130,4 +130,24 @@ struct `A TLS connection` {
     await expect(
       .grpc, server, authorities: authority.file, type: "protocol_not_offered", says: "did not choose h2", "HTTP/2")
   }
+
+  @Test(arguments: [OTLPDestination.Transport.http, .grpc])
+  func `is made with the files as they are then [115]`(transport: OTLPDestination.Transport) async throws {
+    let server = try TLSServer(
+      try authority.identity("server"),
+      ["-Verify", "1", "-verify_return_error", "-CAfile", authority.file, "-alpn", "h2"])
+    let (directory, other) = (try TemporaryDirectory(), try TestAuthority())
+    let file = directory.path + "/ca.pem"
+    try directory.write(try #require(contents(of: other.file)), to: "ca.pem")
+    let exporter = OTLPExporter(
+      OTLPDestination(endpoint: "https://127.0.0.1:\(server.port)", transport: transport, authorities: file),
+      version: "1", policy: RetryPolicy(initialDelay: .seconds(1000), maximumDelay: .seconds(1000)))
+    let first = await exporter.deliver(oneBatch(), within: .seconds(60)).failure
+    #expect(first?.message.contains("local issuer") == true)
+    try directory.write(try #require(contents(of: authority.file)), to: "ca.pem")
+    let second = await exporter.deliver(oneBatch(), within: .seconds(60)).failure
+    #expect(
+      second?.message.contains("set OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE and") == true, "\(String(describing: second))"
+    )
+  }
 }
