@@ -22,7 +22,7 @@ struct `The OpenTelemetry Collector over every transport` {
   }
 
   @Test(arguments: Security.allCases, [OTLPDestination.Compression.none, .gzip])
-  func `gets every point as it is over gRPC [80] [108] [110]`(
+  func `gets every point as it is over gRPC [80] [110]`(
     security: Security, compression: OTLPDestination.Compression
   ) async throws {
     let receiver = try receiver(.grpc, security)
@@ -35,7 +35,7 @@ struct `The OpenTelemetry Collector over every transport` {
   }
 
   @Test(arguments: [Security.tls, .mutualTLS], [OTLPDestination.Compression.none, .gzip])
-  func `gets every point as it is over HTTP [108] [110]`(
+  func `gets every point as it is over HTTP [110]`(
     security: Security, compression: OTLPDestination.Compression
   ) async throws {
     let receiver = try receiver(.http, security)

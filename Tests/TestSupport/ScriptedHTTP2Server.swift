@@ -152,6 +152,9 @@ package final class ScriptedHTTP2Server: Sendable {
       case .frames(let frames): writeAll(frames.flatMap { $0.encoded(for: stream) }, to: socket)
       case .framesAndClose(let frames):
         writeAll(frames.flatMap { $0.encoded(for: stream) }, to: socket)
+        // A socket that is closed with something unread takes back what it has sent.
+        shutdown(socket, Int32(SHUT_WR))
+        while read(1, from: socket) != nil {}
         return
       case .slowly(let frames):
         for frame in frames {
