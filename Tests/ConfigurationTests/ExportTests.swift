@@ -32,7 +32,9 @@ struct ExportTests {
       ([base: "http://general", specific: "http://specific/x"], "http://specific/x"),
       ([base: "http://general", specific: ""], "http://general/v1/metrics"),
     ] as [([String: String], String)])
-  func `the endpoint follows the specification [116] [117] [118] [119] [121]`(environment: [String: String], url: String) throws {
+  func `the endpoint follows the specification [116] [117] [118] [119] [121]`(
+    environment: [String: String], url: String
+  ) throws {
     #expect(try destination(environment).url.revealed == url)
   }
 
@@ -69,7 +71,9 @@ struct ExportTests {
       (["TIMEOUT": "1", "METRICS_TIMEOUT": "x"], .milliseconds(1), 1),
       (["TIMEOUT": "1", "METRICS_TIMEOUT": ""], .milliseconds(1), 0),
     ] as [([String: String], Duration?, Int)])
-  func `a time-out is whole milliseconds [122] [123] [124]`(options: [String: String], timeout: Duration?, warnings: Int) throws {
+  func `a time-out is whole milliseconds [122] [123] [124]`(
+    options: [String: String], timeout: Duration?, warnings: Int
+  ) throws {
     let environment = Dictionary(uniqueKeysWithValues: options.map { ("OTEL_EXPORTER_OTLP_\($0)", $1) })
     let loaded = try ConfigurationCase(watching: environment).load()
     #expect(loaded.configuration.destinations.first?.timeout == timeout)
