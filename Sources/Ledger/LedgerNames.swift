@@ -9,7 +9,9 @@ package struct LedgerNames: Sendable, Hashable {
   /// The tables that all watched tables share.
   package static let watched = "\(schema).watched"
   static let readers = "\(schema).readers"
+  /// What could not be written down, and why.
   package static let losses = "\(schema).losses"
+  /// The function that throws away what every reader has kept.
   package static let purge = "\(schema).purge"
   /// The beginning of every trigger's name.
   package static let triggerPrefix = "outbox_ledger_"
