@@ -172,7 +172,8 @@ enum DeliveryAdvice {
       case .protocolNotOffered: "OTLP over gRPC needs HTTP/2: check that a gRPC receiver listens there"
       case .notHTTP where error.detail.contains("HTTP/1.1"):
         "Where it takes OTLP over HTTP, set OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf; for gRPC use its port, mostly 4317"
-      case .notHTTP where error.detail.contains("HTTP/0.9"):
+      // libcurl's words for HTTP/2 frames where it expected text, and for frames that gRPC means otherwise.
+      case .notHTTP where error.detail.contains("HTTP/0.9") || error.detail.contains("HTTP/2 framing layer"):
         "Where it takes OTLP over gRPC, set OTEL_EXPORTER_OTLP_PROTOCOL=grpc; for HTTP use its port, mostly 4318"
       case .notHTTP, .closedWithoutAnswer:
         shown.hasPrefix("http:") ? "Where the receiver expects TLS, begin the endpoint with https://" : nil

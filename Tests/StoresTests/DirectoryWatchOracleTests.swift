@@ -94,7 +94,10 @@ struct DirectoryWatchOracleTests {
       } while !isLast
       let truth = Movements(workload.truth()).total
       #expect(counted.total.depthChange == truth.depthChange, "seed \(seed), round \(round)")
-      #expect(counted.total.enqueued <= truth.enqueued, "seed \(seed), round \(round)")
+      // An event that came back while nobody watched may look like a new one.
+      #expect(
+        counted.total.enqueued + counted.total.requeued <= truth.enqueued + truth.requeued,
+        "seed \(seed), round \(round)")
       // A dead event that was put back and died again meanwhile is dead, as it was.
       for disposition in [Disposition.delivered, .dead, .discarded, .retried] {
         #expect(

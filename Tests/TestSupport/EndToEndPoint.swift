@@ -151,6 +151,12 @@ package enum EndToEndNames {
     "otel.sdk.exporter.operation.duration": "otel_sdk_exporter_operation_duration_seconds",
   ]
 
+  /// The metrics that count what moves.
+  package static let movements: Set = [
+    "outbox_enqueued_total", "outbox_requeued_total", "outbox_deliveries_total", "outbox_delivery_duration_seconds",
+    "outbox_slo_events_total",
+  ]
+
   /// The metrics that say what a store holds.
   package static let figures: Set = [
     "outbox_depth", "outbox_event_age_seconds", "outbox_stuck", "outbox_stuck_age_seconds", "outbox_dlq_depth",
