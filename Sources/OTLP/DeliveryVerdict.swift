@@ -176,7 +176,11 @@ enum DeliveryAdvice {
       case .notHTTP where error.detail.contains("HTTP/0.9") || error.detail.contains("HTTP/2 framing layer"):
         "Where it takes OTLP over gRPC, set OTEL_EXPORTER_OTLP_PROTOCOL=grpc; for HTTP use its port, mostly 4318"
       case .notHTTP, .closedWithoutAnswer:
-        shown.hasPrefix("http:") ? "Where the receiver expects TLS, begin the endpoint with https://" : nil
+        shown.hasPrefix("http:")
+          ? "Where the receiver expects TLS, begin the endpoint with https://"
+          // With TLS 1.3 the server's complaint may come too late to be read.
+          : error.cause == .closedWithoutAnswer
+            ? "Where the receiver demands a client certificate, set OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE" : nil
       case .timedOut, .responseTooLarge, .interrupted, .other: nil
       }
     return advice.map { "\(error). \($0)" } ?? "\(error)"

@@ -73,7 +73,8 @@ struct EndToEndNameTests {
       #expect(
         try await happens {
           try !backend.query("otel_sdk_exporter_operation_duration_seconds_count{error_type!=\"\"}").isEmpty
-            && !backend.query("outbox_replica_lag_seconds").isEmpty || !exporter.isRunning
+            && !backend.query("outbox_replica_lag_seconds").isEmpty
+            && !backend.query("outbox_slo_events_total").isEmpty || !exporter.isRunning
         }, "\(exporter.log)")
       expectDocumentedNames(try backend.query("{__name__=~\"outbox.*|otel.*\"}"))
     }

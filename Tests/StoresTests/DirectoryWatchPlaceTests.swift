@@ -63,8 +63,10 @@ import Testing
     try fixture.write("b", fixture.event())
     try fixture.write("c", fixture.event())
     let back = try await fixture.sample()
-    // The removal of each file was seen.
-    #expect(back.accounting?.movements?.lines == ["telegram discarded 2", "telegram enqueued 2"])
+    // The removal of each file was seen, or the new file stands for the old one of its name.
+    #expect(
+      [["telegram discarded 2", "telegram enqueued 2"], ["telegram discarded 1", "telegram enqueued 1"]]
+        .contains(back.accounting?.movements?.lines))
     #expect(back.accounting?.restart?.contains("made or replaced") == true)
     try fixture.deliver("c")
     #expect(try await fixture.lines() == ["telegram delivered 1"])
