@@ -51,8 +51,10 @@ package struct DestinationAccount: Sendable, Hashable {
   package var onTime: Int
   /// Events that missed it: delivered later, dead, or still waiting when their deadline passed. Never falls.
   package var late: Int
-  /// Late events that have left, less those that came back.
+  /// Late events that have left.
   package var lateDepartures: Int
+  /// Events that came back after they were counted: as many that leave or miss their deadline are not counted again.
+  package var returned: Int
   /// Waiting events that had missed their deadline before the counting began.
   package var overdueAtStart: Int
   /// Events that have left unseen since lateness was last noted: some may have been overdue.
@@ -61,30 +63,44 @@ package struct DestinationAccount: Sendable, Hashable {
   /// Totals; zero unless they are named.
   package init(
     start: Timestamp, totals: Movements.Counts = .init(), onTime: Int = 0, late: Int = 0, lateDepartures: Int = 0,
-    overdueAtStart: Int = 0
+    returned: Int = 0, overdueAtStart: Int = 0
   ) {
     self.start = start
     self.totals = totals
     self.onTime = onTime
     self.late = late
     self.lateDepartures = lateDepartures
+    self.returned = returned
     self.overdueAtStart = overdueAtStart
   }
 
   mutating func record(_ counts: Movements.Counts, _ bounds: DeliveryBounds) {
     totals.add(counts)
-    unseen += counts.dispositions[.unseen] ?? 0
+    // What left without saying how late it was may have been overdue.
+    unseen += (counts.dispositions[.unseen] ?? 0) + (counts.dispositions[.delivered] ?? 0) - counts.durations.count
     guard let objective = bounds.objective else { return }
     let measuredLate = counts.durations.counts.reduce(0) { $0 + ($1.key > objective ? $1.value : 0) }
-    onTime += counts.durations.count - measuredLate
-    lateDepartures +=
-      measuredLate + (counts.dispositions[.dead] ?? 0) + counts.discardedLate - counts.requeuedLate
+    let punctual = counts.durations.count - measuredLate
+    returned += counts.requeued
+    let counted = min(returned, punctual)
+    returned -= counted
+    onTime += punctual - counted
+    lateDepartures += measuredLate + (counts.dispositions[.dead] ?? 0) + counts.discardedLate
   }
+
+  /// True once anything was counted.
+  package var hasCounted: Bool { totals != Movements.Counts() || onTime != 0 || late != 0 }
 
   /// An event counts as late once: while it waits past its deadline, and from then on as one that has left. Both are
   /// read at one moment, so that their sum changes only where another event has missed its deadline.
   mutating func note(overdue: Int) {
-    let sum = lateDepartures + overdue - overdueAtStart
+    var sum = lateDepartures + overdue - overdueAtStart
+    if sum > late, returned > 0 {
+      let counted = min(sum - late, returned)
+      returned -= counted
+      overdueAtStart += counted
+      sum -= counted
+    }
     // What was overdue and left unseen has been counted, and must not hide the next one.
     if sum < late { overdueAtStart -= min(late - sum, unseen) }
     unseen = 0

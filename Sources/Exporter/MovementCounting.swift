@@ -52,11 +52,16 @@ extension ExportCycle {
   ///
   /// - Returns: what an operator should know.
   func keepAccounts(_ samples: [OutboxSample], at time: Timestamp) async -> [String] {
-    guard let keeper = counting?.keeper else { return [] }
+    var notices = describer.restarts.sorted { $0.key < $1.key }.map {
+      "\($0): what moves is counted anew from here: \($1)"
+    }
+    guard let keeper = counting?.keeper else { return notices }
     let restarts = samples.compactMap { sample in sample.accounting?.restart.map { (sample.outbox.name, $0) } }
     let saved = await keeper.save(
-      describer.accounts, movements: describer.recorded, restarts: Dictionary(restarts) { $1 }, at: time)
+      describer.accounts, movements: describer.recorded, restarts: describer.restarts.merging(restarts) { $1 },
+      at: time)
     counting?.areMarksDurable = saved.isDurable
-    return saved.notice.map { [$0] } ?? []
+    if let notice = saved.notice { notices.append(notice) }
+    return notices
   }
 }

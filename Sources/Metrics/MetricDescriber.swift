@@ -58,6 +58,8 @@ package struct MetricDescriber: Sendable {
   private var kept: [String: OutboxAccount] = [:]
   /// What the last cycle has seen move, by outbox and by the destinations' names on their series.
   package private(set) var recorded: [String: [String: Movements.Counts]] = [:]
+  /// Why the counters of outboxes began anew in the last cycle although their readings went on, by outbox.
+  package private(set) var restarts: [String: String] = [:]
 
   /// A describer that has sent nothing yet.
   ///
@@ -82,6 +84,7 @@ package struct MetricDescriber: Sendable {
     var sink = PointSink()
     hasBegun = true
     recorded = [:]
+    restarts = [:]
     for sample in cycle.samples {
       let name = sample.outbox.name
       let missed = cycle.missedCycles[name] ?? 0
@@ -95,6 +98,7 @@ package struct MetricDescriber: Sendable {
         sample, cycle.assessments[name], interval: cycle.interval, skipped: Int64(cycle.skippedCycles + missed),
         into: &sink)
       if let moved = outboxes[name]?.recorded, !moved.isEmpty { recorded[name] = moved }
+      if sample.accounting != nil { restarts[name] = outboxes[name]?.restart }
     }
     let present = Set(cycle.samples.map(\.outbox.name))
     var ended: Timestamp?

@@ -7,6 +7,9 @@ struct MovementSeries {
 
   /// What was counted, to be kept beside the mark; nil until the counting begins.
   private(set) var account: OutboxAccount?
+  /// Why the counters begin anew although the reading goes on; nil where they do not.
+  private(set) var restart: String?
+  private var endedAt: Timestamp?
   /// The destinations whose series a backend knows.
   private var begun: Set<String>
   private let base: [Attribute]
@@ -29,12 +32,17 @@ struct MovementSeries {
     _ reading: AccountingReading, movements: [String: Movements.Counts]?, overdue: [String: Int],
     destinations: [String], objectiveAge: Duration?, previous: Timestamp, into sink: inout PointSink
   ) {
+    restart = nil
     if let kept = account, let movements, kept.mark.method == reading.mark.method,
       kept.bounds.objectiveAge == objectiveAge
     {
-      for name in Set(destinations).union(movements.keys) { account?.open(name, start: previous, overdue: 0) }
+      // Where a series has just ended its mark stands at that time.
+      let start = endedAt == previous ? previous.advanced(by: .milliseconds(1)) : previous
+      for name in Set(destinations).union(movements.keys) { account?.open(name, start: start, overdue: 0) }
       account?.record(movements)
     } else {
+      restart =
+        account != nil && movements != nil ? "the objective is another one, and lateness is counted by it" : nil
       if account?.mark.method != reading.mark.method { end(into: &sink) }
       var fresh = OutboxAccount(mark: reading.mark, objectiveAge: objectiveAge)
       for name in destinations { fresh.open(name, start: previous, overdue: overdue[name] ?? 0) }
@@ -45,7 +53,7 @@ struct MovementSeries {
     account?.note(overdue: overdue)
     guard let account else { return }
     for (name, totals) in account.destinations.sorted(by: { $0.key < $1.key }) {
-      if begun.insert(name).inserted, totals != DestinationAccount(start: totals.start) {
+      if begun.insert(name).inserted, totals.hasCounted {
         let time = sink.time
         sink.time = totals.start
         add(DestinationAccount(start: totals.start), of: name, account, into: &sink)
@@ -62,6 +70,7 @@ struct MovementSeries {
     sink.isEnding = true
     add(totals, of: destination, account, into: &sink)
     sink.isEnding = isEnding
+    endedAt = sink.time
     begun.remove(destination)
     self.account?.destinations[destination] = nil
   }
@@ -75,6 +84,7 @@ struct MovementSeries {
       add(totals, of: name, account, into: &sink)
     }
     sink.isEnding = isEnding
+    endedAt = sink.time
     begun = []
   }
 

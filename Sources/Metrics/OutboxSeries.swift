@@ -161,6 +161,9 @@ struct OutboxSeries {
       destinations: roster.current, objectiveAge: outbox.objective?.age, previous: previous, into: &sink)
   }
 
+  /// Why the counters begin anew although the reading goes on.
+  var restart: String? { movements.restart }
+
   /// What was counted of the outbox's movements, to be kept.
   var account: OutboxAccount? { movements.account }
 

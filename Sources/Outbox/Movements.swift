@@ -133,7 +133,7 @@ package struct DurationTally: Sendable, Hashable {
 
 /// The bounds by which delivery durations are counted, in seconds.
 package struct DeliveryBounds: Sendable, Hashable {
-  /// What is counted by and kept: fine enough to tell a median and a 99th percentile within a tenth.
+  /// What is counted by and kept: fine enough to tell a median and a 99th percentile within an eighth.
   package let kept: [Double]
   /// What `outbox.delivery.duration` is sent with: some of the kept ones, the objective among them.
   package let exported: [Double]

@@ -119,7 +119,7 @@ package final class AccountFile {
       var values: [String: SQLiteValue] = [
         ":o": .text(name), ":d": .text(destination), ":start": .integer(totals.start.nanoseconds),
         ":on_time": .integer(Int64(totals.onTime)), ":late": .integer(Int64(totals.late)),
-        ":late_departures": .integer(Int64(totals.lateDepartures)),
+        ":late_departures": .integer(Int64(totals.lateDepartures)), ":returned": .integer(Int64(totals.returned)),
         ":overdue": .integer(Int64(totals.overdueAtStart)),
         ":durations": .text(KeptDurations.text(totals.totals.durations, bounds)),
         ":sum": .real(totals.totals.durations.sum),
@@ -127,9 +127,9 @@ package final class AccountFile {
       values.merge(Self.values(totals.totals)) { $1 }
       try connection.query(
         """
-        INSERT OR REPLACE INTO totals (outbox, destination, start, on_time, late, late_departures, overdue, durations,
-          duration_sum, \(Self.counted))
-        VALUES (:o, :d, :start, :on_time, :late, :late_departures, :overdue, :durations, :sum, \(Self.parameters))
+        INSERT OR REPLACE INTO totals (outbox, destination, start, on_time, late, late_departures, returned, overdue,
+          durations, duration_sum, \(Self.counted))
+        VALUES (:o, :d, :start, :on_time, :late, :late_departures, :returned, :overdue, :durations, :sum, \(Self.parameters))
         """, values
       ) { _ in }
     }
@@ -223,17 +223,18 @@ package final class AccountFile {
     }
     try connection.query(
       """
-      SELECT outbox, destination, start, on_time, late, late_departures, overdue, durations, duration_sum, \(counted)
+      SELECT outbox, destination, start, on_time, late, late_departures, overdue, durations, duration_sum, returned,
+        \(counted)
       FROM totals
       """
     ) { row in
       guard let name = row.text(0), let destination = row.text(1), let account = accounts[name] else { return }
-      var counts = Self.counts(row, from: 9)
+      var counts = Self.counts(row, from: 10)
       counts.durations = KeptDurations.tally(row.text(7) ?? "", sum: row.double(8) ?? 0, account.bounds)
       accounts[name]?.destinations[destination] = DestinationAccount(
         start: Timestamp(nanoseconds: row.integer(2) ?? 0), totals: counts, onTime: Int(row.integer(3) ?? 0),
         late: Int(row.integer(4) ?? 0), lateDepartures: Int(row.integer(5) ?? 0),
-        overdueAtStart: Int(row.integer(6) ?? 0))
+        returned: Int(row.integer(9) ?? 0), overdueAtStart: Int(row.integer(6) ?? 0))
     }
     return accounts
   }

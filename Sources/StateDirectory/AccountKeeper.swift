@@ -17,6 +17,7 @@ package actor AccountKeeper {
   private let path: String
   private var file: AccountFile?
   private var problem: String?
+  private var hasSaved = false
   private var unsaved: [String: [String: Movements.Counts]] = [:]
   private var unsavedRestarts: [String: String] = [:]
 
@@ -72,12 +73,24 @@ package actor AccountKeeper {
     }
     unsavedRestarts.merge(restarts) { $1 }
     do throws(SQLiteError) {
-      if file == nil { file = try AccountFile.open(path, now: time).0 }
+      var damage: String?
+      if file == nil {
+        let (opened, notice) = try AccountFile.open(path, now: time)
+        file = opened
+        damage = notice ?? (hasSaved && opened.found.isEmpty ? "the counters kept in \(path) are gone" : nil)
+      }
       try file?.save(accounts, movements: unsaved, restarts: unsavedRestarts, at: time)
       unsaved = [:]
       unsavedRestarts = [:]
-      defer { problem = nil }
-      return (true, problem == nil ? nil : "the counters are kept in \(path) again; nothing was lost")
+      let wasTrouble = problem != nil
+      problem = nil
+      hasSaved = hasSaved || !accounts.isEmpty
+      if let damage {
+        return (
+          true, "\(damage); the counters go on and are kept there again, but the history for `report` begins anew"
+        )
+      }
+      return (true, wasTrouble ? "the counters are kept in \(path) again; nothing was lost" : nil)
     } catch {
       // A file that was removed or replaced under us is opened anew.
       file = nil

@@ -14,7 +14,8 @@ extension AccountFile {
       CREATE TABLE accounts (outbox TEXT PRIMARY KEY, method TEXT NOT NULL, position TEXT NOT NULL, objective INTEGER,
         saved INTEGER NOT NULL) WITHOUT ROWID;
       CREATE TABLE totals (outbox TEXT, destination TEXT, start INTEGER NOT NULL, on_time INTEGER NOT NULL,
-        late INTEGER NOT NULL, late_departures INTEGER NOT NULL, overdue INTEGER NOT NULL, durations TEXT NOT NULL,
+        late INTEGER NOT NULL, late_departures INTEGER NOT NULL,
+        returned INTEGER NOT NULL, overdue INTEGER NOT NULL, durations TEXT NOT NULL,
         duration_sum REAL NOT NULL, \(counts), PRIMARY KEY (outbox, destination)) WITHOUT ROWID;
       CREATE TABLE movements (outbox TEXT, destination TEXT, method TEXT, slot INTEGER, width INTEGER,
         duration_sum REAL NOT NULL, \(counts),

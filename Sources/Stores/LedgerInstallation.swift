@@ -136,7 +136,7 @@ package final class LedgerInstallation {
       -- The ledger of \(outbox.name) (\(outbox.layout)).
       \(LedgerScript.unshielded.map { "-- * \($0)\n" }.joined())
       -- Install, as the owner of the tables:
-      \(block(script.install(keepsCounting: true, keepsJournal: true)))
+      \(block(script.install(keepsCounting: false, keepsJournal: true)))
       -- What the role that samples needs besides the grants that `outbox-exporter sql` prints:
       \(script.grants(to: role ?? session.userName).map { $0 + ";\n" }.joined())
       -- Remove, as the owner of the tables:

@@ -138,7 +138,9 @@ private struct LedgerState {
     if mark.installation != next.installation { return "the ledger was installed anew" }
     if mark.timeline != next.timeline { return "another server has taken over, and may lack what was counted already" }
     if losses > 0 { return "\(losses.counted("change")) could not be written into the ledger" }
-    if mark.floor < purged { return "the ledger was purged by another reader after a week without this one" }
+    if mark.floor < purged {
+      return "the ledger was purged by another reader, which did not know of this one or had not seen it for a week"
+    }
     return nil
   }
 }

@@ -15,6 +15,7 @@ final class PostgreSQLLedgerWatch {
   private(set) var notice: String?
   private var lookedAt: Int64 = 0
   private var lookedIn: Int?
+  private var isKnown = false
   private var unpurged = 0
   private var samplesSincePurge = 0
 
@@ -95,12 +96,14 @@ final class PostgreSQLLedgerWatch {
   /// Throws away what lies before a mark that is kept: some after every few samples, in transactions of their own. Where
   /// that cannot be done, the ledger grows, and nothing else happens.
   func purge(_ ledger: PostgreSQLLedger, through mark: LedgerMark) {
-    guard unpurged > 0, samplesSincePurge >= 10 || unpurged >= PostgreSQLLedger.purgeBatch,
+    // The first call makes this reader known to the others, who then wait for it.
+    guard !isKnown || unpurged > 0 && (samplesSincePurge >= 10 || unpurged >= PostgreSQLLedger.purgeBatch),
       let message = ledger.purge(through: mark, limits)
     else { return }
     samplesSincePurge = 0
     for _ in 0..<5 {
       guard let results = try? session.query(message), let gone = results.dropLast().last?.integer(0, 0) else { return }
+      isKnown = true
       guard gone == PostgreSQLLedger.purgeBatch else {
         unpurged = 0
         return

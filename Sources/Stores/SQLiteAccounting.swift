@@ -151,7 +151,7 @@ final class SQLiteAccounting {
 
   /// What a look at an unchanged file brings, if the request's mark is that of the last look.
   func unchanged(_ mark: AccountingMark?) -> AccountingReading? {
-    guard let mark, mark == lastMark else { return nil }
+    guard let mark, let lastMark, mark.method == lastMark.method, mark.position == lastMark.position else { return nil }
     return AccountingReading(mark: mark, movements: Movements(), notice: notice)
   }
 

@@ -68,6 +68,7 @@ struct ReportCommand: ParsableCommand {
       }
       history.entries.removeAll { $0.outbox != outbox }
       history.restarts.removeAll { $0.outbox != outbox }
+      history.methods = history.methods.filter { $0.key == outbox }
     }
     let report = MovementReport(history, byDestination: by == .destination)
     switch format {

@@ -91,7 +91,7 @@ import Testing
   }
 
   /// Durations drawn at random, counted by the bounds, and asked for by their rank among the true ones.
-  @Test func `finds a quantile within a tenth`() {
+  @Test func `finds a quantile within an eighth`() {
     let seed = UInt64.random(in: 0...UInt64.max)
     var chance = SeededGenerator(seed: seed)
     let bounds = DeliveryBounds()
