@@ -139,8 +139,8 @@ package final class LedgerInstallation {
       \(block(script.install(keepsCounting: false, keepsJournal: true)))
       -- What the role that samples needs besides the grants that `outbox-exporter sql` prints:
       \(script.grants(to: role ?? session.userName).map { $0 + ";\n" }.joined())
-      -- Remove, as the owner of the tables:
-      \(block(script.removal))
+      -- Remove, as the owner of the tables; commented out, so that the whole may be run to install:
+      \(block(script.removal).split(separator: "\n").map { "-- \($0)\n" }.joined())
       """
   }
 

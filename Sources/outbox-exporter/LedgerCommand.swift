@@ -38,7 +38,8 @@ struct LedgerCommand: ParsableCommand {
       }
       if ledgers.isEmpty {
         throw ValidationError(
-          outbox.map { "no outbox in PostgreSQL is called \($0)" } ?? "no outbox in PostgreSQL is configured")
+          (outbox.map { "no outbox in PostgreSQL is called \($0)" } ?? "no outbox in PostgreSQL is configured")
+            + "; a ledger needs PostgreSQL, in SQLite and in directories there is none")
       }
       return ledgers
     }

@@ -18,7 +18,7 @@ struct WatchCommand: AsyncParsableCommand {
 
         backlog   events that are due and that nobody holds
         oldest    how long the event that waits longest is due
-        rate      the change of the backlog, or +arrived -left where movements are counted
+        rate      the change of the backlog; +arrived -left where that is counted
         drains    when the backlog is empty, where it shrinks and not by chance
         last 5m   the backlog over that time; a gap is a sample that failed
 
@@ -30,7 +30,8 @@ struct WatchCommand: AsyncParsableCommand {
         outbox-exporter watch --config outbox.yaml
 
       The outbox of a demo that runs in another terminal:
-        outbox-exporter watch --layout demo --dsn 'sqlite:/tmp/outbox-exporter-demo-*/outbox.sqlite'
+        outbox-exporter watch --layout demo \\
+          --dsn 'sqlite:/tmp/outbox-exporter-demo-*/outbox.sqlite'
       """)
 
   @OptionGroup(title: "What is watched") var source: SourceOptions

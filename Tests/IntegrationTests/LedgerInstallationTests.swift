@@ -33,9 +33,11 @@ import Testing
     let before = try fixture.database.psql(Self.catalogues)
     let ledger = try fixture.installation()
     let parts = ledger.text(grantingTo: "postgres").split(separator: "-- Remove, as")
-    try fixture.database.psql(String(parts[0]))
+    // The removal is commented out: the whole installs.
+    try fixture.database.psql(ledger.text(grantingTo: "postgres"))
     #expect(try ledger.status().state == .installed)
-    try fixture.database.psql("-- " + String(parts[1]))
+    let removal = parts[1].split(separator: "\n").dropFirst().map { $0.dropFirst("-- ".count) }
+    try fixture.database.psql(removal.joined(separator: "\n"))
     #expect(try fixture.database.psql(Self.catalogues) == before)
   }
 
