@@ -50,6 +50,8 @@ struct EndToEndNameTests {
   @Test func `every metric occurs in both backends under its documented name, with its documented labels`() async throws
   {
     let directory = try TemporaryDirectory()
+    // Deliveries of a watched directory are seen, so that its objective has events.
+    try directory.write("", to: "promised/failed/nothing")
     let files = try EndToEndSQLiteStores(in: directory, base: Int(wallSeconds()))
     let databases = try EndToEndPostgreSQLStores()
     let replica = try TemporaryPostgres(replicaOf: databases.database.server)
@@ -63,6 +65,7 @@ struct EndToEndNameTests {
       outboxes:
       \(files.configuration)\(databases.configuration)
         - {name: replica, dsn: "\(copy.conninfo())", layout: kaireon}
+        - {name: promised, dsn: "files:\(directory.path)/promised", layout: openclaw-files, objective: {age: 9s, target: 0.9}}
         - {name: broken, dsn: "files:\(directory.path)/mistyped/queue", layout: openclaw-files}
       export:
         - {url: "\(prometheus.endpoint)"}
