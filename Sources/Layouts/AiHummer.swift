@@ -17,8 +17,6 @@ extension Layout {
       "docs.aihummer.ru/en/v1.0 multitenancy-idempotency", "docs.aihummer.ru/en/v1.0 gateway-turn-engine",
     ],
     notes: [
-      "Where the status column is an enum, all words for states are compared as text, which no index serves: every sample then "
-        + "reads the whole table. Describe such an installation as a layout of its own, with the words that its enum has.",
       "The source is closed and no table or column name is published: these are conventional. Override what differs.",
       "Row-level security is on by default. The role aihummer_app sees only its tenant's rows, or none, so a sample with "
         + "it fails instead of showing zero: use the owner role, a role with BYPASSRLS, or a view that its owner reads.",
@@ -54,18 +52,17 @@ extension Layout {
     destination: "{destination}",
     selections: [
       Selection(
-        // As text: an enum type refuses the words that it does not have.
-        rows: "{status}::text IN ('pending', 'failed')", state: .ready, until: .init("{due.seconds}", .scheduled),
-        retry: "{attempts} > 0 OR {status}::text = 'failed'",
-        since: "CASE WHEN {attempts} > 0 OR {status}::text = 'failed' THEN {created.seconds} "
+        rows: "{status} IN ('pending', 'failed')", state: .ready, until: .init("{due.seconds}", .scheduled),
+        retry: "{attempts} > 0 OR {status} = 'failed'",
+        since: "CASE WHEN {attempts} > 0 OR {status} = 'failed' THEN {created.seconds} "
           + "ELSE COALESCE({due.seconds}, {created.seconds}) END"),
       Selection(
-        rows: "{status}::text IN ('sending', 'processing')", state: .claimed, retry: "{attempts} > 0",
+        rows: "{status} IN ('sending', 'processing')", state: .claimed, retry: "{attempts} > 0",
         since: "CASE WHEN {attempts} > 0 OR {due.seconds} > {now} THEN {created.seconds} "
           + "ELSE COALESCE({due.seconds}, {created.seconds}) END",
         stuck: .init(.leaseExpired, since: "COALESCE({locked.seconds}, {updated.seconds}) + 300")),
       Selection(
-        rows: "{status}::text = 'dead'", state: .dead, since: "COALESCE({updated.seconds}, {created.seconds})"),
+        rows: "{status} = 'dead'", state: .dead, since: "COALESCE({updated.seconds}, {created.seconds})"),
       Selection(
         table: "dead", rows: "true", state: .dead, since: "{dead_since.seconds}", destination: "{dead_destination}",
         id: "{dead_id}"),
@@ -74,7 +71,7 @@ extension Layout {
       created: "created", retries: "{attempts}",
       deadRetries: "CASE WHEN {attempts} > 0 THEN {attempts} - 1 ELSE 0 END",
       delivered: .init(
-        rows: "{status}::text = 'delivered'", finished: "delivered",
+        rows: "{status} = 'delivered'", finished: "delivered",
         since: "CASE WHEN {attempts} > 0 THEN {created.seconds} ELSE COALESCE({due.seconds}, {created.seconds}) END")),
     ledger: LedgerRules(
       waiting: "COALESCE({status}::text, '') NOT IN ('delivered', 'dead')",

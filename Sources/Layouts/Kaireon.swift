@@ -18,8 +18,6 @@ extension Layout {
       "docs.kaireonai.com /api-reference/admin",
     ],
     notes: [
-      "Where the status column is an enum, the words for dead events are compared as text, which no index serves: every sample then "
-        + "reads the whole table. Describe such an installation as a layout of its own, with the words that its enum has.",
       "The source is not public. The table `outbox_events`, its columns `status` and `updatedAt` and the states `pending` "
         + "and `processing` are documented; every other name is a guess in the style of Prisma. Override what differs.",
       "Several words for success and failure are accepted; other values of `status` are found and count as unknown.",
@@ -65,8 +63,7 @@ extension Layout {
         rows: "{status} = 'processing'", state: .claimed, retry: "COALESCE({attempts}, 0) > 0",
         since: "{created.seconds}", stuck: .init(.leaseExpired, since: "{updated.seconds} + 300")),
       Selection(
-        // As text: an enum type refuses the words that it does not have.
-        rows: "{status}::text IN ('failed', 'dead_letter', 'dead')", state: .dead, since: "{updated.seconds}"),
+        rows: "{status} IN ('failed', 'dead_letter', 'dead')", state: .dead, since: "{updated.seconds}"),
       Selection(
         table: "dead", rows: "true", state: .dead, since: "{dead_since.seconds}", destination: "{dead_destination}",
         id: "{dead_id}"),
@@ -74,7 +71,7 @@ extension Layout {
     accounting: .init(
       created: "created", retries: "COALESCE({attempts}, 0)",
       delivered: .init(
-        rows: "{status}::text IN ('published', 'processed', 'completed', 'sent')", finished: "finished",
+        rows: "{status} IN ('published', 'processed', 'completed', 'sent')", finished: "finished",
         since: "{created.seconds}")),
     ledger: LedgerRules(
       waiting: "COALESCE({status}::text, '') NOT IN \(finished)",

@@ -211,7 +211,8 @@ struct LedgerFunctions {
   }
 
   private func expand(_ text: String, _ row: String, old: String? = nil) throws(LayoutProblem) -> String {
-    var template = SQLTemplate(queue: queue, schema: schema, dialect: .postgresql, row: row, oldRow: old)
+    var template = SQLTemplate(
+      queue: queue, schema: schema, dialect: .postgresql, row: row, oldRow: old, outlivesSchema: true)
     return "(\(try template.expand(text)))"
   }
 }

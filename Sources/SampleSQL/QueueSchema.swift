@@ -4,6 +4,9 @@ package enum SQLDialect: Sendable, Hashable {
   case postgresql
   /// SQLite; the parameter `:now` is the clock, in unix seconds.
   case sqlite
+
+  /// A time in unix seconds that is not there. PostgreSQL can compute with it only where it knows its type.
+  var noTime: String { self == .postgresql ? "NULL::float8" : "NULL" }
 }
 
 /// What a database really has of the tables that a queue names.
@@ -18,16 +21,40 @@ package struct QueueSchema: Sendable, Hashable {
     package var indexedColumns: Set<String>
     /// Columns that are known never to be NULL.
     package var filledColumns: Set<String>
+    /// Columns whose values are the words of an enum type.
+    package var enums: [String: EnumType]
 
     /// A table that is there.
     package init(
-      reference: String, columns: [String: String], indexedColumns: Set<String> = [], filledColumns: Set<String> = []
+      reference: String, columns: [String: String], indexedColumns: Set<String> = [], filledColumns: Set<String> = [],
+      enums: [String: EnumType] = [:]
     ) {
       self.reference = reference
       self.columns = columns
       self.indexedColumns = indexedColumns
       self.filledColumns = filledColumns
+      self.enums = enums
     }
+  }
+
+  /// A PostgreSQL enum type. It refuses to be compared with a word that it does not have.
+  package struct EnumType: Sendable, Hashable {
+    /// The words that it has.
+    package var words: Set<[UInt8]> = []
+    /// The type's name, where the column's own type is a domain over it: a domain has no comparisons of its own.
+    package var underDomain: String?
+
+    /// A type of these words.
+    package init(words: [String] = [], underDomain: String? = nil) {
+      self.words = Set(words.map { Array($0.utf8) })
+      self.underDomain = underDomain
+    }
+
+    /// Adds a word.
+    package mutating func add(_ word: String) { words.insert(Array(word.utf8)) }
+
+    /// Byte by byte, as the database compares.
+    func has(_ word: String) -> Bool { words.contains(Array(word.utf8)) }
   }
 
   /// The tables that are there, by role.

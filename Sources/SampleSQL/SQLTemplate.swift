@@ -4,6 +4,8 @@ package import Layouts
 ///
 /// In a template stand:
 /// - `{role}`: the column of that role, quoted; NULL where an optional column is not there;
+/// - `{role} = 'word'`, `<>`, `IN ('word', …)` and `NOT IN`: as it is written, so that the column's indexes serve, except
+///   that the words which an enum column does not have are left out;
 /// - `{role.seconds}`: the column's time in unix seconds;
 /// - `{role.now}`, `{role.now-300}`: the store's clock, less 300 seconds, in the column's own encoding, so that an
 ///   index on the column serves the comparison;
@@ -18,6 +20,7 @@ package struct SQLTemplate {
   private let dialect: SQLDialect
   private var row: String
   private let oldRow: String?
+  private let outlivesSchema: Bool
   /// The columns that were used so far, by table role: what a role has to be granted.
   package private(set) var usedColumns: [String: Set<String>] = [:]
   /// True once a template has asked for the clock: what it says may then change without any write.
@@ -28,14 +31,18 @@ package struct SQLTemplate {
   /// - Parameters:
   ///   - row: what a row is called in the statement that the templates are for.
   ///   - oldRow: what the row before a change is called; nil where nothing changes.
+  ///   - outlivesSchema: true for SQL that stays when the schema changes. Words are then compared as text: an enum may get
+  ///     one that it does not have today.
   package init(
-    queue: TableQueue, schema: QueueSchema, dialect: SQLDialect, row: String = "e", oldRow: String? = nil
+    queue: TableQueue, schema: QueueSchema, dialect: SQLDialect, row: String = "e", oldRow: String? = nil,
+    outlivesSchema: Bool = false
   ) {
     self.queue = queue
     self.schema = schema
     self.dialect = dialect
     self.row = row
     self.oldRow = oldRow
+    self.outlivesSchema = outlivesSchema
   }
 
   /// Expands one template.
@@ -59,8 +66,15 @@ package struct SQLTemplate {
       guard rest.first == "{", let end = rest.firstIndex(of: "}") else {
         throw .template(text: template, problem: "it has a brace without its partner; write {{ or }} for a brace")
       }
-      sql += try placeholder(rest[rest.index(after: brace)..<end], in: template, depth: depth)
+      let name = rest[rest.index(after: brace)..<end]
+      let value = try placeholder(name, in: template, depth: depth)
       rest = rest[rest.index(after: end)...]
+      if let type = enumType(name), let comparison = WordComparison(rest) {
+        sql += outlivesSchema ? "\(value)::text" + rest[..<comparison.end] : comparison.sql(value, type)
+        rest = rest[comparison.end...]
+      } else {
+        sql += value
+      }
     }
     return sql + rest
   }
@@ -123,7 +137,9 @@ package struct SQLTemplate {
       let roles = queue.columns.keys.sorted().joined(separator: ", ")
       throw .template(text: template, problem: "{\(name)} is no column role; the roles are \(roles)")
     }
-    guard let value = try value(role, column, depth: depth) else { return "NULL" }
+    guard let value = try value(role, column, depth: depth) else {
+      return parts.last == "seconds" && parts.count == 2 ? dialect.noTime : "NULL"
+    }
     guard parts.count == 2 else { return value.sql }
     guard let encoding = value.encoding else {
       throw .template(text: template, problem: "the column role \(role) has no time encoding")
@@ -140,6 +156,13 @@ package struct SQLTemplate {
     return now
   }
 
+  /// The type of the column that a placeholder stands for, where it is an enum.
+  private func enumType(_ placeholder: Substring) -> QueueSchema.EnumType? {
+    let role = placeholder.hasPrefix("old:") ? placeholder.dropFirst("old:".count) : placeholder
+    guard let column = queue.columns[String(role)], case .column(let name) = column.value else { return nil }
+    return schema.tables[column.table]?.enums[name]
+  }
+
   private mutating func value(
     _ role: String, _ column: ColumnDefinition, depth: Int
   ) throws(LayoutProblem) -> (sql: String, encoding: TimeEncoding?)? {
@@ -153,7 +176,8 @@ package struct SQLTemplate {
           available: table.columns.keys.sorted())
       }
       usedColumns[column.table, default: []].insert(name)
-      return ("\(row)." + SQLIdentifier.quoted(name), encoding(column.encoding, type))
+      let cast = outlivesSchema ? "" : table.enums[name]?.underDomain.map { "::\($0)" } ?? ""
+      return ("\(row)." + SQLIdentifier.quoted(name) + cast, encoding(column.encoding, type))
     case .expression(let template):
       return ("(" + (try expand(template, depth: depth + 1)) + ")", column.encoding)
     }

@@ -93,7 +93,7 @@ package struct SampleQuery: Sendable, Hashable {
     if !isKnown { selects.append(try writer.select(unknown, withID: false)) }
     if !values.isEmpty {
       let list = values.map { SQLIdentifier.literal($0, writer.dialect) }.joined(separator: ", ")
-      let rows = "e.\(SQLIdentifier.quoted(name)) IN (\(list))"
+      let rows = "\(try writer.expand("{\(role)}")) IN (\(list))"
       selects.append(try writer.select(unknown, withID: false, rows: rows))
     }
     return selects
@@ -111,7 +111,7 @@ package struct SampleQuery: Sendable, Hashable {
     }
     if !dead.isEmpty {
       let noText = dialect == .postgresql ? "NULL::text" : "NULL"
-      let noTime = dialect == .postgresql ? "NULL::float8" : "NULL"
+      let noTime = dialect.noTime
       let next = dialect == .sqlite ? ", NULL, \(nextFirstDue), NULL, 0, NULL" : ", 0"
       let rows = dead.joined(separator: "\nUNION ALL\n")
       let cell = cells.map { $0.number("f", dialect) } ?? "0"
@@ -228,14 +228,26 @@ package struct SampleQuery: Sendable, Hashable {
       let table = schema.tables[column.table], table.indexedColumns.contains(name)
     else { return nil }
     let state = "e." + SQLIdentifier.quoted(name)
-    let text = dialect == .postgresql ? "v.x::text" : "CAST(v.x AS TEXT)"
+    if dialect == .postgresql {
+      // Not every type that has an order has a min().
+      let cast = table.enums[name]?.underDomain.map { "::\($0)" } ?? ""
+      return """
+        WITH RECURSIVE v(x) AS (
+          (SELECT \(state) FROM \(table.reference) e WHERE \(state) IS NOT NULL ORDER BY \(state) LIMIT 1)
+          UNION ALL
+          SELECT (SELECT \(state) FROM \(table.reference) e WHERE \(state)\(cast) > v.x\(cast) ORDER BY \(state) LIMIT 1)
+          FROM v WHERE v.x IS NOT NULL
+        )
+        SELECT v.x::text FROM v WHERE v.x IS NOT NULL
+        """
+    }
     return """
       WITH RECURSIVE v(x) AS (
         SELECT min(\(state)) FROM \(table.reference) e
         UNION ALL
         SELECT (SELECT min(\(state)) FROM \(table.reference) e WHERE \(state) > v.x) FROM v WHERE v.x IS NOT NULL
       )
-      SELECT \(text) FROM v WHERE v.x IS NOT NULL
+      SELECT CAST(v.x AS TEXT) FROM v WHERE v.x IS NOT NULL
       """
   }
 
@@ -325,8 +337,8 @@ struct SelectionWriter {
         columns.append("CASE WHEN \(try template.expand(rule.rows)) THEN \(begin.sql) END AS b")
         columns.append("'\(rule.reason.rawValue)' AS w")
       } else {
-        columns.append("\(none("float8")) AS b")
-        columns.append("\(none("text")) AS w")
+        columns.append("\(dialect.noTime) AS b")
+        columns.append("\(dialect == .postgresql ? "NULL::text" : "NULL") AS w")
       }
       let ages = selection.state == .ready || selection.state == .claimed || selection.state == .scheduled
       columns.append("\(ages && first.isKnown ? 1 : 0) AS y")
@@ -364,13 +376,9 @@ struct SelectionWriter {
 
   /// A time in unix seconds, and whether the database has it at all.
   mutating func time(_ source: String?) throws(LayoutProblem) -> (sql: String, isKnown: Bool) {
-    guard let source else { return (none("float8"), false) }
+    guard let source else { return (dialect.noTime, false) }
     let value = try template.expand(source)
-    return value == "NULL" ? (none("float8"), false) : (value, true)
-  }
-
-  private func none(_ type: String) -> String {
-    dialect == .postgresql ? "NULL::\(type)" : "NULL"
+    return value == "NULL" || value == dialect.noTime ? (dialect.noTime, false) : (value, true)
   }
 }
 

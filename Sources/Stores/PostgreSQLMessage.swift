@@ -73,14 +73,25 @@ enum PostgreSQLMessage {
     """
   }
 
-  /// One row for each of their columns: queue, role, column, type, whether the column leads a complete index.
+  /// One row for each of their columns, or for each word of its type where that is an enum: queue, role, column, type
+  /// beneath any domain, whether the column leads a complete index, whether it is never NULL, the word, whether there is a
+  /// domain.
   static func columns(of queues: [TableQueue]) -> String {
     """
-    SELECT w.queue, w.role, a.attname, format_type(a.atttypid, NULL), EXISTS (
+    SELECT w.queue, w.role, a.attname, format_type(b.oid, NULL), EXISTS (
       SELECT FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid JOIN pg_am m ON m.oid = x.relam
-      WHERE i.indrelid = c.oid AND i.indisvalid AND i.indpred IS NULL AND i.indkey[0] = a.attnum AND m.amname = 'btree')
+      WHERE i.indrelid = c.oid AND i.indisvalid AND i.indpred IS NULL AND i.indkey[0] = a.attnum AND m.amname = 'btree'),
+      a.attnotnull, l.enumlabel, b.oid <> a.atttypid
     FROM \(wanted(queues))
     JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+    CROSS JOIN LATERAL (
+      WITH RECURSIVE types(oid, base) AS (
+        SELECT t.oid, t.typbasetype FROM pg_type t WHERE t.oid = a.atttypid
+        UNION ALL
+        SELECT t.oid, t.typbasetype FROM types d JOIN pg_type t ON t.oid = d.base
+      )
+      SELECT oid FROM types WHERE base = 0) b
+    LEFT JOIN pg_enum l ON l.enumtypid = b.oid
     """
   }
 

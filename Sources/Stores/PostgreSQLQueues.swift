@@ -65,7 +65,7 @@ final class PostgreSQLQueues {
     do throws(PostgreSQLError) {
       return try read(queue, eventIDs: eventIDs, mark: mark)
     } catch {
-      guard error.meansThatTheSchemaChanged else { throw failure(error) }
+      guard error.meansThatTheSchemaChanged(queue.schema) else { throw failure(error) }
       preparedIn = nil
       guard let again = try current().first(where: { $0.suffix == queue.suffix }) else { throw failure(error) }
       do throws(PostgreSQLError) {
@@ -304,9 +304,12 @@ extension AccountingReading {
 }
 
 extension PostgreSQLError {
-  /// True for names that are not known, and for whatever else is wrong with a statement that once was right.
-  fileprivate var meansThatTheSchemaChanged: Bool {
-    if case .server(let report) = self { report.sqlStateClass == "42" && report.sqlState != "42501" } else { false }
+  /// True for names that are not known, and for whatever else is wrong with a statement that once was right. A word that
+  /// an enum type had and has no more is a value that cannot be read.
+  fileprivate func meansThatTheSchemaChanged(_ schema: QueueSchema) -> Bool {
+    guard case .server(let report) = self else { return false }
+    if report.sqlState == "22P02" { return schema.tables.values.contains { !$0.enums.isEmpty } }
+    return report.sqlStateClass == "42" && report.sqlState != "42501"
   }
 }
 

@@ -25,6 +25,10 @@ struct PostgreSQLTables {
       else { continue }
       schemas[queue]?.tables[role]?.columns[name] = type
       if columns.truth(row, 4) == true { schemas[queue]?.tables[role]?.indexedColumns.insert(name) }
+      if columns.truth(row, 5) == true { schemas[queue]?.tables[role]?.filledColumns.insert(name) }
+      guard let word = columns.text(row, 6) else { continue }
+      let underDomain = columns.truth(row, 7) == true ? type : nil
+      schemas[queue]?.tables[role]?.enums[name, default: .init(underDomain: underDomain)].add(word)
     }
   }
 }

@@ -22,11 +22,23 @@ struct LayoutFixture {
     moment = Timestamp(seconds: seconds)
   }
 
-  func samples(user: String = "postgres", eventIDs: Bool = false) async -> [OutboxSample] {
+  /// The store, as a role.
+  func store(user: String = "postgres") -> PostgreSQLStore {
     let definition = OutboxDefinition(
       name: "o", address: .postgresql(Secret(database.conninfo(user: user))), layout: layout)
-    let store = PostgreSQLStore(
-      [definition], limits: PostgreSQLLimits(), now: { Timestamp(seconds: 1_800_000_000) })
+    return PostgreSQLStore([definition], limits: PostgreSQLLimits(), now: { Timestamp(seconds: 1_800_000_000) })
+  }
+
+  /// What an owner grants to a role so that it can sample.
+  func grants(to role: String) async throws -> [String] {
+    let store = store(user: role)
+    let statements = await store.statements(eventIDs: false)
+    await store.close()
+    return try statements.flatMap { try $0.result.get().grants }
+  }
+
+  func samples(user: String = "postgres", eventIDs: Bool = false) async -> [OutboxSample] {
+    let store = store(user: user)
     let samples = await store.sample(eventIDs: eventIDs)
     await store.close()
     return samples
@@ -46,48 +58,30 @@ struct LayoutFixture {
       "only sampled \(sampled.subtracting(expected).sorted()), only expected \(expected.subtracting(sampled).sorted())")
   }
 
-  /// The statements for the tables as they are in the database.
-  func query() throws -> SampleQuery {
-    let queue = try #require(layout.queues.first)
-    var tables: [String: QueueSchema.Table] = [:]
-    for (role, table) in queue.tables {
-      let columns = try database.psql(
-        """
-        SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute
-        WHERE attrelid = to_regclass('\(SQLIdentifier.quotedPath(table.name))') AND attnum > 0 AND NOT attisdropped
-        """
-      ).split(separator: "\n").map { $0.split(separator: "|").map(String.init) }
-      if columns.isEmpty { continue }
-      tables[role] = .init(
-        reference: SQLIdentifier.quotedPath(table.name),
-        columns: Dictionary(columns.map { ($0[0], $0[1]) }, uniquingKeysWith: { first, _ in first }),
-        indexedColumns: ["status"])
+  /// Every statement that a first sample sends, and one that counts movements and shows ids after it, with their plans.
+  ///
+  /// - Parameter settings: statements of the test's own that come first in their transactions.
+  func sentStatements(_ settings: [String] = []) async throws -> [SentStatement] {
+    try database.server.psql("ALTER DATABASE \(database.name) SET log_statement = 'all'")
+    let store = store()
+    for request in [SampleRequest(), SampleRequest(eventIDs: true), SampleRequest(marks: [:])] {
+      let sample = try #require(await store.sample(request).first)
+      try #require(sample.snapshot != nil, "\(String(describing: sample.failure))")
     }
-    return try SampleQuery(queue: queue, schema: QueueSchema(tables: tables), dialect: .postgresql)
-  }
-
-  /// How many rows of the main table the statements of one sample read, by EXPLAIN ANALYZE.
-  func rowsRead() throws -> Int {
-    let query = try query()
-    let name = try #require(layout.queues.first?.tables[TableQueue.mainTable]?.name)
-    var read = 0
-    for statement in [query.figures, query.eventIDs, query.states].compactMap({ $0 }) {
-      // Each node on the table, its rows and those that its filter removed, times its loops.
-      read += try #require(
-        Int(
-          try database.psql(
-            """
-            CREATE TEMP TABLE plan (j jsonb);
-            DO $do$ DECLARE j json; BEGIN
-              EXECUTE $q$EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON) \(statement)$q$ INTO j;
-              INSERT INTO plan VALUES (j);
-            END $do$;
-            SELECT COALESCE(sum(((node->>'Actual Rows')::numeric + COALESCE((node->>'Rows Removed by Filter')::numeric, 0)
-                + COALESCE((node->>'Rows Removed by Index Recheck')::numeric, 0)) * (node->>'Actual Loops')::numeric), 0)::int
-            FROM plan, jsonb_path_query(j, 'strict $.**') node
-            WHERE jsonb_typeof(node) = 'object' AND node ? 'Actual Rows' AND node->>'Relation Name' = '\(name)';
-            """)))
+    await store.close()
+    try database.server.psql("ALTER DATABASE \(database.name) RESET log_statement")
+    let tables = Set(layout.queues.flatMap(\.tables.values).compactMap { SQLIdentifier.parts($0.name).last })
+    var sent: [String: SentStatement] = [:]
+    for message in database.loggedMessages() {
+      let statements = message.split(separator: ";\n").map(String.init)
+      for (index, sql) in statements.enumerated() where sent[sql] == nil {
+        let isRead = sql.hasPrefix("SELECT") || sql.hasPrefix("WITH")
+        guard isRead, tables.contains(where: { sql.contains("\(SQLIdentifier.quoted($0)) e") }) else { continue }
+        // What the tests set comes when the transaction has begun, and what the exporter set after it stays in force.
+        let before = statements[..<1] + settings + statements[1..<index]
+        sent[sql] = try SentStatement(sql, after: Array(before), in: database)
+      }
     }
-    return read
+    return Array(sent.values)
   }
 }

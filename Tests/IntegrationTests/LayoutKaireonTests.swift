@@ -112,7 +112,7 @@ struct `KaireonAI's outbox` {
       expected + "\n" + "dead offers 1 oldest 7000000\ndead alerts 1 oldest 8000000", user: role)
   }
 
-  @Test func `published rows are not read, however many there are`() throws {
+  @Test func `published rows are not read, however many there are`() async throws {
     let fixture = try LayoutFixture(
       .kaireon,
       schema + rows
@@ -122,7 +122,8 @@ struct `KaireonAI's outbox` {
         FROM moment, generate_series(1, 200000) i;
         ANALYZE outbox_events;
         """)
-    let read = try fixture.rowsRead()
-    #expect(read > 10 && read < 100)
+    for statement in try await fixture.sentStatements() {
+      #expect(statement.rowsRead("outbox_events") < 100, "\(statement.plan)")
+    }
   }
 }

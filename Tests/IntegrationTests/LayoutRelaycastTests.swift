@@ -58,7 +58,7 @@ struct `Relaycast's older PostgreSQL queue` {
         == .init(oldest: ["j", "i", "h", "g", "f"], stuck: ["j"], newestDead: ["k"]))
   }
 
-  @Test func `finished rows are not read, however many there are`() throws {
+  @Test func `finished rows are not read, however many there are`() async throws {
     let fixture = try LayoutFixture(
       .relaycast,
       schema + rows
@@ -67,7 +67,8 @@ struct `Relaycast's older PostgreSQL queue` {
         SELECT 'c' || i, 'w', 'message', 'completed' FROM generate_series(1, 200000) i;
         ANALYZE pending_events;
         """)
-    let read = try fixture.rowsRead()
-    #expect(read > 10 && read < 100)
+    for statement in try await fixture.sentStatements() {
+      #expect(statement.rowsRead("pending_events") < 100, "\(statement.plan)")
+    }
   }
 }

@@ -85,6 +85,65 @@ import Testing
     #expect(try expand(template, .postgresql) == sql)
   }
 
+  private static let words = QueueSchema(tables: [
+    "events": .init(
+      reference: "\"ev\"", columns: ["id": "text", "we\"ird col": "shop.mood"],
+      enums: ["we\"ird col": .init(words: ["new", "it's done", "Gone", "caf\u{e9}"])])
+  ])
+
+  @Test(arguments: [
+    ("{odd} = 'new'", "# = 'new'"),
+    ("{odd}='new' AND {id} = 'old'", #"#='new' AND e."id" = 'old'"#),
+    ("{odd} = 'old'", "(# IS NULL AND NULL)"),
+    ("{odd} <> 'old'", "(# IS NOT NULL OR NULL)"),
+    ("{odd} != 'new'", "# != 'new'"),
+    ("{odd} IN ('new', 'it''s done')", "# IN ('new', 'it''s done')"),
+    ("{odd} IN ('old','it''s done' ,\n'new') OR true", "# IN ('it''s done', 'new') OR true"),
+    ("{odd} in ('it''s', 'gone')", "(# IS NULL AND NULL)"),
+    ("NOT {odd} Not  In ( 'old', 'Gone' )", "NOT # NOT IN ('Gone')"),
+    ("{odd} NOT IN ('old')", "(# IS NOT NULL OR NULL)"),
+    // Another letter to the database, though it looks the same.
+    ("{odd} = 'cafe\u{301}'", "(# IS NULL AND NULL)"),
+    ("{odd} = 'caf\u{e9}'", "# = 'caf\u{e9}'"),
+    // What is no comparison with words stays what it is.
+    ("{odd} = 'old' || {id}", #"# = 'old' || e."id""#),
+    ("{odd} = 'old'::text", "# = 'old'::text"),
+    ("{odd}::text = 'old'", "#::text = 'old'"),
+    ("{odd} IN ('old', {id})", #"# IN ('old', e."id")"#),
+    ("{odd} IN (SELECT 'old')", "# IN (SELECT 'old')"),
+    ("{odd} = ANY ('{{old}}')", "# = ANY ('{old}')"),
+    ("{odd} IS NULL", "# IS NULL"),
+    ("{odd} INSTEAD ('old')", "# INSTEAD ('old')"),
+    ("{odd} = 'old", "# = 'old"),
+    ("{odd} IN ('old'", "# IN ('old'"),
+    ("{odd} <= 'old'", "# <= 'old'"),
+    ("{odd}", "#"),
+    ("{id} IN ('old')", #"e."id" IN ('old')"#),
+  ])
+  func `words that an enum type lacks are left out, all others stand as they are`(template: String, sql: String) throws
+  {
+    let expected = sql.split(separator: "#", omittingEmptySubsequences: false).joined(separator: #"e."we""ird col""#)
+    let columns = Self.columns.filter { ["id", "odd"].contains($0.key) }
+    #expect(try expand(template, .postgresql, columns: columns, schema: Self.words) == expected)
+  }
+
+  @Test func `a domain over an enum is compared as the enum`() throws {
+    var schema = Self.words
+    schema.tables["events"]?.enums["we\"ird col"]?.underDomain = "shop.mood"
+    #expect(
+      try expand("{odd} IN ('old', 'new')", .postgresql, schema: schema) == #"e."we""ird col"::shop.mood IN ('new')"#)
+    #expect(try expand("{odd}", .postgresql, schema: schema) == #"e."we""ird col"::shop.mood"#)
+  }
+
+  @Test func `SQL that stays when a word is added compares as text`() throws {
+    var template = SQLTemplate(
+      queue: TableQueue(tables: Self.tables, columns: Self.columns, selections: []), schema: Self.words,
+      dialect: .postgresql, row: "n", oldRow: "o", outlivesSchema: true)
+    #expect(
+      try template.expand("{odd} NOT IN ('old', 'new') OR {old:odd} = 'old'")
+        == #"n."we""ird col"::text NOT IN ('old', 'new') OR o."we""ird col"::text = 'old'"#)
+  }
+
   @Test func `PostgreSQL's types say what a time column holds, whatever the layout believes`() throws {
     let believed: [String: ColumnDefinition] = [
       "a": .column("z", encoding: .unixSeconds), "b": .column("n", encoding: .timestamptz),
