@@ -88,6 +88,9 @@ extension ConfigurationCatalog {
       .init("layouts.<name>.queues[].destination", "`default`", "SQL of the destination: few values, never a person."),
       .init("layouts.<name>.queues[].rows[].table", "events", "The role of the table."),
       .init("layouts.<name>.queues[].rows[].where", nil, "SQL that picks the rows; no row may be picked twice."),
+      .init(
+        "layouts.<name>.queues[].rows[].only", nil,
+        "SQL that picks among them by what no index knows; rows with the same `where` are read in one pass."),
       .init("layouts.<name>.queues[].rows[].state", nil, "ready, scheduled, claimed, parked, dead or unknown."),
       .init("layouts.<name>.queues[].rows[].until.time", nil, "SQL of a time in unix seconds; until then …"),
       .init("layouts.<name>.queues[].rows[].until.state", nil, "… the row is in this state."),

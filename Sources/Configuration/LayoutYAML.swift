@@ -111,6 +111,7 @@ package enum LayoutYAML {
     var entries: [(key: String, value: YAMLText)] = []
     if selection.table != TableQueue.mainTable { entries.append(("table", .scalar(selection.table))) }
     entries.append(("where", .scalar(selection.rows)))
+    if let only = selection.only { entries.append(("only", .scalar(only))) }
     entries.append(("state", .scalar(selection.state.rawValue)))
     if let until = selection.until {
       entries.append(("until", .mapping([("time", .scalar(until.time)), ("state", .scalar(until.state.rawValue))])))

@@ -183,6 +183,7 @@ extension ConfigurationReader {
     let rows = required("where", of: value, keys)
     let state: EventState? = required("state", of: value, keys) { (reader, value) in reader.state(value) }
     var selection = Selection(table: table, rows: rows ?? "", state: state ?? .unknown, since: string(keys["since"]))
+    selection.only = string(keys["only"])
     if let retry = string(keys["retry"]) { selection.retry = retry }
     if let until = keys["until"], let parts = mapping(until) {
       let time = required("time", of: until, parts)

@@ -183,6 +183,9 @@ package struct Selection: Sendable, Hashable {
   package var table: String
   /// SQL template of the predicate, written as the table's indexes need it.
   package var rows: String
+  /// SQL template that picks among them by what no index knows; nil takes them all. Selections that have the same ``rows``
+  /// are read in one pass.
+  package var only: String?
   /// What the rows are.
   package var state: EventState
   /// Until a time of its own each row is in another state: `scheduled` until due, `claimed` until its lease ends.
@@ -201,11 +204,12 @@ package struct Selection: Sendable, Hashable {
 
   /// A selection.
   package init(
-    table: String = TableQueue.mainTable, rows: String, state: EventState, until: Until? = nil,
+    table: String = TableQueue.mainTable, rows: String, only: String? = nil, state: EventState, until: Until? = nil,
     retry: String = "false", since: String?, stuck: StuckRule? = nil, destination: String? = nil, id: String? = "{id}"
   ) {
     self.table = table
     self.rows = rows
+    self.only = only
     self.state = state
     self.until = until
     self.retry = retry
@@ -214,6 +218,9 @@ package struct Selection: Sendable, Hashable {
     self.destination = destination
     self.id = id
   }
+
+  /// SQL template of the whole predicate.
+  package var predicate: String { only.map { "(\(rows)) AND (\($0))" } ?? rows }
 
   /// A state that holds until a time.
   package struct Until: Sendable, Hashable {

@@ -39,6 +39,9 @@ extension Layout {
   private static let messages =
     "('outbound', 'outbound-prepared-v1', 'outbound-session-generation-v1', 'outbound-preparing-v1', "
     + "'outbound-legacy-preparing-v1', 'outbound-prepared-migration-v1')"
+  // Each of these is one range of an index, whatever the recovery state is.
+  private static let pending = "{queue} IN \(executable) AND {status} = 'pending'"
+  private static let failed = "{queue} IN \(messages) AND {status} = 'failed'"
   private static let fiveMinutesAfterSend =
     "COALESCE({last_attempt.seconds}, {send_started.seconds}, {updated.seconds}) + 300"
 
@@ -70,7 +73,7 @@ extension Layout {
     destination: "{destination}",
     selections: [
       Selection(
-        rows: "{queue} IN \(executable) AND {status} = 'pending' AND {recovery_state} IS NULL", state: .ready,
+        rows: pending, only: "{recovery_state} IS NULL", state: .ready,
         until: .init(
           "CASE WHEN COALESCE({retries}, 0) > 0 OR {last_attempt} IS NOT NULL "
             + "THEN COALESCE({last_attempt.seconds}, {created.seconds}) + CASE COALESCE({retries}, 0) "
@@ -78,29 +81,27 @@ extension Layout {
           .scheduled),
         retry: "COALESCE({retries}, 0) > 0 OR {last_attempt} IS NOT NULL", since: "{created.seconds}"),
       Selection(
-        rows: "{queue} IN \(executable) AND {status} = 'pending' "
-          + "AND {recovery_state} IN ('producer_claimed', 'send_attempt_started')",
+        rows: pending, only: "{recovery_state} IN ('producer_claimed', 'send_attempt_started')",
         state: .claimed, retry: "{retries} > 0", since: "{created.seconds}",
         stuck: .init(
           .leaseExpired,
           since: "CASE {recovery_state} WHEN 'producer_claimed' "
             + "THEN COALESCE({lease_end.seconds}, {updated.seconds} + 60) ELSE \(fiveMinutesAfterSend) END")),
       Selection(
-        rows: "{queue} IN \(executable) AND {status} = 'pending' AND {recovery_state} = 'unknown_after_send'",
+        rows: pending, only: "{recovery_state} = 'unknown_after_send'",
         state: .claimed, retry: "{retries} > 0", since: "{created.seconds}",
         stuck: .init(.unclaimable, since: fiveMinutesAfterSend)),
       Selection(
-        rows: "{queue} IN \(executable) AND {status} = 'pending' "
-          + "AND {recovery_state} NOT IN ('producer_claimed', 'send_attempt_started', 'unknown_after_send')",
+        rows: pending,
+        only: "{recovery_state} NOT IN ('producer_claimed', 'send_attempt_started', 'unknown_after_send')",
         state: .unknown, retry: "{retries} > 0", since: nil),
       Selection(
         rows: "{queue} IN \(preparing) AND {status} = 'pending'", state: .parked, retry: "{retries} > 0", since: nil),
       Selection(
-        rows: "{queue} IN \(messages) AND {status} = 'failed' AND {recovery_state} = 'settlement_pending'",
+        rows: failed, only: "{recovery_state} = 'settlement_pending'",
         state: .parked, retry: "true", since: nil),
       Selection(
-        rows: "{queue} IN \(messages) AND {status} = 'failed' "
-          + "AND COALESCE({recovery_state}, '') <> 'settlement_pending'",
+        rows: failed, only: "COALESCE({recovery_state}, '') <> 'settlement_pending'",
         state: .dead, since: "{failed.seconds}"),
     ],
     accounting: .init(created: "created"))

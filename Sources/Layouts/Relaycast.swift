@@ -57,19 +57,18 @@ extension Layout {
     stateColumn: "status",
     knownStates: ["pending", "failed", "completed"],
     destination: "{destination}",
-    // The due time splits the pending rows, so that the index on (status, process_after) serves each part.
     untilCoversClock: true,
     selections: [
       Selection(
-        rows: "{status} = 'pending' AND {due} <= {due.now}", state: .ready, retry: "{attempts} > 0",
+        rows: "{status} = 'pending'", only: "{due} <= {due.now}", state: .ready, retry: "{attempts} > 0",
         since: firstDue, stuck: .init(.attemptsExhausted, rows: "{attempts} >= {max_attempts}", since: "{due.seconds}")),
       Selection(
-        rows: "{status} = 'pending' AND {due} > {due.now} "
-          + "AND {attempts} > 0 AND ({last_error} IS NULL OR {attempts} >= {max_attempts})",
+        rows: "{status} = 'pending'",
+        only: "{due} > {due.now} AND {attempts} > 0 AND ({last_error} IS NULL OR {attempts} >= {max_attempts})",
         state: .ready, until: .init("{due.seconds}", .claimed), retry: "{attempts} > 1", since: "{created.seconds}"),
       Selection(
-        rows: "{status} = 'pending' AND {due} > {due.now} "
-          + "AND ({attempts} <= 0 OR ({last_error} IS NOT NULL AND {attempts} < {max_attempts}))",
+        rows: "{status} = 'pending'",
+        only: "{due} > {due.now} AND ({attempts} <= 0 OR ({last_error} IS NOT NULL AND {attempts} < {max_attempts}))",
         state: .ready, until: .init("{due.seconds}", .scheduled), retry: "{attempts} > 0", since: firstDue),
       Selection(
         rows: "{status} = 'failed'", state: .dead, since: "COALESCE({completed.seconds}, {created.seconds})"),
@@ -110,16 +109,17 @@ extension Layout {
     untilCoversClock: true,
     selections: [
       Selection(
-        rows: "{status} = 'pending' AND {due} <= {due.now}", state: .ready, retry: "{attempts} > 0", since: firstDue,
+        rows: "{status} = 'pending'", only: "{due} <= {due.now}", state: .ready, retry: "{attempts} > 0",
+        since: firstDue,
         stuck: .init(
           .unclaimable,
           rows: "COALESCE((SELECT p.status FROM {table:parents} p WHERE p.id = {event}), '') <> 'pending'",
           since: "{due.seconds}")),
       Selection(
-        rows: "{status} = 'pending' AND {due} > {due.now} AND {attempts} > 0 AND {last_error} IS NULL",
+        rows: "{status} = 'pending'", only: "{due} > {due.now} AND {attempts} > 0 AND {last_error} IS NULL",
         state: .ready, until: .init("{due.seconds}", .claimed), retry: "{attempts} > 1", since: "{created.seconds}"),
       Selection(
-        rows: "{status} = 'pending' AND {due} > {due.now} AND ({attempts} <= 0 OR {last_error} IS NOT NULL)",
+        rows: "{status} = 'pending'", only: "{due} > {due.now} AND ({attempts} <= 0 OR {last_error} IS NOT NULL)",
         state: .ready, until: .init("{due.seconds}", .scheduled), retry: "{attempts} > 0", since: firstDue),
       Selection(
         rows: "{status} IN ('failed', 'dead_letter')", state: .dead,

@@ -176,7 +176,7 @@ struct LedgerFunctions {
       selects.append(
         """
         SELECT 'c', \(try destination("o", selection.destination)), \(try latency("o"))
-        FROM \(table.reference) o WHERE \(try expand(selection.rows, "o"))
+        FROM \(table.reference) o WHERE \(try expand(selection.predicate, "o"))
         """)
     }
     return """

@@ -37,13 +37,16 @@ package struct CountingCells: Sendable, Hashable {
     let first = starts.first ?? "0"
     return switch dialect {
     case .postgresql:
-      "string_agg(chr(\(Self.zero) + width_bucket(\(time), \(array))), '') FILTER (WHERE \(time) >= \(first))"
+      "string_agg(chr(\(Self.zero) + width_bucket(\(time), \(array))), '') FILTER (WHERE \(time) >= \(once(first)))"
     case .sqlite:
       "group_concat(CASE WHEN \(time) >= \(first) THEN char(\(Self.zero) + \(number(time, dialect))) END, '')"
     }
   }
 
-  private var array: String { "ARRAY[\(starts.joined(separator: ", "))]::float8[]" }
+  private var array: String { once("ARRAY[\(starts.joined(separator: ", "))]::float8[]") }
+
+  /// As a query of its own it is computed once, not for every row.
+  private func once(_ sql: String) -> String { "(SELECT \(sql))" }
 
   private static let zero = 64
 
@@ -68,8 +71,7 @@ package struct AccountingQuery: Sendable, Hashable {
 
   private let dialect: SQLDialect
   private let objective: Duration?
-  private let waiting: [String]
-  private let dead: [String]
+  private let events: Events
   private let delivered: DeliveredRows?
 
   private struct DeliveredRows: Sendable, Hashable {
@@ -92,17 +94,10 @@ package struct AccountingQuery: Sendable, Hashable {
     queue: TableQueue, schema: QueueSchema, dialect: SQLDialect, unknownStates: [String], objective: Duration?
   ) throws(LayoutProblem) {
     var writer = SelectionWriter(queue: queue, schema: schema, dialect: dialect, counts: true)
-    var waiting: [String] = []
-    var dead: [String] = []
-    for selection in queue.selections where schema.tables[selection.table] != nil {
-      if selection.state == .dead {
-        dead.append(try writer.select(selection))
-      } else {
-        waiting.append(try writer.select(selection))
-      }
-    }
-    hasWaitingRows = !waiting.isEmpty
-    waiting += try SampleQuery.unknownSelects(queue, schema, unknownStates, &writer)
+    let picked = queue.selections.filter { schema.tables[$0.table] != nil }.map(PickedRows.init)
+    hasWaitingRows = picked.contains { !$0.isDead }
+    let unknown = try SampleQuery.unknownRows(queue, schema, unknownStates, &writer)
+    events = try Events(picked + unknown, &writer)
     var reader = SelectionWriter(queue: queue, schema: schema, dialect: dialect, counts: true)
     delivered = try Self.delivered(queue, schema, &reader)
     columns = schema.references(writer.usedColumns.merging(reader.usedColumns) { $0.union($1) })
@@ -114,8 +109,6 @@ package struct AccountingQuery: Sendable, Hashable {
     hasCreationTimes = queue.accounting.created != nil
     self.dialect = dialect
     self.objective = objective
-    self.waiting = waiting
-    self.dead = dead
   }
 
   private static func delivered(
@@ -145,7 +138,7 @@ package struct AccountingQuery: Sendable, Hashable {
   ///
   /// - Parameter bounds: the bounds by which durations are counted, in seconds.
   package func statement(_ cells: CountingCells, bounds: [Double]) -> String {
-    let figures = SampleQuery.figures(waiting: waiting, dead: dead, cells, dialect, objective: objective)
+    let figures = SampleQuery.figures(events, cells, dialect, objective: objective)
     guard cells.countsDelivered, let delivered else { return figures }
     return figures + "\nUNION ALL\n" + deliveredRows(delivered, cells, bounds)
   }
@@ -154,7 +147,8 @@ package struct AccountingQuery: Sendable, Hashable {
     let now = SampleQuery.now(dialect)
     let latest = "\(now) + \(Self.latest)"
     let from = "e.\(SQLIdentifier.quoted(rows.finished)) >= \(rows.earliest)"
-    let picked = "g >= \(Self.since(dialect)) AND g < \(latest)"
+    let since = Self.since(dialect)
+    let picked = "g >= \(dialect == .postgresql ? "(SELECT \(since))" : since) AND g < \(latest)"
     let inner = """
       SELECT \(rows.destination) AS d, \(rows.finishedSeconds) AS g, \(rows.since) AS f, \(rows.created) AS c,
           \(rows.retries) AS a

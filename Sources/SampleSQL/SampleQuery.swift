@@ -47,28 +47,15 @@ package struct SampleQuery: Sendable, Hashable {
     for role in queue.columns.keys.sorted() { _ = try template.expand("{\(role)}") }
 
     var writer = SelectionWriter(queue: queue, schema: schema, dialect: dialect)
-    var waiting: [String] = []
-    var dead: [String] = []
-    var waitingWithIDs: [String] = []
-    var deadWithIDs: [String] = []
-    for selection in queue.selections where schema.tables[selection.table] != nil {
-      if selection.state == .dead {
-        dead.append(try writer.select(selection, withID: false))
-      } else {
-        waiting.append(try writer.select(selection, withID: false))
-      }
-    }
-    waiting += try Self.unknownSelects(queue, schema, unknownStates, &writer)
-    for selection in queue.selections where schema.tables[selection.table] != nil && selection.id != nil {
-      if selection.state == .dead {
-        deadWithIDs.append(try writer.select(selection, withID: true))
-      } else {
-        waitingWithIDs.append(try writer.select(selection, withID: true))
-      }
-    }
+    let picked = queue.selections.filter { schema.tables[$0.table] != nil }.map(PickedRows.init)
+    let unknown = try Self.unknownRows(queue, schema, unknownStates, &writer)
+    let events = try Events(picked + unknown, &writer)
+    let named = picked.filter { $0.selection.id != nil }
+    let waitingWithIDs = try writer.selects(named.filter { !$0.isDead }, withID: true)
+    let deadWithIDs = try writer.selects(named.filter(\.isDead), withID: true)
     if let role = queue.stateColumn { try writer.use(role) }
     columns = schema.references(writer.usedColumns)
-    figures = Self.figures(waiting: waiting, dead: dead, nil, dialect, objective: objective)
+    figures = Self.figures(events, nil, dialect, objective: objective)
     accounting = try AccountingQuery(
       queue: queue, schema: schema, dialect: dialect, unknownStates: unknownStates, objective: objective)
     eventIDs = Self.eventIDs(waiting: waitingWithIDs, dead: deadWithIDs, dialect)
@@ -77,52 +64,50 @@ package struct SampleQuery: Sendable, Hashable {
   }
 
   /// Rows in a state that the layout does not know, NULL among them, where an index leads to them.
-  static func unknownSelects(
+  static func unknownRows(
     _ queue: TableQueue, _ schema: QueueSchema, _ values: [String], _ writer: inout SelectionWriter
-  ) throws(LayoutProblem) -> [String] {
+  ) throws(LayoutProblem) -> [PickedRows] {
     guard let role = queue.stateColumn, let definition = queue.columns[role], definition.table == TableQueue.mainTable,
       case .column(let name) = definition.value,
       let table = schema.tables[TableQueue.mainTable], table.indexedColumns.contains(name)
     else { return [] }
     let unknown = Selection(rows: "{\(role)} IS NULL", state: .unknown, since: nil, id: nil)
-    var selects: [String] = []
+    var picked: [PickedRows] = []
     // To some layouts NULL means something.
     let isKnown =
       table.filledColumns.contains(name)
-      || queue.selections.contains { $0.rows.contains(unknown.rows) || $0.rows.contains("({\(role)}") }
-    if !isKnown { selects.append(try writer.select(unknown, withID: false)) }
+      || queue.selections.contains { $0.predicate.contains(unknown.rows) || $0.predicate.contains("({\(role)}") }
+    if !isKnown { picked.append(PickedRows(unknown)) }
     if !values.isEmpty {
       let list = values.map { SQLIdentifier.literal($0, writer.dialect) }.joined(separator: ", ")
-      let rows = "\(try writer.expand("{\(role)}")) IN (\(list))"
-      selects.append(try writer.select(unknown, withID: false, rows: rows))
+      picked.append(PickedRows(unknown, rows: "\(try writer.expand("{\(role)}")) IN (\(list))"))
     }
-    return selects
+    return picked
   }
 
   /// One row for each group of waiting and of dead rows; see ``FigureRow``.
   static func figures(
-    waiting: [String], dead: [String], _ cells: CountingCells?, _ dialect: SQLDialect, objective: Duration?
+    _ events: Events, _ cells: CountingCells?, _ dialect: SQLDialect, objective: Duration?
   ) -> String {
-    var branches: [String] = []
-    if !waiting.isEmpty {
-      let rows = classified(waiting, cells, dialect)
-      branches.append(
-        waitingFigures(rows, cells, dialect, deadline: objective.map { "\(now(dialect)) - \($0.seconds)" }))
+    let deadline = objective.map { "\(now(dialect)) - \($0.seconds)" }
+    if dialect == .postgresql {
+      return inOnePass(classified(events.selects, cells, dialect), cells, deadline: deadline)
     }
-    if !dead.isEmpty {
-      let noText = dialect == .postgresql ? "NULL::text" : "NULL"
-      let noTime = dialect.noTime
-      let next = dialect == .sqlite ? ", NULL, \(nextFirstDue), NULL, 0, NULL" : ", 0"
-      let rows = dead.joined(separator: "\nUNION ALL\n")
+    var branches: [String] = []
+    if !events.selects.isEmpty {
+      branches.append(bringingTimes(classified(events.selects, cells, dialect), cells, deadline: deadline))
+    }
+    if !events.dead.isEmpty {
       let cell = cells.map { $0.number("f", dialect) } ?? "0"
       let counted = cells.map { ", \(sum("a", dialect)), \($0.letters("c", dialect))" } ?? ""
       branches.append(
         """
-        SELECT d, 'dead', \(cell), \(noText), count(*),
-            min(CASE WHEN f <= \(now(dialect)) AND f >= \(Self.floor) THEN f END), \(noTime), \(noTime), \(noTime),
-            sum(CASE WHEN f > \(now(dialect)) + \(Self.skew) OR f < \(Self.floor) THEN 1 ELSE 0 END)\(next)\(counted)
+        SELECT d, 'dead', \(cell), NULL, count(*),
+            min(CASE WHEN f <= :now AND f >= \(Self.floor) THEN f END), NULL, NULL, NULL,
+            sum(CASE WHEN f > :now + \(Self.skew) OR f < \(Self.floor) THEN 1 ELSE 0 END), NULL, \(nextFirstDue), NULL, 0,
+            NULL\(counted)
         FROM (
-        \(rows.indented(2))
+        \(events.dead.joined(separator: "\nUNION ALL\n").indented(2))
         ) dead_letters
         GROUP BY d\(cells == nil ? "" : ", \(cell)")
         """)
@@ -134,71 +119,77 @@ package struct SampleQuery: Sendable, Hashable {
     "COALESCE(sum(\(column)), 0)" + (dialect == .postgresql ? "::bigint" : "")
   }
 
-  /// One pass over the rows in either dialect. PostgreSQL finds the quantiles of each destination and retry by itself, in
-  /// a row of its own that counts nothing. SQLite has nothing that does, and a window over all rows costs many times as
-  /// much as reading them: there each group brings its times, in microseconds, and the reader ranks them.
+  /// SQLite has nothing that finds quantiles, and a window over all rows costs many times as much as reading them: each
+  /// group brings its times, in microseconds, and the reader ranks them.
   ///
   /// - Parameter deadline: SQL of the latest first due time of an overdue event.
-  private static func waitingFigures(
-    _ rows: String, _ cells: CountingCells?, _ dialect: SQLDialect, deadline: String?
-  ) -> String {
+  private static func bringingTimes(_ rows: String, _ cells: CountingCells?, deadline: String?) -> String {
     let overdue = deadline.map { "sum(CASE WHEN t < \($0) THEN 1 ELSE 0 END)" } ?? "0"
-    switch dialect {
-    case .sqlite:
-      // When the next one is overdue: an unchanged file is read again then.
-      let next = deadline.map { "min(CASE WHEN t >= \($0) THEN t - (\($0)) + :now END)" } ?? "NULL"
-      return """
-        SELECT d, s, r, k, count(*), min(t), group_concat(CAST(round(t * 1000000) AS INTEGER)), NULL, min(kt), sum(x),
-            min(CASE WHEN u > :now THEN u END), \(nextFirstDue), min(CASE WHEN b > :now THEN b END), \(overdue), \(next)\
-        \(cells.map { ",\n    \(sum("a", dialect)), \($0.letters("c", dialect))" } ?? "")
-        FROM (
-        \(rows.indented(2))
-        ) c
-        GROUP BY d, s, r, k
-        """
-    case .postgresql:
-      return """
-        SELECT d, s, r, k, n, t, q[1], q[2], kt, x, o\(cells == nil ? "" : ", a, c")
-        FROM (
-          SELECT d, COALESCE(s, 'ready') AS s, r, k, CASE WHEN grouping(s) = 0 THEN count(*) ELSE 0 END AS n, min(t) AS t,
-              CASE WHEN grouping(s) = 1
-                THEN percentile_disc(ARRAY[0.5, 0.99]::float8[]) WITHIN GROUP (ORDER BY t DESC) END AS q,
-              CASE WHEN grouping(s) = 0 THEN min(kt) END AS kt,
-              CASE WHEN grouping(s) = 0 THEN sum(x) ELSE 0 END AS x,
-              CASE WHEN grouping(s) = 0 THEN \(overdue) ELSE 0 END AS o\(cells.map { countedColumns($0, dialect) } ?? "")
-          FROM (
-        \(rows.indented(4))
-          ) c
-          GROUP BY GROUPING SETS ((d, r, s, k), (d, r))
-        ) figures
-        """
-    }
+    // When the next one is overdue: an unchanged file is read again then.
+    let next = deadline.map { "min(CASE WHEN t >= \($0) THEN t - (\($0)) + :now END)" } ?? "NULL"
+    return """
+      SELECT d, s, r, k, count(*), min(t), group_concat(CAST(round(t * 1000000) AS INTEGER)), NULL, min(kt), sum(x),
+          min(CASE WHEN u > :now THEN u END), \(nextFirstDue), min(CASE WHEN b > :now THEN b END), \(overdue), \(next)\
+      \(cells.map { ",\n    \(sum("a", .sqlite)), \($0.letters("c", .sqlite))" } ?? "")
+      FROM (
+      \(rows.indented(2))
+      ) c
+      GROUP BY d, s, r, k
+      """
   }
 
-  private static func countedColumns(_ cells: CountingCells, _ dialect: SQLDialect) -> String {
+  /// PostgreSQL finds the quantiles of each destination and retry by itself, in a row of its own that counts nothing. Dead
+  /// rows are in the same pass, beyond the two kinds of retry: 2, and up by the cell of their death.
+  private static func inOnePass(_ rows: String, _ cells: CountingCells?, deadline: String?) -> String {
+    let overdue = deadline.map { "sum(CASE WHEN r < 2 AND t < \($0) THEN 1 ELSE 0 END)" } ?? "0"
+    return """
+      SELECT d, s, CASE WHEN r < 2 THEN r ELSE r - 2 END, k, n, t, q[1], q[2], kt, x, o\(cells == nil ? "" : ", a, c")
+      FROM (
+        SELECT d, COALESCE(s, 'ready') AS s, r, k, CASE WHEN grouping(s) = 0 THEN count(*) ELSE 0 END AS n, min(t) AS t,
+            CASE WHEN grouping(s) = 1
+              THEN percentile_disc(ARRAY[0.5, 0.99]::float8[]) WITHIN GROUP (ORDER BY t DESC) END AS q,
+            CASE WHEN grouping(s) = 0 THEN min(kt) END AS kt,
+            CASE WHEN grouping(s) = 0 THEN sum(x) ELSE 0 END AS x,
+            CASE WHEN grouping(s) = 0 THEN \(overdue) ELSE 0 END AS o\(cells.map(countedColumns) ?? "")
+        FROM (
+      \(rows.indented(4))
+        ) c
+        GROUP BY GROUPING SETS ((d, r, s, k), (d, r))
+        HAVING grouping(s) = 0 OR r < 2
+      ) figures
+      """
+  }
+
+  private static func countedColumns(_ cells: CountingCells) -> String {
     """
     ,
-            CASE WHEN grouping(s) = 0 THEN \(sum("a", dialect)) ELSE 0 END AS a,
-            CASE WHEN grouping(s) = 0 THEN \(cells.letters("c", dialect)) END AS c
+            CASE WHEN grouping(s) = 0 THEN \(sum("a", .postgresql)) ELSE 0 END AS a,
+            CASE WHEN grouping(s) = 0 THEN \(cells.letters("c", .postgresql)) END AS c
     """
   }
 
   /// Gives every row its state at this moment, the time its age starts (t), why and since when it is stuck (k, kt),
-  /// and whether its times can be true (x).
+  /// and whether its times can be true (x). Of a dead row t is when it died.
   private static func classified(
     _ selects: [String], _ cells: CountingCells?, _ dialect: SQLDialect, withID: Bool = false
   ) -> String {
     let now = now(dialect)
+    let isOnePass = dialect == .postgresql
+    let retry =
+      isOnePass && cells != nil ? "CASE WHEN r < 2 THEN r ELSE 2 + \(cells?.number("f", dialect) ?? "0") END AS r" : "r"
+    let deadHasTime = isOnePass ? " OR s = 'dead'" : ""
+    let isImpossible = isOnePass ? "\n        OR y = 2 AND (f < \(Self.floor) OR f > \(now) + \(Self.skew))" : ""
+    // Without the OFFSET each use of a column would compute it again.
     return """
-      SELECT d, s, r\(withID ? ", id" : "")\(cells == nil ? "" : ", a, c"), u, f, b,
-          CASE WHEN f <= \(now) AND f >= \(Self.floor) AND (s IN ('ready', 'claimed') OR s = 'scheduled' AND r = 1)
-            THEN f END AS t,
+      SELECT d, s, \(retry)\(withID ? ", id" : "")\(cells == nil ? "" : ", a, c"), u, f, b,
+          CASE WHEN f <= \(now) AND f >= \(Self.floor)
+              AND (s IN ('ready', 'claimed') OR s = 'scheduled' AND r = 1\(deadHasTime)) THEN f END AS t,
           CASE WHEN b <= \(now) THEN w END AS k,
           CASE WHEN b <= \(now) THEN b END AS kt,
           CASE WHEN y = 1 AND (f IS NULL OR f < \(Self.floor) OR u > \(now) + \(Self.century)
-              OR f > \(now) + \(Self.skew) AND NOT (s = 'scheduled' AND r = 0)) THEN 1 ELSE 0 END AS x
+              OR f > \(now) + \(Self.skew) AND NOT (s = 'scheduled' AND r = 0))\(isImpossible) THEN 1 ELSE 0 END AS x
       FROM (
-      \(selects.joined(separator: "\nUNION ALL\n").indented(2))
+      \(selects.joined(separator: "\nUNION ALL\n").indented(2))\(isOnePass ? "\n  OFFSET 0" : "")
       ) events
       """
   }
@@ -252,7 +243,8 @@ package struct SampleQuery: Sendable, Hashable {
   }
 
   static func now(_ dialect: SQLDialect) -> String {
-    dialect == .sqlite ? ":now" : "date_part('epoch', now())"
+    // As a query of its own it is computed once, not for every row.
+    dialect == .sqlite ? ":now" : "(SELECT date_part('epoch', now()))"
   }
 
   private static let floor = "\(earliestPlausibleTime)"
@@ -270,115 +262,6 @@ extension QueueSchema {
       columns.compactMap { role, names in tables[role].map { ($0.reference, names) } },
       uniquingKeysWith: { $0.union($1) }
     ).mapValues { $0.sorted() }
-  }
-}
-
-/// Writes the innermost selects: one per selection, each row's raw times and text.
-struct SelectionWriter {
-  private let queue: TableQueue
-  private let schema: QueueSchema
-  let dialect: SQLDialect
-  /// True where the selects also bring a, the attempts that ended with a retry, and c, when the event was written.
-  private let counts: Bool
-  private var template: SQLTemplate
-
-  init(queue: TableQueue, schema: QueueSchema, dialect: SQLDialect, counts: Bool = false) {
-    self.counts = counts
-    self.queue = queue
-    self.schema = schema
-    self.dialect = dialect
-    self.template = SQLTemplate(queue: queue, schema: schema, dialect: dialect)
-  }
-
-  var usedColumns: [String: Set<String>] { template.usedColumns }
-  var usesClock: Bool { template.usesClock }
-
-  mutating func expand(_ source: String) throws(LayoutProblem) -> String { try template.expand(source) }
-
-  mutating func moment(_ seconds: String, asIn role: String) throws(LayoutProblem) -> String? {
-    try template.moment(seconds, asIn: role)
-  }
-
-  /// Notes a column that is read outside of the selects.
-  mutating func use(_ role: String) throws(LayoutProblem) { _ = try template.expand("{\(role)}") }
-
-  /// d destination, s state, r retry, f first due, u end of the temporary state, b begin of being stuck, w why,
-  /// y whether the first due time is known to this database at all.
-  ///
-  /// - Parameter rows: a predicate that is SQL already, instead of the selection's template.
-  mutating func select(
-    _ selection: Selection, withID: Bool = false, rows given: String? = nil
-  ) throws(LayoutProblem) -> String {
-    guard let table = schema.tables[selection.table] else {
-      throw .missingTable(role: selection.table, name: queue.tables[selection.table]?.name ?? selection.table)
-    }
-    let destination = try destination(selection.destination ?? queue.destination)
-    let first = try time(selection.since)
-    let rows: String = if let given { given } else { try template.expand(selection.rows) }
-    var columns = ["\(destination) AS d"]
-    if selection.state == .dead {
-      columns.append("\(first.sql) AS f")
-    } else {
-      let until = try time(selection.until?.time)
-      let state =
-        if let changed = selection.until?.state {
-          "CASE WHEN \(until.sql) > \(SampleQuery.now(dialect)) THEN '\(changed.rawValue)' "
-            + "ELSE '\(selection.state.rawValue)' END"
-        } else {
-          "'\(selection.state.rawValue)'"
-        }
-      let retry = try template.expand(selection.retry)
-      columns.append("\(state) AS s")
-      columns.append("CASE WHEN \(retry) THEN 1 ELSE 0 END AS r")
-      columns.append("\(first.sql) AS f")
-      columns.append("\(until.sql) AS u")
-      if let rule = selection.stuck {
-        let begin = try time(rule.since)
-        columns.append("CASE WHEN \(try template.expand(rule.rows)) THEN \(begin.sql) END AS b")
-        columns.append("'\(rule.reason.rawValue)' AS w")
-      } else {
-        columns.append("\(dialect.noTime) AS b")
-        columns.append("\(dialect == .postgresql ? "NULL::text" : "NULL") AS w")
-      }
-      let ages = selection.state == .ready || selection.state == .claimed || selection.state == .scheduled
-      columns.append("\(ages && first.isKnown ? 1 : 0) AS y")
-    }
-    if withID, let id = selection.id {
-      let value = try template.expand(id)
-      columns.append(dialect == .postgresql ? "(\(value))::text AS id" : "CAST(\(value) AS TEXT) AS id")
-    }
-    if counts {
-      let isMain = selection.table == TableQueue.mainTable
-      let accounting = queue.accounting
-      let retries = selection.state == .dead ? accounting.deadRetries ?? accounting.retries : accounting.retries
-      columns.append("\(isMain ? try number(retries) : "0") AS a")
-      columns.append("\(try time(isMain ? accounting.created.map { "{\($0).seconds}" } : nil).sql) AS c")
-    }
-    return "SELECT \(columns.joined(separator: ", "))\nFROM \(table.reference) e\nWHERE \(rows)"
-  }
-
-  /// What a template says, for a row without it zero.
-  mutating func number(_ source: String?) throws(LayoutProblem) -> String {
-    guard let source else { return "0" }
-    return "COALESCE(\(try template.expand(source)), 0)"
-  }
-
-  /// SQL of a destination that is never empty.
-  mutating func destination(_ source: String?) throws(LayoutProblem) -> String {
-    guard let source else { return "'\(Snapshot.defaultDestination)'" }
-    let value = try template.expand(source)
-    if value == "NULL" { return "'\(Snapshot.defaultDestination)'" }
-    // Byte order is enough to group by, and a locale's order costs many times as much.
-    return dialect == .postgresql
-      ? "COALESCE(NULLIF((\(value))::text, ''), '\(Snapshot.defaultDestination)') COLLATE \"C\""
-      : "COALESCE(NULLIF(CAST(\(value) AS TEXT), ''), '\(Snapshot.defaultDestination)')"
-  }
-
-  /// A time in unix seconds, and whether the database has it at all.
-  mutating func time(_ source: String?) throws(LayoutProblem) -> (sql: String, isKnown: Bool) {
-    guard let source else { return (dialect.noTime, false) }
-    let value = try template.expand(source)
-    return value == "NULL" || value == dialect.noTime ? (dialect.noTime, false) : (value, true)
   }
 }
 

@@ -46,7 +46,7 @@ struct CountingMark: Sendable, Hashable {
       [
         queue.destination, accounting.created, accounting.retries, accounting.deadRetries, accounting.delivered?.rows,
         accounting.delivered?.finished, accounting.delivered?.since,
-      ] + queue.selections.flatMap { [$0.table, $0.rows, $0.state.rawValue, $0.destination] }
+      ] + queue.selections.flatMap { [$0.table, $0.rows, $0.only, $0.state.rawValue, $0.destination] }
     // FNV-1a: the same in every run, as Swift's own hash is not.
     var hash: UInt64 = 0xcbf2_9ce4_8422_2325
     for byte in rules.map({ $0 ?? "" }).joined(separator: "\n").utf8 {
