@@ -63,6 +63,15 @@ struct `AiHummer's outbox` {
     try await fixture.expectFigures(expected + "\n" + "dead mail 2 oldest 8000000")
   }
 
+  @Test func `an installation that notes no time of a claim calls none of them stuck`() async throws {
+    let fixture = try LayoutFixture(
+      .aiHummer, schema + rows + "ALTER TABLE outbox DROP COLUMN locked_at, DROP COLUMN updated_at;")
+    let snapshot = try await fixture.snapshot(eventIDs: true)
+    #expect(snapshot.depth(.claimed) == 3)
+    #expect(snapshot.stuckCount == 0 && snapshot.eventIDs?.stuck == [])
+    #expect(snapshot.deadCount == 2)
+  }
+
   @Test func `a tenant's role fails instead of seeing an empty outbox`() async throws {
     let fixture = try LayoutFixture(.aiHummer, schema + rows)
     let role = fixture.database.server.uniqueName("aihummer_app")

@@ -68,6 +68,8 @@ import Testing
 
   @Test(arguments: [
     ("{now}", "date_part('epoch', now())"),
+    ("{absent}", "NULL"),
+    ("{absent.seconds}", "NULL::float8"),
     ("{seconds.seconds}", #"(e."s")::float8"#),
     ("{seconds.now}", "floor(extract(epoch from now()))::bigint"),
     ("{milliseconds.seconds}", #"((e."m")::float8 / 1000.0)"#),
