@@ -62,6 +62,20 @@ struct `Watching in a terminal` {
     expectGivenBack(session)
   }
 
+  @Test func `Ctrl-Z gives it back until the shell lets it go on`() throws {
+    let fixture = try CommandFixture()
+    let session = try session(
+      fixture, fixture.writeOutbox(waiting: [5_000]),
+      [.suspend(after: "telegram"), .type("q", after: "telegram")])
+    #expect(session.code == 0)
+    #expect(session.wasRestoredWhenStopped == true, "\(session.output)")
+    // Given back twice and taken twice, and the second picture is a whole one.
+    #expect(session.output.split(separator: "^[[?1049l", omittingEmptySubsequences: false).count == 3)
+    #expect(session.output.split(separator: "^[[?1049h", omittingEmptySubsequences: false).count == 3)
+    #expect(session.pictures.last?.first?.hasPrefix("CRITICAL") == true, "\(session.pictures)")
+    expectGivenBack(session)
+  }
+
   @Test func `another size of the terminal is another picture at once`() throws {
     let fixture = try CommandFixture()
     let arguments = try fixture.writeOutbox(waiting: [5_000]) + ["--interval", "60s"]

@@ -1,6 +1,7 @@
 /// A program in a terminal of its own, played to by a script: what it drew, and how it left the terminal.
 ///
-/// The program has the pseudo-terminal, which Python opens, as its controlling terminal, as in a terminal window.
+/// The program has the pseudo-terminal, which Python opens, as its controlling terminal, and a parent in the same session
+/// as a shell would be, as in a terminal window.
 package struct TerminalSession: Sendable {
   /// The pictures, each as its lines; colours are taken out.
   package let pictures: [[String]]
@@ -12,6 +13,8 @@ package struct TerminalSession: Sendable {
   package let tookKeyboard: Bool
   /// Whether the settings of the terminal are in the end what they were before.
   package let isRestored: Bool
+  /// Whether they were so each time the program was stopped; nil where it never was.
+  package let wasRestoredWhenStopped: Bool?
 
   /// What is done once a picture has a text in it.
   package enum Step: Sendable {
@@ -19,6 +22,8 @@ package struct TerminalSession: Sendable {
     case type(String, after: String)
     /// The program is sent a signal.
     case signal(Int32, after: String)
+    /// Ctrl-Z is typed, and once the program has stopped its shell lets it go on.
+    case suspend(after: String)
     /// The terminal gets another size.
     case resize(columns: Int, rows: Int, after: String)
 
@@ -27,6 +32,7 @@ package struct TerminalSession: Sendable {
       case .type(let text, let awaited):
         "type \(text.unicodeScalars.map { String($0.value) }.joined(separator: ",")) \(awaited)"
       case .signal(let number, let awaited): "signal \(number) \(awaited)"
+      case .suspend(let awaited): "suspend 26 \(awaited)"
       case .resize(let columns, let rows, let awaited): "resize \(columns),\(rows) \(awaited)"
       }
     }
@@ -45,6 +51,7 @@ package struct TerminalSession: Sendable {
     code = Int32(result[0]) ?? -1
     tookKeyboard = result[1] == "True"
     isRestored = result[2] == "True"
+    wasRestoredWhenStopped = result[3] == "None" ? nil : result[3] == "True"
     output = parts[1]
     pictures = parts[1].split(separator: "^[[H", omittingEmptySubsequences: false).dropFirst().map { text in
       text.replacing(/\^\[\[[0-9;?]*[a-zA-Z]/, with: "").split(separator: "\n", omittingEmptySubsequences: false)
@@ -66,14 +73,33 @@ package struct TerminalSession: Sendable {
         fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
     resize(80, 24)
     before = termios.tcgetattr(program_side)
-    pid = os.fork()
-    if pid == 0:
+    told, tell = os.pipe()
+    permitted, permit = os.pipe()
+    shell = os.fork()
+    if shell == 0:
         os.setsid()
         fcntl.ioctl(program_side, termios.TIOCSCTTY, 0)
-        for number in 0, 1, 2:
-            os.dup2(program_side, number)
-        os.execvp(sys.argv[2], sys.argv[2:])
-    output, seen, took, status = b"", 0, False, None
+        program = os.fork()
+        if program == 0:
+            os.setpgid(0, 0)
+            # Whoever is in the background may not take the terminal unless that is overlooked.
+            signal.signal(signal.SIGTTOU, signal.SIG_IGN)
+            os.tcsetpgrp(program_side, os.getpid())
+            signal.signal(signal.SIGTTOU, signal.SIG_DFL)
+            for number in 0, 1, 2:
+                os.dup2(program_side, number)
+            os.execvp(sys.argv[2], sys.argv[2:])
+        os.write(tell, struct.pack("i", program))
+        while True:
+            _, code = os.waitpid(program, os.WUNTRACED)
+            if not os.WIFSTOPPED(code):
+                code = os.waitstatus_to_exitcode(code)
+                os._exit(code if code >= 0 else 128 - code)
+            os.write(tell, b"y" if termios.tcgetattr(program_side) == before else b"n")
+            os.read(permitted, 1)
+            os.killpg(program, signal.SIGCONT)
+    pid = struct.unpack("i", os.read(told, 4))[0]
+    output, seen, took, status, stopped = b"", 0, False, None, None
     end = time.monotonic() + 60
     while True:
         if time.monotonic() > end:
@@ -84,7 +110,7 @@ package struct TerminalSession: Sendable {
         elif status is not None:
             break
         else:
-            ended, code = os.waitpid(pid, os.WNOHANG)
+            ended, code = os.waitpid(shell, os.WNOHANG)
             if ended:
                 status = os.waitstatus_to_exitcode(code)
         if steps and steps[0][2].encode() in output[seen:]:
@@ -96,9 +122,16 @@ package struct TerminalSession: Sendable {
                 os.write(terminal, bytes(numbers))
             elif kind == "signal":
                 os.kill(pid, numbers[0])
+            elif kind == "suspend":
+                os.write(terminal, bytes(numbers))
+                if not select.select([told], [], [], 20)[0]:
+                    os.kill(pid, signal.SIGKILL)
+                    sys.exit("it was not stopped")
+                stopped = os.read(told, 1) == b"y" and stopped is not False
+                os.write(permit, b" ")
             else:
                 resize(*numbers)
-    print(status if status >= 0 else 128 - status, took, termios.tcgetattr(program_side) == before)
+    print(status if status >= 0 else 128 - status, took, termios.tcgetattr(program_side) == before, stopped)
     print("=====")
     sys.stdout.flush()
     # The terminal makes a carriage return of its own out of every line feed.
