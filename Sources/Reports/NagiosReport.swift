@@ -45,11 +45,12 @@ extension CycleReport {
     for (sample, judgement) in sorted {
       let name = judgement.outbox.name
       lines += judgement.findings.map { "\($0.health.rawValue) \(name): \($0.sentence)" }
+      // What follows is no reason for a status that is not OK.
+      let lead = judgement.health == .ok ? "\(judgement.health.rawValue) \(name)" : name
       let assessment = assessment(of: judgement.outbox)
-      lines += (judgement.deadLetters?.entries ?? []).map { "\(judgement.health.rawValue) \(name): \($0.sentence)" }
+      lines += (judgement.deadLetters?.entries ?? []).map { "\(lead): \($0.sentence)" }
       if sample.snapshot != nil, judgement.outbox.verdicts[assessment.verdict] == .ok {
-        lines.append(
-          "\(judgement.health.rawValue) \(name): verdict \(assessment.verdict.rawValue): \(assessment.sentence)")
+        lines.append("\(lead): verdict \(assessment.verdict.rawValue): \(assessment.sentence)")
       }
     }
     return lines + [String(pushText.dropLast())]

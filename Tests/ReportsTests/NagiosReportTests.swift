@@ -48,6 +48,17 @@ import Testing
     #expect(several.figures.contains { $0.label == "bots/'a_b/c'_ready" })
   }
 
+  @Test func `puts a status in front of its reasons alone`() throws {
+    // Critical by a limit, while the trend is fine.
+    let output = try PluginOutput(Situation.criticalByLimit.report.nagios)
+    #expect(output.status == "CRITICAL")
+    #expect(output.longLines.contains { $0.hasPrefix("CRITICAL orders: the oldest event waits ") })
+    #expect(output.longLines.contains { $0.hasPrefix("orders: verdict ok: ") }, "\(output.longLines)")
+    let acknowledged = try PluginOutput(Situation.acknowledged.report.nagios).longLines
+    #expect(acknowledged.contains { $0.hasPrefix("WARNING orders: ") })
+    #expect(acknowledged.contains { $0.hasPrefix("orders: ") && $0.contains("ticket") }, "\(acknowledged)")
+  }
+
   @Test func `is the worst of the known dead letters' thresholds too`() throws {
     let output = try PluginOutput(Situation.acknowledged.report.nagios)
     // 13 of 20 are known; from 4 more on it is a warning.
