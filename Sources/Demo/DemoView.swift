@@ -33,18 +33,28 @@ package struct DemoView: Sendable {
     return lines
   }
 
-  /// The line for a pipe.
+  /// What stands above the lines for a pipe.
+  package static let header =
+    "second  " + padded("phase", 12) + "  health  " + figureNames.map { "  " + $0 }.joined() + "  oldest"
+
+  private static let figureNames = ["ready", "scheduled", "claimed", "stuck", "dead"]
+
+  /// The line for a pipe, of 80 columns at most.
   package func line(_ sample: OutboxSample, second: Int) -> String {
     let title = DemoScenario.phase(at: second)?.title ?? ""
-    let moment = Self.padded("\(second)s", 3) + "  " + Self.padded(title, 12)
+    let moment = Self.padded("\(second)s", 6) + "  " + Self.padded(title, 12)
     guard let snapshot = sample.snapshot else { return moment + "  not sampled" }
     let figures = [
-      ("ready", snapshot.depth(.ready), 3), ("scheduled", snapshot.depth(.scheduled), 2),
-      ("claimed", snapshot.depth(.claimed), 2), ("stuck", snapshot.stuckCount, 2), ("dead", snapshot.deadCount, 3),
+      snapshot.depth(.ready), snapshot.depth(.scheduled), snapshot.depth(.claimed), snapshot.stuckCount,
+      snapshot.deadCount,
     ]
     return moment + "  " + Self.padded(Judgement(sample).health.rawValue, 8)
-      + figures.map { "  \($0) \(Self.padded(String($1), $2))" }.joined()
-      + "  oldest \(snapshot.oldestAge?.text ?? "-")"
+      + zip(Self.figureNames, figures).map { "  " + Self.padded(left: $0.count, String($1)) }.joined()
+      + "  " + Self.padded(left: 6, snapshot.oldestAge?.text ?? "-")
+  }
+
+  private static func padded(left width: Int, _ text: String) -> String {
+    String(repeating: " ", count: max(0, width - text.count)) + text
   }
 
   private static func padded(_ text: String, _ width: Int) -> String {

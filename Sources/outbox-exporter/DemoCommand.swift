@@ -59,7 +59,7 @@ struct DemoCommand: AsyncParsableCommand {
       assembly.endpoints.isEmpty
       ? "not pushed: no OTEL_EXPORTER_OTLP_ENDPOINT is set"
       : "pushed to \(assembly.endpoints.joined(separator: ", "))"
-    if !isTerminal { printOutput("the demo takes \(DemoScenario.seconds) seconds; \(pushes)\n") }
+    if !isTerminal { printOutput("the demo takes \(DemoScenario.seconds) seconds; \(pushes)\n\(DemoView.header)\n") }
     var drawn = 0
     let clock = ContinuousClock()
     let start = clock.now

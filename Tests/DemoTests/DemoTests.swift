@@ -41,6 +41,8 @@ import Testing
       view.see(sample)
       let picture = view.picture(sample, second: second, style: TextStyle(isColoured: false), pushes: "")
       #expect(picture.allSatisfy { $0.count <= 80 } && picture.count < 24, "\(picture)")
+      let line = view.line(sample, second: second)
+      #expect(line.count <= 80 && line.count == DemoView.header.count, "\(line)")
       #expect(snapshot.implausible == 0)
       if snapshot.depth >= worst[phase.title]?.depth ?? 0 { worst[phase.title] = snapshot }
       last = snapshot
