@@ -126,14 +126,16 @@ package struct ExporterAssembly: Sendable {
   }
 
   /// What a sample of each configured outbox sends to its database, or why that cannot be said; nil for a directory.
+  ///
+  /// - Parameter role: the role that samples; nil for the one of the DSN.
   package static func statements(
-    of configuration: ExporterConfiguration
+    of configuration: ExporterConfiguration, role: String? = nil
   ) async -> [(outbox: WatchedOutbox, statements: Result<SampleStatements, SampleFailure>?)] {
     var all: [(WatchedOutbox, Result<SampleStatements, SampleFailure>?)] = []
     for outbox in configuration.outboxes where outbox.address.system == .files { all.append((outbox.watched(), nil)) }
     for store in configuration.stores(now: { Timestamp(nanoseconds: SystemClock.wallNanoseconds()) }) {
       guard let store = store as? any SQLStore else { continue }
-      all += await store.statements(eventIDs: false).map { ($0.outbox, $0.result) }
+      all += await store.statements(eventIDs: false, role: role).map { ($0.outbox, $0.result) }
       await store.close()
     }
     return all

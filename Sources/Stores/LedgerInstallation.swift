@@ -36,7 +36,7 @@ package final class LedgerInstallation {
     let queues = PostgreSQLQueues(
       definition, session: session, limits: limits, clock: { SystemClock.monotonicNanoseconds() })
     var all: [LedgerInstallation] = []
-    for queue in try queues.current() {
+    for queue in try queues.current(counting: false) {
       do throws(LayoutProblem) {
         let script = try LedgerScript(queue: queue.queue, schema: queue.schema)
         let outbox = definition.watched(suffixes: queue.suffix.map { [$0] } ?? [])

@@ -25,6 +25,9 @@ final class PostgreSQLLedgerWatch {
     self.clock = clock
   }
 
+  /// True where the last look found a ledger, whether it can be read or not.
+  var isThere: Bool { ledger != nil || notice != nil }
+
   /// The ledger beside a queue; nil where there is none that can be read.
   func current(
     _ queue: TableQueue, _ schema: QueueSchema, objective: Duration?

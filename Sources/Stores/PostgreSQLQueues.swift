@@ -14,7 +14,7 @@ final class PostgreSQLQueues {
     var query: SampleQuery
     var message: String
     var messageWithIDs: String
-    /// How movements are counted; nil where they cannot be.
+    /// How movements are counted; nil where they cannot be, and where nobody has asked for them.
     var accounting: PostgreSQLAccounting?
     /// Knows whether there is a ledger, which counts better.
     var ledger: PostgreSQLLedgerWatch
@@ -28,6 +28,7 @@ final class PostgreSQLQueues {
   let limits: PostgreSQLLimits
   private let clock: @Sendable () -> Int64
   private var prepared: [Prepared] = []
+  private var isPreparedForCounting = false
   private var preparedAt: Int64 = 0
   private var preparedIn: Int?
   /// The last parts of the outboxes' names, as far as they are known.
@@ -46,14 +47,23 @@ final class PostgreSQLQueues {
   }
 
   /// The queues that the database has, looked up anew where a new connection, an error or an hour's time asks for it.
-  func current() throws(SampleFailure) -> [Prepared] {
+  ///
+  /// - Parameter counting: whether movements are to be counted too, which takes another look at the catalogue.
+  func current(counting: Bool) throws(SampleFailure) -> [Prepared] {
     let age = Duration.nanoseconds(clock() - preparedAt)
     if preparedIn != session.generation || age >= limits.schemaLifetime {
       // A connection may break while this is looked up, and what was learnt then holds for the next one.
       prepared = try prepare()
+      isPreparedForCounting = false
       preparedIn = session.generation
       preparedAt = clock()
       knownSuffixes = prepared.map(\.suffix)
+    }
+    if counting, !isPreparedForCounting {
+      for index in prepared.indices {
+        prepared[index].accounting = try accounting(prepared[index].queue, prepared[index].query)
+      }
+      isPreparedForCounting = true
     }
     return prepared
   }
@@ -67,7 +77,7 @@ final class PostgreSQLQueues {
     } catch {
       guard error.meansThatTheSchemaChanged(queue.schema) else { throw failure(error) }
       preparedIn = nil
-      guard let again = try current().first(where: { $0.suffix == queue.suffix }) else { throw failure(error) }
+      guard let again = try current(counting: mark != nil).first(where: { $0.suffix == queue.suffix }) else { throw failure(error) }
       do throws(PostgreSQLError) {
         return try read(again, eventIDs: eventIDs, mark: mark)
       } catch {
@@ -181,9 +191,7 @@ final class PostgreSQLQueues {
       let ledger = ledgers[index] ?? PostgreSQLLedgerWatch(session, limits, clock: clock)
       ledgers[index] = ledger
       ledger.forget()
-      var found = Prepared(queue, schema: schema, query: query, ledger, limits)
-      found.accounting = try accounting(queue, query)
-      prepared.append(found)
+      prepared.append(Prepared(queue, schema: schema, query: query, ledger, limits))
     }
     if prepared.isEmpty { throw try missingTables() }
     return prepared

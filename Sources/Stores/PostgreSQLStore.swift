@@ -64,7 +64,7 @@ package actor PostgreSQLStore: SQLStore {
     let startedAt = now()
     let began = SystemClock.monotonicNanoseconds()
     do throws(SampleFailure) {
-      prepared = try outbox.current()
+      prepared = try outbox.current(counting: request.marks != nil)
     } catch {
       return outbox.knownSuffixes.map { suffix in
         OutboxSample(
@@ -86,11 +86,13 @@ package actor PostgreSQLStore: SQLStore {
     }
   }
 
-  package func statements(eventIDs: Bool) async -> [OutboxStatements] {
+  package func statements(eventIDs: Bool, role: String?) async -> [OutboxStatements] {
     outboxes.flatMap { outbox -> [OutboxStatements] in
       do throws(SampleFailure) {
-        return try outbox.current().map { queue in
-          let statements = SampleStatements(queue, eventIDs: eventIDs, role: session.userName, outbox.limits)
+        return try outbox.current(counting: true).map { queue in
+          // Where the ledger cannot be looked for, the rest can still be said.
+          _ = try? queue.ledger.current(queue.queue, queue.schema, objective: outbox.definition.objective?.age)
+          let statements = SampleStatements(queue, eventIDs: eventIDs, role: role ?? session.userName, outbox.limits)
           return (watched(outbox, queue.suffix), .success(statements))
         }
       } catch {

@@ -52,7 +52,7 @@ package actor SQLiteStore: SQLStore {
     return paths.flatMap { sample(path: $0, request) }
   }
 
-  package func statements(eventIDs: Bool) async -> [OutboxStatements] {
+  package func statements(eventIDs: Bool, role: String?) async -> [OutboxStatements] {
     do throws(SampleFailure) {
       return try matches().flatMap { path -> [OutboxStatements] in
         let file = file(path)

@@ -1,13 +1,23 @@
+import Ledger
 package import Outbox
 import SampleSQL
 
 /// A store that is read with SQL, which can be shown to whoever has to allow it.
 package protocol SQLStore: OutboxStore {
   /// What a sample of each outbox sends, and what its role needs for it; or why that cannot be said.
-  func statements(eventIDs: Bool) async -> [OutboxStatements]
+  ///
+  /// - Parameter role: the role that samples; nil for the one that is connected.
+  func statements(eventIDs: Bool, role: String?) async -> [OutboxStatements]
 
   /// The statements of one outbox, or why there are none.
   typealias OutboxStatements = (outbox: WatchedOutbox, result: Result<SampleStatements, SampleFailure>)
+}
+
+extension SQLStore {
+  /// What a sample of each outbox sends, and what the connected role needs for it; or why that cannot be said.
+  package func statements(eventIDs: Bool) async -> [OutboxStatements] {
+    await statements(eventIDs: eventIDs, role: nil)
+  }
 }
 
 /// What `outbox-exporter sql` shows of an outbox.
@@ -19,16 +29,24 @@ package struct SampleStatements: Sendable, Hashable {
   /// The statements by which an owner lets the exporter's role read what a sample reads, and nothing else. Empty where
   /// the store has no grants.
   package let grants: [String]
+  /// What the role needs besides where movements are read from a ledger. Empty where the layout has none.
+  package let ledgerGrants: [String]
+  /// True where a ledger is installed.
+  package let hasLedger: Bool
 
   init(_ query: SampleQuery, accounting: String, eventIDs: Bool) {
     self.accounting = accounting
     sample = query.figures + (eventIDs ? query.eventIDs.map { ";\n\($0)" } ?? "" : "")
     grants = []
+    ledgerGrants = []
+    hasLedger = false
   }
 
   init(_ queue: PostgreSQLQueues.Prepared, eventIDs: Bool, role: String, _ limits: PostgreSQLLimits) {
     sample = eventIDs ? queue.messageWithIDs : queue.message
     accounting = queue.accounting.map { queue.message(counting: $0.statements(nil), eventIDs: false, limits) }
+    ledgerGrants = (try? LedgerScript(queue: queue.queue, schema: queue.schema).grants(to: role)) ?? []
+    hasLedger = queue.ledger.isThere
     let grantee = SQLIdentifier.quoted(role)
     let references = queue.schema.tables.values.map(\.reference).sorted()
     var schemas: [String] = []

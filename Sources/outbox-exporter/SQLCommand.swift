@@ -16,11 +16,12 @@ struct SQLCommand: AsyncParsableCommand {
       """)
 
   @OptionGroup var source: SourceOptions
+  @Option(help: ArgumentHelp("The role that samples, if it is not the DSN's.", valueName: "role")) var grantTo: String?
 
   func run() async throws {
     let configuration = try ExporterConfiguration.loaded(source.commandLine)
     var isComplete = true
-    for (outbox, statements) in await ExporterAssembly.statements(of: configuration) {
+    for (outbox, statements) in await ExporterAssembly.statements(of: configuration, role: grantTo) {
       printOutput("-- \(outbox.name) (\(outbox.layout), \(outbox.system.rawValue))\n")
       switch statements {
       case .none:
@@ -42,6 +43,13 @@ struct SQLCommand: AsyncParsableCommand {
           printOutput(
             "-- What the role needs, and no more. Run by the owner of the tables:\n"
               + statements.grants.map { $0 + ";\n" }.joined() + "\n")
+        }
+        if !statements.ledgerGrants.isEmpty {
+          let lead = statements.hasLedger ? "" : "-- "
+          printOutput(
+            (statements.hasLedger
+              ? "-- And for its ledger:\n" : "-- And once `outbox-exporter ledger install` was run:\n")
+              + statements.ledgerGrants.map { "\(lead)\($0);\n" }.joined() + "\n")
         }
       case .failure(let failure):
         isComplete = false

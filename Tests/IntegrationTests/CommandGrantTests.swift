@@ -73,4 +73,26 @@ import Testing
     #expect(try database.psql(statements, user: role).contains("|ready|0||1|"))
     #expect(throws: (any Error).self) { try database.psql("SELECT payload FROM \(system.table)", user: role) }
   }
+
+  @Test func `the owner is told what another role needs, with a ledger and without`() throws {
+    let database = try TemporaryPostgres.shared().createDatabase(Self.systems[0].schema)
+    let role = database.server.uniqueName("monitor")
+    try database.psql("CREATE ROLE \(role) LOGIN")
+    let fixture = try CommandFixture()
+    let owner = ["OUTBOX_DSN": database.conninfo(), "OUTBOX_LAYOUT": "kaireon"]
+    let none = try fixture.run(["sql", "--grant-to", role], environment: owner)
+    #expect(none.output.contains("-- GRANT USAGE ON SCHEMA outbox_ledger TO \"\(role)\";"), "\(none)")
+    #expect(try fixture.run(["ledger", "install"], environment: owner).code == 0)
+    let printed = try fixture.run(["sql", "--grant-to", role], environment: owner)
+    let grants = printed.output.split(separator: "\n").filter { $0.hasPrefix("GRANT ") }
+    #expect(grants.count == none.output.split(separator: "\n").filter { $0.hasPrefix("GRANT ") }.count + 3)
+    #expect(grants.allSatisfy { $0.hasSuffix(" TO \"\(role)\";") }, "\(printed)")
+    try database.psql(grants.joined(separator: "\n"))
+
+    let sampled = ["OUTBOX_DSN": database.conninfo(user: role), "OUTBOX_LAYOUT": "kaireon"]
+    #expect(try fixture.run(["--once"], environment: sampled).code == 0)
+    let status = try fixture.run(["ledger", "status"], environment: sampled)
+    #expect(status.code == 0 && status.output.hasPrefix("kaireon: installed"), "\(status)")
+    #expect(!status.output.contains("may not"), "\(status)")
+  }
 }
