@@ -10,6 +10,8 @@ package struct CommandLineOptions: Sendable, Hashable {
   package var noPush = false
   /// `--require-push`: a push that fails is CRITICAL.
   package var requirePush = false
+  /// The flags that say how the report of a single run is printed, those of them that were given.
+  package var reporting: [String] = []
   /// `--config`: path of the configuration file.
   package var config: String?
   /// `--dsn`: where the outbox is. A password in it is refused, since other users see the command line.

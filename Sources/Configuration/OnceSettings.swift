@@ -15,9 +15,10 @@ extension ConfigurationReader {
     if let text = options.window { configuration.window = self.window(text, shown: text, at: .flag("--window")) }
     configuration.pushIsRefused = options.noPush
     configuration.pushIsRequired = options.requirePush
-    for (flag, isSet) in [
+    let given = [
       ("--window", options.window != nil), ("--no-push", options.noPush), ("--require-push", options.requirePush),
-    ] where isSet && !options.once {
+    ].filter(\.1).map(\.0)
+    for flag in options.once ? [] : given + options.reporting {
       problem(.flag(flag), "is set, but `--once` is not", "it says how a single run goes")
     }
     if options.once, options.requirePush, let reason = configuration.reasonNotToPush(once: true) {

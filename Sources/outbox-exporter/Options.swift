@@ -15,7 +15,7 @@ struct RunOptions: ParsableArguments {
   @Option(help: help("--endpoint", "URL")) var endpoint: String?
   @Option(help: help("--exit-after-failed-cycles", "N")) var exitAfterFailedCycles: String?
   @Option(help: help("--log-level", "LEVEL")) var logLevel: String?
-  @Option(help: help("--format", "FORMAT")) var format = OutputFormat.text
+  @Option(help: help("--format", "FORMAT")) var format: OutputFormat?
   @Flag(name: .customLong("no-ids"), help: help("--no-ids")) var noIDs = false
   @Flag(help: help("--quiet")) var quiet = false
   @Flag(name: .customLong("no-push"), help: help("--no-push")) var noPush = false
@@ -35,6 +35,8 @@ struct RunOptions: ParsableArguments {
     options.window = window
     options.noPush = noPush
     options.requirePush = requirePush
+    let reporting = [("--format", format != nil), ("--no-ids", noIDs), ("--quiet", quiet)]
+    options.reporting = reporting.filter(\.1).map(\.0)
     options.environment = environment
     options.stateDirectory = stateDir
     options.livenessFile = livenessFile
@@ -76,8 +78,7 @@ enum OutputFormat: String, ExpressibleByArgument, CaseIterable {
 
 private func help(_ flag: String, _ value: String? = nil) -> ArgumentHelp {
   let key = ConfigurationCatalog.flag(flag)
-  // Where a flag has a standard value, ArgumentParser knows it itself or the sentence below names it.
-  let standard = key.standard.map { flag == "--format" ? "" : " Default: \($0)." } ?? ""
+  let standard = key.standard.map { " Default: \($0)." } ?? ""
   return ArgumentHelp(
     "\(key.meaning.filter { $0 != "`" })\(standard.filter { $0 != "`" })", valueName: value?.lowercased())
 }

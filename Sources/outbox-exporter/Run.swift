@@ -37,7 +37,7 @@ struct Run: AsyncParsableCommand {
     }
     if options.once {
       let run = OnceRun(
-        configuration: configuration, format: options.format, isQuiet: options.quiet, showsIDs: !options.noIDs)
+        configuration: configuration, format: options.format ?? .text, isQuiet: options.quiet, showsIDs: !options.noIDs)
       try await run()
     } else {
       try await runSidecar(configuration)

@@ -39,10 +39,11 @@ import Testing
       flags.window = "2s"
       flags.noPush = true
       flags.requirePush = true
+      flags.reporting = ["--format", "--quiet"]
     }
     #expect(
       input.problems()
-        == ["--window", "--no-push", "--require-push"].map {
+        == ["--window", "--no-push", "--require-push", "--format", "--quiet"].map {
           "\($0): is set, but `--once` is not (it says how a single run goes)"
         })
     #expect(try ConfigurationCase(watching: ["OUTBOX_WINDOW": "5s"]).configuration().window == .seconds(5))
