@@ -28,7 +28,7 @@ indirect enum YAMLText {
   private static func line(of items: [YAMLText]) -> String? {
     guard items.allSatisfy(\.isScalar) else { return nil }
     let line = "[" + items.compactMap(\.inline).joined(separator: ", ") + "]"
-    return line.count <= 80 ? line : nil
+    return line.utf8.count <= 80 ? line : nil
   }
 
   private var isScalar: Bool {
@@ -64,16 +64,29 @@ indirect enum YAMLText {
     }
   }
 
+  private static func isPlain(_ text: String) -> Bool {
+    func isWord(_ byte: UInt8) -> Bool {
+      switch byte {
+      case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+        UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "_"), UInt8(ascii: "/"):
+        true
+      default: false
+      }
+    }
+    guard let first = text.utf8.first, isWord(first), text.utf8.last != UInt8(ascii: " "),
+      text.utf8.allSatisfy({
+        isWord($0) || $0 == UInt8(ascii: "-") || $0 == UInt8(ascii: ".") || $0 == UInt8(ascii: " ")
+      })
+    else { return false }
+    return !["null", "true", "false", "yes", "no", "on", "off"].contains(text.lowercased())
+  }
+
   /// Quotes everything but plain words, and escapes `${`, which would be taken for a variable. Keys have no variables.
   private static func quoted(_ text: String, isKey: Bool = false) -> String {
-    let isPlain =
-      text.first.map { $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "_" || $0 == "/") } == true
-      && text.last != " "
-      && text.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || "_-./ ".contains($0)) }
-      && !["null", "true", "false", "yes", "no", "on", "off"].contains(text.lowercased())
-    if isPlain || text == "true" || text == "false" { return text }
+    if isPlain(text) || text == "true" || text == "false" { return text }
     var quoted = "\""
-    for scalar in (isKey ? text : text.replacing("${", with: "$${")).unicodeScalars {
+    let hasVariable = !isKey && text.utf8.contains(UInt8(ascii: "$"))
+    for scalar in (hasVariable ? text.replacing("${", with: "$${") : text).unicodeScalars {
       switch scalar {
       case "\"", "\\": quoted += "\\\(scalar)"
       case "\n": quoted += "\\n"

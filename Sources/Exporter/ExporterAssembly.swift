@@ -19,22 +19,24 @@ package struct ExporterAssembly: Sendable {
   /// The parts of a configuration.
   ///
   /// - Parameters:
-  ///   - instance: `service.instance.id`.
+  ///   - instance: `service.instance.id`; asked for only where something is told to anybody.
   ///   - once: whether this is a `--once` run, which pushes only where the user named an endpoint.
   ///   - remembers: whether samples are kept in the state directory, and outboxes judged by those of earlier runs too.
   ///   - directory: where undelivered requests and counters are kept; nil keeps them in memory. Only the sidecar that
   ///     has locked the directory may name it.
   package init(
-    _ configuration: ExporterConfiguration, instance: String, once: Bool, remembers: Bool = false,
+    _ configuration: ExporterConfiguration, instance: @autoclosure () -> String, once: Bool, remembers: Bool = false,
     directory: String? = nil
   ) {
     self.configuration = configuration
     let now: @Sendable () -> Timestamp = { Timestamp(nanoseconds: SystemClock.wallNanoseconds()) }
     let exporters = configuration.reasonNotToPush(once: once) == nil ? configuration.exporters(directory) : []
     self.exporters = exporters
+    let isTold = !exporters.isEmpty || configuration.metricsExporter == .console
     memory = remembers ? configuration.memory(once: once) : nil
     cycle = ExportCycle(
-      stores: configuration.stores(now: now), exporters: exporters, resource: configuration.resource(instance),
+      stores: configuration.stores(now: now), exporters: exporters,
+      resource: configuration.resource(isTold ? instance() : nil),
       environment: configuration.environment, destinationLimit: configuration.destinationLimit,
       interval: configuration.interval, build: .current,
       movements: once ? .none : directory.map { .directory($0) } ?? .inMemory,
@@ -197,13 +199,15 @@ extension MetricBatch {
 
 extension ExporterConfiguration {
   /// Who is speaking. Nothing is sent empty: Prometheus would make `job` out of an empty namespace.
-  fileprivate func resource(_ instance: String) -> [Attribute] {
+  fileprivate func resource(_ instance: String?) -> [Attribute] {
     var attributes = [Attribute("service.name", serviceName)]
-    let own: [(String, String)] = [
-      ("service.instance.id", instance), ("service.version", BuildIdentity.current.version),
-      ("telemetry.sdk.name", "outbox-exporter"), ("telemetry.sdk.language", "swift"),
-      ("telemetry.sdk.version", BuildIdentity.current.version),
-    ]
+    let identity = instance.map { [("service.instance.id", $0)] } ?? []
+    let own: [(String, String)] =
+      identity + [
+        ("service.version", BuildIdentity.current.version),
+        ("telemetry.sdk.name", "outbox-exporter"), ("telemetry.sdk.language", "swift"),
+        ("telemetry.sdk.version", BuildIdentity.current.version),
+      ]
     let named = Set(resourceAttributes.map(\.key))
     for (key, value) in own where !named.contains(key) { attributes.append(Attribute(key, value)) }
     for attribute in resourceAttributes where attribute.key != "service.name" {

@@ -70,7 +70,8 @@ package struct QueueSchema: Sendable, Hashable {
 package enum SQLIdentifier {
   /// Quotes one identifier: nothing in it is SQL any more, and its case is kept.
   package static func quoted(_ name: String) -> String {
-    "\"" + name.split(separator: "\"", omittingEmptySubsequences: false).joined(separator: "\"\"") + "\""
+    guard name.utf8.contains(UInt8(ascii: "\"")) else { return "\"\(name)\"" }
+    return "\"" + name.split(separator: "\"", omittingEmptySubsequences: false).joined(separator: "\"\"") + "\""
   }
 
   /// Splits `schema.table` into its parts; a part in double quotes may hold dots.

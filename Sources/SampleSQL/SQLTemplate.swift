@@ -51,11 +51,13 @@ package struct SQLTemplate {
   package mutating func expand(_ template: String, depth: Int = 0) throws(LayoutProblem) -> String {
     // What came after a semicolon would be a statement of its own, outside of the read-only transaction if it began with
     // a COMMIT. In a literal it can be written as a character code.
-    if template.contains(";") { throw .template(text: template, problem: "it has a semicolon; write one statement") }
+    if template.utf8.contains(UInt8(ascii: ";")) {
+      throw .template(text: template, problem: "it has a semicolon; write one statement")
+    }
     guard depth < 8 else { throw .template(text: template, problem: "its columns refer to each other in a circle") }
     var sql = ""
     var rest = Substring(template)
-    while let brace = rest.firstIndex(where: { $0 == "{" || $0 == "}" }) {
+    while let brace = rest.utf8.firstIndex(where: { $0 == UInt8(ascii: "{") || $0 == UInt8(ascii: "}") }) {
       sql += rest[..<brace]
       rest = rest[brace...]
       if rest.hasPrefix("{{") || rest.hasPrefix("}}") {
@@ -63,7 +65,7 @@ package struct SQLTemplate {
         rest.removeFirst()
         continue
       }
-      guard rest.first == "{", let end = rest.firstIndex(of: "}") else {
+      guard rest.first == "{", let end = rest.utf8.firstIndex(of: UInt8(ascii: "}")) else {
         throw .template(text: template, problem: "it has a brace without its partner; write {{ or }} for a brace")
       }
       let name = rest[rest.index(after: brace)..<end]

@@ -268,6 +268,8 @@ extension QueueSchema {
 extension String {
   func indented(_ spaces: Int) -> String {
     let margin = String(repeating: " ", count: spaces)
-    return split(separator: "\n", omittingEmptySubsequences: false).map { margin + $0 }.joined(separator: "\n")
+    // By bytes: comparing characters would cost more than all else that is done to write a statement.
+    return utf8.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
+      .map { margin + Substring($0) }.joined(separator: "\n")
   }
 }
