@@ -22,15 +22,13 @@ func tests(
   .testTarget(name: name, dependencies: dependencies, exclude: exclude, resources: resources, swiftSettings: strict)
 }
 
-let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 
 let package = Package(
   name: "outbox-exporter",
   products: [.executable(name: "outbox-exporter", targets: ["outbox-exporter"])],
   dependencies: [
-    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
-    .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+    .package(url: "https://github.com/apple/swift-log", from: "1.16.2")
   ],
   targets: [
     // Values and pure functions. Nothing here does I/O.
@@ -43,6 +41,7 @@ let package = Package(
     layer("Metrics", ["Outbox", "Assessment", "Accounting"]),
     layer("Reports", ["Outbox", "Assessment", "Accounting"]),
     layer("Configuration", ["Outbox", "Layouts", "SampleSQL", "YAMLClient", "CryptoClient"]),
+    layer("Arguments", ["Configuration", "Reports"]),
 
     // The edges: where values come from and where they go.
     layer(
@@ -74,8 +73,7 @@ let package = Package(
       name: "outbox-exporter",
       dependencies: [
         "Outbox", "Layouts", "SampleSQL", "Assessment", "Accounting", "Metrics", "Reports", "Configuration", "Stores",
-        "OTLP", "StateDirectory", "Exporter", "Demo",
-        "SystemCalls", "SQLiteClient", argumentParser, logging,
+        "OTLP", "StateDirectory", "Exporter", "Demo", "Arguments", "SystemCalls", "SQLiteClient", logging,
       ],
       swiftSettings: strict),
 
@@ -124,6 +122,7 @@ let package = Package(
     tests("MetricsTests", ["Outbox", "Assessment", "Accounting", "Metrics"]),
     tests("DemoTests", ["Outbox", "Layouts", "Reports", "SQLiteClient", "Demo", "Stores", "TestSupport"]),
     tests("ReportsTests", ["Outbox", "Assessment", "Accounting", "Reports", "TestSupport"]),
+    tests("ArgumentsTests", ["Arguments"]),
     tests("ConfigurationTests", ["Outbox", "Layouts", "Configuration", "TestSupport"]),
     tests(
       "OTLPTests",

@@ -77,7 +77,9 @@ final class PostgreSQLQueues {
     } catch {
       guard error.meansThatTheSchemaChanged(queue.schema) else { throw failure(error) }
       preparedIn = nil
-      guard let again = try current(counting: mark != nil).first(where: { $0.suffix == queue.suffix }) else { throw failure(error) }
+      guard let again = try current(counting: mark != nil).first(where: { $0.suffix == queue.suffix }) else {
+        throw failure(error)
+      }
       do throws(PostgreSQLError) {
         return try read(again, eventIDs: eventIDs, mark: mark)
       } catch {

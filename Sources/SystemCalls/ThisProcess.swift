@@ -23,6 +23,9 @@ package enum ThisProcess {
     return unsafe String(cString: path)
   }
 
+  /// Ends the process, with what is left to be written out.
+  package static func end(with code: Int32) -> Never { exit(code) }
+
   /// Stops the process, as a watched Ctrl-Z would have; comes back once somebody lets it go on.
   package static func suspend() { csystem_suspend() }
 

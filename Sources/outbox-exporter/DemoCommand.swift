@@ -1,4 +1,4 @@
-import ArgumentParser
+import Arguments
 import Configuration
 import Demo
 import Exporter
@@ -9,18 +9,19 @@ import SQLiteClient
 import SystemCalls
 
 /// Shows the exporter at work on an outbox of its own.
-struct DemoCommand: AsyncParsableCommand {
-  static let configuration = CommandConfiguration(
-    commandName: "demo",
-    abstract: "Shows the exporter at work on a living SQLite outbox; nothing to install.",
+struct DemoCommand: Subcommand {
+  static let command = Command(
+    "demo", "Shows the exporter at work on a living SQLite outbox; nothing to install.",
     discussion: """
       An SQLite outbox in a temporary directory is filled by a simulated application and emptied by a worker that \
       slows down, dies, meets a broken channel and recovers. The real cycle samples it every second. The figures are \
       pushed too where OTEL_EXPORTER_OTLP_ENDPOINT or --endpoint names an endpoint. It ends within a minute and leaves \
       nothing behind.
-      """)
+      """, groups: [OptionGroup([CommandOption("--endpoint", "url", "Where to push the figures as well.")])])
 
-  @Option(help: ArgumentHelp("Where to push the figures as well.", valueName: "url")) var endpoint: String?
+  private let endpoint: String?
+
+  init(_ arguments: Arguments) { endpoint = arguments["--endpoint"] }
 
   func run() async throws {
     let environment = ThisProcess.environment

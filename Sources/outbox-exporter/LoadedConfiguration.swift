@@ -1,4 +1,3 @@
-import ArgumentParser
 import Configuration
 import Layouts
 import Logging
@@ -35,7 +34,7 @@ extension ExporterConfiguration {
       if NagiosFormat.isAsked { printOutput(CycleReport.nagios(mistakes: error.problems.map(\.description))) }
       for problem in error.problems { printError("outbox-exporter: \(problem)") }
       printError("outbox-exporter: nothing was sampled; `outbox-exporter --help` has examples")
-      throw ExitStatus.configuration.code
+      throw ExitStatus.configuration
     }
   }
 

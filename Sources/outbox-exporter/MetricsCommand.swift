@@ -1,12 +1,14 @@
-import ArgumentParser
+import Arguments
 import Metrics
 import Reports
 import SystemCalls
 
 /// Prints what is exported.
-struct MetricsCommand: ParsableCommand {
-  static let configuration = CommandConfiguration(
-    commandName: "metrics", abstract: "Prints every metric that is exported, and its name in PromQL.")
+struct MetricsCommand: Subcommand {
+  static let command = Command(
+    "metrics", "Prints every metric that is exported, and its name in PromQL.")
+
+  init(_ arguments: Arguments) {}
 
   func run() {
     var table = TextTable([("metric", .left), ("instrument", .left), ("unit", .left), ("in PromQL", .left)])

@@ -1,4 +1,3 @@
-import ArgumentParser
 import Outbox
 
 /// What `--format nagios` asks of mistakes: a monitoring system knows no other codes than 0 to 3, and shows what stands
@@ -11,8 +10,8 @@ enum NagiosFormat {
       || zip(arguments, arguments.dropFirst()).contains { $0 == "--format" && $1 == "nagios" }
   }()
 
-  /// The code to end with.
-  static func code(_ code: ExitCode) -> ExitCode {
-    isAsked && [ExitStatus.usage.code, ExitStatus.configuration.code].contains(code) ? ExitStatus.unknown.code : code
+  /// The status to end with.
+  static func status(_ status: ExitStatus) -> ExitStatus {
+    isAsked && [.usage, .configuration].contains(status) ? .unknown : status
   }
 }

@@ -1,4 +1,3 @@
-import ArgumentParser
 import Configuration
 import Exporter
 import Layouts
@@ -40,7 +39,7 @@ struct OnceRun {
     if isQuiet, status == .ok, case .failed = report.push {
       printError("outbox-exporter: " + report.pushText.dropLast())
     }
-    if status != .ok { throw status.code }
+    if status != .ok { throw status }
   }
 
   private var style: TextStyle {

@@ -1,14 +1,13 @@
-import ArgumentParser
+import Arguments
 import Exporter
 import Outbox
 import Reports
 import SystemCalls
 
 /// The command. Each subcommand has a file of its own.
-@main struct OutboxExporter: AsyncParsableCommand {
-  static let configuration = CommandConfiguration(
-    commandName: "outbox-exporter",
-    abstract: "Watches outboxes and tells when messages stop arriving.",
+@main struct OutboxExporter {
+  static let command = Command(
+    "outbox-exporter", "Watches outboxes and tells when messages stop arriving.",
     discussion: """
       An outbox is a table or directory that messages are written to together with the work they belong to, and that a \
       worker delivers later. When the worker dies, nothing crashes; messages just stop arriving. This program samples \
@@ -25,45 +24,85 @@ import SystemCalls
       To see it work, with nothing to install:
         outbox-exporter demo
       """,
-    version: BuildIdentity.current.version + " (\(BuildIdentity.current.revision))",
-    subcommands: [
-      Run.self, WatchCommand.self, ReportCommand.self, LayoutsCommand.self, SQLCommand.self, LedgerCommand.self,
-      MetricsCommand.self,
-      DemoCommand.self,
-    ],
-    defaultSubcommand: Run.self)
+    subcommands: subcommands.map { $0.command }, standardSubcommand: Run.command.name)
+
+  private static let subcommands: [any Subcommand.Type] = [
+    Run.self, WatchCommand.self, ReportCommand.self, LayoutsCommand.self, SQLCommand.self, LedgerCommand.self,
+    MetricsCommand.self, DemoCommand.self,
+  ]
 
   static func main() async {
     SignalWatcher.ignoreBrokenPipes()
-    do {
-      var command = try parseAsRoot()
-      if var command = command as? any AsyncParsableCommand {
-        try await command.run()
-      } else {
-        try command.run()
-      }
+    let status = await run(Array(CommandLine.arguments.dropFirst()))
+    ThisProcess.end(with: NagiosFormat.status(status).rawValue)
+  }
+
+  private static func run(_ words: [String]) async -> ExitStatus {
+    let arguments: Arguments
+    do throws(ArgumentsEnding) {
+      arguments = try command.parse(words, width: StandardStream.output.widthForTables ?? 80)
     } catch {
-      let status = exitCode(for: error)
-      let code = NagiosFormat.code(status)
-      // A DSN that was typed as a stray argument would be repeated with its password.
-      let message = CommandLine.arguments.filter(\.mayHoldAPassword).reduce(fullMessage(for: error)) { text, argument in
-        text.replacing(argument, with: "•••")
+      switch error {
+      case .help(let text): printOutput(text)
+      case .version: printOutput("\(BuildIdentity.current.version) (\(BuildIdentity.current.revision))\n")
+      case .usage(let message): return refuse(message)
       }
-      if NagiosFormat.isAsked, status == ExitStatus.usage.code {
-        printOutput(CycleReport.nagios(mistakes: message.split(separator: "\n").map(String.init)))
-      } else if !message.isEmpty {
-        code == .success ? printOutput(message + "\n") : printError(message)
-      }
-      exit(withError: code)
+      return .ok
     }
+    do {
+      for subcommand in subcommands where subcommand.command.name == arguments.path.first {
+        try await subcommand.init(arguments).run()
+      }
+      return .ok
+    } catch let status as ExitStatus {
+      return status
+    } catch let mistake as UsageMistake {
+      return refuse(command.message(mistake.sentence, path: arguments.path))
+    } catch {
+      printError("outbox-exporter: \(error)")
+      return .unknown
+    }
+  }
+
+  private static func refuse(_ message: String) -> ExitStatus {
+    // A DSN that was typed as a stray argument would be repeated with its password.
+    let message = CommandLine.arguments.filter(\.mayHoldAPassword).reduce(message) { text, argument in
+      text.replacing(argument, with: "•••")
+    }
+    if NagiosFormat.isAsked {
+      printOutput(CycleReport.nagios(mistakes: message.split(separator: "\n").map(String.init)))
+    } else {
+      printError(message)
+    }
+    return .usage
   }
 }
 
-extension String {
-  fileprivate var mayHoldAPassword: Bool { contains("://") || lowercased().contains("password=") }
+/// A command of its own behind the program's name.
+protocol Subcommand: Sendable {
+  /// What it is called and takes.
+  static var command: Command { get }
+
+  /// What was asked for.
+  ///
+  /// - Throws: a value that cannot be right.
+  init(_ arguments: Arguments) throws
+
+  /// Does it.
+  ///
+  /// - Throws: what the process ends with, where it is not 0, once the reason was printed; or a mistake of usage.
+  func run() async throws
 }
 
-extension ExitStatus {
-  /// The status as ArgumentParser ends the process with it.
-  var code: ExitCode { ExitCode(rawValue) }
+/// Something about the command line that can be seen only once the command runs.
+struct UsageMistake: Error {
+  let sentence: String
+
+  init(_ sentence: String) { self.sentence = sentence }
+}
+
+extension ExitStatus: Error {}
+
+extension String {
+  fileprivate var mayHoldAPassword: Bool { contains("://") || lowercased().contains("password=") }
 }

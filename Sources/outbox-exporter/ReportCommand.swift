@@ -1,5 +1,5 @@
 import Accounting
-import ArgumentParser
+import Arguments
 import Configuration
 import Outbox
 import Reports
@@ -8,10 +8,9 @@ import StateDirectory
 import SystemCalls
 
 /// Prints what moved over the last days, from what the sidecar has kept.
-struct ReportCommand: ParsableCommand {
-  static let configuration = CommandConfiguration(
-    commandName: "report",
-    abstract: "Prints what was enqueued, delivered, retried and dead-lettered, and how long deliveries took.",
+struct ReportCommand: Subcommand {
+  static let command = Command(
+    "report", "Prints what was enqueued, delivered, retried and dead-lettered, and how long deliveries took.",
     discussion: """
       The sidecar counts what moves and keeps it in its state directory: by five minutes for two days, by the hour for \
       five weeks, by the day for 400 days. No outbox is asked; the sidecar may be running.
@@ -19,25 +18,48 @@ struct ReportCommand: ParsableCommand {
         outbox-exporter report --state-dir /var/lib/outbox-exporter --since 7d
         outbox-exporter report --since 24h --by destination
         outbox-exporter report --since 30d --format json
-      """)
+      """,
+    groups: [
+      OptionGroup([
+        CommandOption("--since", "duration", "How far back to look, e.g. 24h or 7d. Default: 7d."),
+        CommandOption(
+          "--by", "what", choices: Grouping.allCases.map(\.rawValue),
+          "What gets a line of its own: outbox or destination. Default: outbox."),
+        CommandOption("--outbox", "name", "Only the outbox with this name."),
+        CommandOption(
+          "--state-dir", "dir",
+          "The sidecar's state directory. Without it OUTBOX_STATE_DIR, else state_dir of the configuration file."),
+        CommandOption("--config", "file", "A configuration file to read state_dir from."),
+        CommandOption(
+          "--format", "format", choices: ReportFormat.allCases.map(\.rawValue),
+          "text for people, json for programs. Default: text."),
+      ])
+    ])
 
-  @Option(help: "How far back to look, e.g. 24h or 7d.") var since = "7d"
-  @Option(help: "What gets a line of its own: outbox or destination.") var by = Grouping.outbox
-  @Option(help: "Only the outbox with this name.") var outbox: String?
-  @Option(
-    help: "The sidecar's state directory. Without it OUTBOX_STATE_DIR, else state_dir of the configuration file.",
-    completion: .directory) var stateDir: String?
-  @Option(help: "A configuration file to read state_dir from.", completion: .file()) var config: String?
-  @Option(help: "text for people, json for programs.") var format = ReportFormat.text
+  private let since: String
+  private let by: Grouping
+  private let outbox: String?
+  private let stateDir: String?
+  private let config: String?
+  private let format: ReportFormat
+
+  init(_ arguments: Arguments) {
+    since = arguments["--since"] ?? "7d"
+    by = arguments["--by"].flatMap(Grouping.init) ?? .outbox
+    outbox = arguments["--outbox"]
+    stateDir = arguments["--state-dir"]
+    config = arguments["--config"]
+    format = arguments["--format"].flatMap(ReportFormat.init) ?? .text
+  }
 
   /// What gets a line of its own.
-  enum Grouping: String, ExpressibleByArgument, CaseIterable {
+  private enum Grouping: String, CaseIterable {
     case outbox
     case destination
   }
 
   /// How the report is printed.
-  enum ReportFormat: String, ExpressibleByArgument, CaseIterable {
+  private enum ReportFormat: String, CaseIterable {
     case text
     case json
   }
@@ -45,7 +67,7 @@ struct ReportCommand: ParsableCommand {
   func run() throws {
     guard let length = DurationText.parse(since), length > .zero else {
       printError("outbox-exporter: --since \(since) is no duration; \(DurationText.hint)")
-      throw ExitStatus.usage.code
+      throw ExitStatus.usage
     }
     let now = Timestamp(nanoseconds: SystemClock.wallNanoseconds())
     let directory = try directory()
@@ -58,13 +80,13 @@ struct ReportCommand: ParsableCommand {
         ? "a sidecar keeps its counters there when it runs with this --state-dir; check the path, and that you may read it"
         : "check that the directory is a sidecar's state directory"
       printError("outbox-exporter: nothing could be read from \(AccountKeeper.path(in: directory)): \(error); \(hint)")
-      throw ExitStatus.configuration.code
+      throw ExitStatus.configuration
     }
     if let outbox {
       guard history.methods[outbox] != nil || history.entries.contains(where: { $0.outbox == outbox }) else {
         let known = history.methods.keys.sorted().joined(separator: ", ")
         printError("outbox-exporter: no outbox \(outbox) was counted; there is \(known.isEmpty ? "none" : known)")
-        throw ExitStatus.usage.code
+        throw ExitStatus.usage
       }
       history.entries.removeAll { $0.outbox != outbox }
       history.restarts.removeAll { $0.outbox != outbox }
@@ -88,6 +110,6 @@ struct ReportCommand: ParsableCommand {
     printError(
       "outbox-exporter: whose report? Name the sidecar's state directory with --state-dir or OUTBOX_STATE_DIR; without "
         + "one it keeps nothing between runs")
-    throw ExitStatus.usage.code
+    throw ExitStatus.usage
   }
 }

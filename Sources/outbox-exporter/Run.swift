@@ -1,4 +1,4 @@
-import ArgumentParser
+import Arguments
 import Assessment
 import Configuration
 import Exporter
@@ -11,33 +11,44 @@ import Reports
 import SystemCalls
 
 /// Samples outboxes: over and over as a sidecar, or once as a health check.
-struct Run: AsyncParsableCommand {
-  static let configuration = CommandConfiguration(
-    abstract: "Samples outboxes and pushes the figures, over and over or once.",
+struct Run: Subcommand {
+  static let command = Command(
+    "run", "Samples outboxes and pushes the figures, over and over or once.",
     discussion: """
       Without --once this is the sidecar: it samples at every interval until SIGTERM, and ends with 0.
 
       With --once it samples one time, or for as long as --window says, tells how each outbox is doing and why, and ends with
         0  OK        every figure is within its limits and no verdict is bad
-        1  WARNING   a figure has reached its warning limit, or the verdict is rewound or falling_behind
-        2  CRITICAL  a figure has reached its critical limit, the verdict is stalled, spinning or
-                     stuck, or a push failed with --require-push
+        1  WARNING   a figure has reached its warning limit, or the verdict is rewound
+                     or falling_behind
+        2  CRITICAL  a figure has reached its critical limit, the verdict is stalled,
+                     spinning or stuck, or a push failed with --require-push
         3  UNKNOWN   an outbox could not be read; that is never taken for OK
 
       Wrong usage ends with 64, a mistake in the configuration with 78.
-      """)
+      """, groups: RunOptions.groups)
 
-  @OptionGroup var options: RunOptions
+  private let arguments: Arguments
+  private let format: OutputFormat
+
+  init(_ arguments: Arguments) throws {
+    self.arguments = arguments
+    format = arguments["--format"].flatMap(OutputFormat.init) ?? .text
+    if arguments.has("--quiet"), format == .nagios {
+      throw UsageMistake("--quiet and --format nagios exclude each other: a monitoring system needs its line")
+    }
+  }
 
   func run() async throws {
-    let configuration = try ExporterConfiguration.loaded(options.commandLine)
-    if options.printConfig {
+    let configuration = try ExporterConfiguration.loaded(RunOptions.commandLine(arguments))
+    if arguments.has("--print-config") {
       printOutput(ConfigurationYAML.text(configuration, catalog: LayoutCatalog.builtIn))
       return
     }
-    if options.once {
+    if arguments.has("--once") {
       let run = OnceRun(
-        configuration: configuration, format: options.format ?? .text, isQuiet: options.quiet, showsIDs: !options.noIDs)
+        configuration: configuration, format: format, isQuiet: arguments.has("--quiet"),
+        showsIDs: !arguments.has("--no-ids"))
       try await run()
     } else {
       try await runSidecar(configuration)
@@ -51,7 +62,7 @@ struct Run: AsyncParsableCommand {
       state = try SidecarState(configuration.stateDirectory)
     } catch {
       printError("outbox-exporter: \(error.message)")
-      throw ExitStatus.configuration.code
+      throw ExitStatus.configuration
     }
     let stop = try SignalWatcher.watch([SignalWatcher.terminate, SignalWatcher.interrupt], secondEnds: true)
     let assembly = ExporterAssembly(
@@ -68,7 +79,7 @@ struct Run: AsyncParsableCommand {
     case .requested: log.info("stopped")
     case .nothingWorked(let cycles):
       log.critical("no outbox could be sampled in \(cycles) cycles; ending, as --exit-after-failed-cycles asks")
-      throw ExitStatus.unavailable.code
+      throw ExitStatus.unavailable
     }
   }
 }

@@ -1,4 +1,4 @@
-import ArgumentParser
+import Arguments
 import Configuration
 import Exporter
 import Layouts
@@ -6,22 +6,26 @@ import Outbox
 import Stores
 
 /// Prints what a sample runs.
-struct SQLCommand: AsyncParsableCommand {
-  static let configuration = CommandConfiguration(
-    commandName: "sql",
-    abstract: "Prints the exact statements that a sample runs, and the grants that they need.",
+struct SQLCommand: Subcommand {
+  static let command = Command(
+    "sql", "Prints the exact statements that a sample runs, and the grants that they need.",
     discussion: """
       The statements depend on which tables and columns are there, so the database is asked; that needs no right but to \
       connect. Nothing of the outbox is read.
-      """)
+      """,
+    groups: [
+      SourceOptions.group,
+      OptionGroup([CommandOption("--grant-to", "role", "The role that samples, if it is not the DSN's.")]),
+    ])
 
-  @OptionGroup var source: SourceOptions
-  @Option(help: ArgumentHelp("The role that samples, if it is not the DSN's.", valueName: "role")) var grantTo: String?
+  private let arguments: Arguments
+
+  init(_ arguments: Arguments) { self.arguments = arguments }
 
   func run() async throws {
-    let configuration = try ExporterConfiguration.loaded(source.commandLine)
+    let configuration = try ExporterConfiguration.loaded(SourceOptions.commandLine(arguments))
     var isComplete = true
-    for (outbox, statements) in await ExporterAssembly.statements(of: configuration, role: grantTo) {
+    for (outbox, statements) in await ExporterAssembly.statements(of: configuration, role: arguments["--grant-to"]) {
       printOutput("-- \(outbox.name) (\(outbox.layout), \(outbox.system.rawValue))\n")
       switch statements {
       case .none:
@@ -56,6 +60,6 @@ struct SQLCommand: AsyncParsableCommand {
         printError("outbox-exporter: \(outbox.name): \(failure.message)" + (failure.hint.map { "; \($0)" } ?? ""))
       }
     }
-    if !isComplete { throw ExitStatus.unknown.code }
+    if !isComplete { throw ExitStatus.unknown }
   }
 }

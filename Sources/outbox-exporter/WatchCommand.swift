@@ -1,4 +1,4 @@
-import ArgumentParser
+import Arguments
 import Configuration
 import Demo
 import Exporter
@@ -8,10 +8,9 @@ import Reports
 import SystemCalls
 
 /// Shows outboxes live.
-struct WatchCommand: AsyncParsableCommand {
-  static let configuration = CommandConfiguration(
-    commandName: "watch",
-    abstract: "Shows outboxes live in the terminal: verdict, backlog, age, rates, destinations.",
+struct WatchCommand: Subcommand {
+  static let command = Command(
+    "watch", "Shows outboxes live in the terminal: verdict, backlog, age, rates, destinations.",
     discussion: """
       Every outbox in a row, the worst first; below it why, and its destinations, as far as there is room. It reads \
       and nothing else: nothing is pushed or kept. A store that does not answer says so and delays no other.
@@ -32,10 +31,19 @@ struct WatchCommand: AsyncParsableCommand {
       The outbox of a demo that runs in another terminal:
         outbox-exporter watch --layout demo \\
           --dsn 'sqlite:/tmp/outbox-exporter-demo-*/outbox.sqlite'
-      """)
+      """,
+    groups: [
+      SourceOptions.group,
+      OptionGroup([CommandOption("--interval", "duration", "Time between two samples, 1s to 240s. Default: 5s.")]),
+    ])
 
-  @OptionGroup(title: "What is watched") var source: SourceOptions
-  @Option(help: ArgumentHelp("Time between two samples, 1s to 240s.", valueName: "duration")) var interval = "5s"
+  private let arguments: Arguments
+  private let interval: String
+
+  init(_ arguments: Arguments) {
+    self.arguments = arguments
+    interval = arguments["--interval"] ?? "5s"
+  }
 
   /// What ends a wait of the loop below.
   private enum Event: Sendable {
@@ -45,12 +53,12 @@ struct WatchCommand: AsyncParsableCommand {
   }
 
   func run() async throws {
-    var options = source.commandLine
+    var options = SourceOptions.commandLine(arguments)
     options.interval = interval
     let configuration = try ExporterConfiguration.loaded(
       options, catalog: LayoutCatalog.builtIn + [DemoOutbox.layout])
     if configuration.interval < .seconds(1) {
-      throw ValidationError("--interval \(interval) is too short: at most one sample a second, to go easy on the store")
+      throw UsageMistake("--interval \(interval) is too short: at most one sample a second, to go easy on the store")
     }
     let (events, continuation) = AsyncStream.makeStream(of: Event.self)
     let signals = try SignalWatcher.watch([

@@ -20,7 +20,7 @@ private func row(_ target: String, _ imports: Set<String>) -> String {
 
 /// What Package.swift lists for a target. Read as text: SwiftPM would have to be started for more.
 private func dependencies(of target: String, in manifest: String) -> Set<String> {
-  let products = ["argumentParser": "ArgumentParser", "logging": "Logging"]
+  let products = ["logging": "Logging"]
   let declaration = /(?:layer\(|name:)\s*"([\w-]+)"\s*,\s*(?:dependencies:\s*)?\[([^\]]*)\]/
   let lists = manifest.matches(of: declaration).filter { $0.output.1 == target }.map(\.output.2)
   return Set(
