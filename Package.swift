@@ -26,7 +26,17 @@ let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 
 let package = Package(
   name: "outbox-exporter",
-  products: [.executable(name: "outbox-exporter", targets: ["outbox-exporter"])],
+  products: [
+    .executable(name: "outbox-exporter", targets: ["outbox-exporter"]),
+    // For Benchmarks, a package of its own.
+    .library(
+      name: "Layers",
+      targets: [
+        "Outbox", "Layouts", "SampleSQL", "Ledger", "Assessment", "Accounting", "Metrics", "Reports", "Configuration",
+        "Stores", "OTLP", "StateDirectory", "Exporter", "HTTPClient", "GRPCClient", "SQLiteClient", "PostgreSQLClient",
+        "SystemCalls", "COpenTelemetryProto",
+      ]),
+  ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-log", from: "1.16.2")
   ],
@@ -108,11 +118,19 @@ let package = Package(
     .target(name: "COpenTelemetryProto", dependencies: ["CProtobufC"], exclude: ["protos", "generate.sh"]),
 
     // Tests mirror the sources; Integration runs real servers.
+    .target(name: "CStagedSystem", path: "Tests/CStagedSystem"),
     .target(
       name: "TestSupport",
-      dependencies: ["Outbox", "Metrics", "HTTPClient", "SystemCalls", "CSystem", "CNGHTTP2"],
+      dependencies: ["Outbox", "Metrics", "HTTPClient", "SystemCalls", "CSystem", "CNGHTTP2", "CStagedSystem"],
       path: "Tests/TestSupport",
       swiftSettings: strict),
+    // What tests and scripts/fuzz have in common.
+    .target(
+      name: "FuzzedParsers",
+      dependencies: ["Outbox", "HTTPClient", "GRPCClient", "OTLP"],
+      path: "Tests/FuzzedParsers",
+      swiftSettings: strict),
+    tests("FuzzTests", ["FuzzedParsers", "TestSupport"], exclude: ["Corpus"]),
     tests("OutboxTests", ["Outbox"]),
     tests("LayoutsTests", ["Outbox", "Layouts", "SampleSQL"]),
     tests("SampleSQLTests", ["Outbox", "Layouts", "SampleSQL"]),
@@ -156,3 +174,12 @@ let package = Package(
     tests("HouseTests", ["Outbox", "Layouts", "Metrics", "Configuration", "TestSupport"]),
   ]
 )
+
+// libFuzzer brings its own main function and the hooks that it instruments the code with, so this links only where
+// scripts/fuzz builds it.
+if Context.environment["OUTBOX_FUZZ_DRIVER"] == "1" {
+  package.targets.append(
+    .executableTarget(
+      name: "FuzzDriver", dependencies: ["FuzzedParsers", "TestSupport"], path: "Tests/FuzzDriver",
+      swiftSettings: strict))
+}

@@ -48,7 +48,7 @@ extension ConfigurationCatalog {
   static let exportKeys: [ConfigurationKey] = [
     .init(
       "export[].endpoint", nil,
-      "Base URL; `/v1/metrics` is appended. With gRPC scheme and host, and a port where it is not 4317."),
+      "Base URL; `/v1/metrics` is appended. With gRPC scheme, host and port."),
     .init("export[].url", nil, "Instead of `endpoint`, not with gRPC: the whole URL, used as it is."),
     .init("export[].protocol", "http/protobuf", "`http/protobuf` or `grpc`."),
     .init("export[].headers.<name>", nil, "A header that is sent with every request."),

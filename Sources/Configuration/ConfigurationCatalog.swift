@@ -55,7 +55,7 @@ package enum ConfigurationCatalog {
     .init("OUTBOX_LIVENESS_FILE", nil, "As `--liveness-file`."),
     .init(
       "OTEL_EXPORTER_OTLP_ENDPOINT", "http://localhost:4318, with gRPC http://localhost:4317",
-      "Base URL of the endpoint; `/v1/metrics` is appended. With gRPC scheme and host, and a port where it is not 4317."
+      "Base URL of the endpoint; `/v1/metrics` is appended. With gRPC scheme, host and port."
     ),
     .init(
       "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", nil, "URL of the endpoint, used as it is; beats the one above."),

@@ -54,7 +54,8 @@ struct EndpointURL: Equatable {
     try Self.check(authority: authority)
   }
 
-  /// The endpoint of OTLP over gRPC: scheme, host and port, which is 4317 unless another is named (OTLP specification,
+  /// The endpoint of OTLP over gRPC: scheme, host and port. As for HTTP, a URL without a port means that of its scheme, and
+  /// 4317 is where nothing is configured (OTLP exporter specification, "Configuration Options"; OTLP specification,
   /// "OTLP/gRPC Default Port").
   ///
   /// - Parameter schemeWhereMissing: what `host:port` alone means; nil where the scheme has to be there.
@@ -68,9 +69,10 @@ struct EndpointURL: Equatable {
     }
     path = ""
     isForGRPC = true
-    let afterAddress = authority.lastIndex(of: "]") ?? authority.startIndex
-    if !authority[afterAddress...].contains(":") { authority += ":4317" }
   }
+
+  /// False where the port is that of the scheme.
+  var namesPort: Bool { authority[(authority.lastIndex(of: "]") ?? authority.startIndex)...].contains(":") }
 
   /// The URL of the POST below this base: `v1/metrics` is appended to its path, nothing else is changed.
   var appendingMetricsPath: EndpointURL {

@@ -192,9 +192,19 @@ extension ConfigurationReader {
   ) -> EndpointURL? {
     do throws(EndpointURL.Problem) {
       guard transport == .grpc else { return try EndpointURL(text) }
-      if case .file = place { return try EndpointURL(grpc: text, schemeWhereMissing: nil) }
-      let isInsecure = firstSet(Self.otlpVariables("INSECURE")).map { isTrue($0.name) } ?? false
-      return try EndpointURL(grpc: text, schemeWhereMissing: isInsecure ? "http" : "https")
+      let url: EndpointURL
+      if case .file = place {
+        url = try EndpointURL(grpc: text, schemeWhereMissing: nil)
+      } else {
+        let isInsecure = firstSet(Self.otlpVariables("INSECURE")).map { isTrue($0.name) } ?? false
+        url = try EndpointURL(grpc: text, schemeWhereMissing: isInsecure ? "http" : "https")
+      }
+      if !url.namesPort {
+        warn(
+          place, "the endpoint names no port, which means \(url.scheme.lowercased() == "http" ? 80 : 443)",
+          "receivers of OTLP over gRPC mostly listen on 4317")
+      }
+      return url
     } catch {
       problem(place, error.message, error.hint)
       return nil

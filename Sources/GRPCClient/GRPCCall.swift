@@ -64,7 +64,9 @@ package struct GRPCAnswer: Sendable, Hashable {
     self.init(
       .unknown, message: MetadataText.percentDecoded(value("grpc-message") ?? ""),
       details: value("grpc-status-details-bin").flatMap { MetadataText.base64Decoded($0) } ?? [])
-    guard let known = Int(code).flatMap({ GRPCStatus(rawValue: $0) }) else {
+    // Int would read a sign too.
+    let isNumber = code.utf8.allSatisfy { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }
+    guard isNumber, let known = Int(code).flatMap({ GRPCStatus(rawValue: $0) }) else {
       message = "the status \(code)" + (message.isEmpty ? "" : ": \(message)")
       return
     }

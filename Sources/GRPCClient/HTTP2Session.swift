@@ -1,9 +1,18 @@
 internal import CNGHTTP2
 internal import HTTPClient
 
+/// Where bytes go and come from without blocking; see ``ByteConnection``.
+protocol ByteStream: AnyObject {
+  func send(_ bytes: ArraySlice<UInt8>) throws(HTTPError) -> Int
+  func receive() throws(HTTPError) -> [UInt8]?
+  func wait(toSend: Bool, atMost limit: Duration)
+}
+
+extension ByteConnection: ByteStream {}
+
 /// One nghttp2 session as a client on a connection of its own, with one request at a time.
 @safe final class HTTP2Session {
-  private let connection: ByteConnection
+  private let connection: any ByteStream
   private let handle: OpaquePointer
   private let url: String
   private var unsent: [UInt8] = []
@@ -12,7 +21,7 @@ internal import HTTPClient
   private var isAtEnd = false
 
   /// Takes over a connection and introduces itself on it.
-  init(_ connection: ByteConnection, url: String) {
+  init(_ connection: any ByteStream, url: String) {
     self.connection = connection
     self.url = url
     var callbacks: OpaquePointer?
@@ -158,7 +167,7 @@ internal import HTTPClient
       }
       if bytes.isEmpty { return }
       if !hasReceived, bytes.starts(with: Array("HTTP/".utf8)) {
-        throw HTTPError(.notHTTP, url: url, detail: "the server answers in HTTP/1.1, not in HTTP/2")
+        throw HTTPError(.protocolNotOffered, url: url, detail: "it answers in HTTP/1.1")
       }
       hasReceived = true
       let count = unsafe nghttp2_session_mem_recv(handle, bytes, bytes.count)
@@ -168,7 +177,7 @@ internal import HTTPClient
   }
 
   private func failure(_ code: Int32) -> HTTPError {
-    HTTPError(.notHTTP, url: url, detail: unsafe String(cString: nghttp2_strerror(code)))
+    HTTPError(.protocolNotOffered, url: url, detail: unsafe String(cString: nghttp2_strerror(code)))
   }
 
   private static func set(_ callbacks: OpaquePointer) {
@@ -188,7 +197,7 @@ internal import HTTPClient
     unsafe nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks) { _, _, _, data, length, context in
       let session = unsafe Unmanaged<HTTP2Session>.fromOpaque(context!).takeUnretainedValue()
       guard let stream = session.stream, !stream.isTooLarge else { return 0 }
-      _ = unsafe stream.takeData(UnsafeRawBufferPointer(start: data, count: length))
+      _ = unsafe stream.takeData(UnsafeRawBufferPointer(start: data, count: length).bytes)
       return 0
     }
     unsafe nghttp2_session_callbacks_set_on_stream_close_callback(callbacks) { _, _, code, context in

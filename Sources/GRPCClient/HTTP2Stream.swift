@@ -35,8 +35,8 @@ final class HTTP2Stream {
   func endHeaders() { isHeadComplete = isHeadComplete || (status ?? 0) >= 200 }
 
   /// False where the answer is larger than it may be; what says so is not waited for.
-  func takeData(_ bytes: UnsafeRawBufferPointer) -> Bool {
-    unsafe received.append(contentsOf: bytes)
+  func takeData(_ bytes: RawSpan) -> Bool {
+    unsafe bytes.withUnsafeBytes { unsafe received.append(contentsOf: $0) }
     let claimed = isGRPC && received.count >= 5 ? GRPCFrame.length(received) : 0
     isTooLarge = received.count > HTTPConnection.responseLimit + 5 || claimed > HTTPConnection.responseLimit
     if isTooLarge { received = [] }

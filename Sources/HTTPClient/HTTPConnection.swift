@@ -100,12 +100,13 @@ internal import Glibc
     unsafe ccurl_set_pointer(curl, CURLOPT_WRITEDATA, context)
     unsafe ccurl_set_data_callback(curl, CURLOPT_WRITEFUNCTION) { data, size, count, context in
       let collector = unsafe Unmanaged<ResponseCollector>.fromOpaque(context!).takeUnretainedValue()
-      return unsafe collector.takeBody(UnsafeRawBufferPointer(start: data, count: size * count)) ? size * count : 0
+      return unsafe collector.takeBody(UnsafeRawBufferPointer(start: data, count: size * count).bytes)
+        ? size * count : 0
     }
     unsafe ccurl_set_pointer(curl, CURLOPT_HEADERDATA, context)
     unsafe ccurl_set_data_callback(curl, CURLOPT_HEADERFUNCTION) { data, size, count, context in
       let collector = unsafe Unmanaged<ResponseCollector>.fromOpaque(context!).takeUnretainedValue()
-      return unsafe collector.takeHeaderLine(UnsafeRawBufferPointer(start: data, count: size * count))
+      return unsafe collector.takeHeaderLine(UnsafeRawBufferPointer(start: data, count: size * count).bytes)
         ? size * count : 0
     }
     unsafe ccurl_set_long(curl, CURLOPT_NOPROGRESS, 0)
@@ -141,7 +142,10 @@ extension HTTPError.Cause {
     // The same code for a scheme that is not spoken and for an answer that is not HTTP.
     case CURLE_UNSUPPORTED_PROTOCOL: self = detail.hasPrefix("Protocol ") ? .invalidRequest : .notHTTP
     case CURLE_WEIRD_SERVER_REPLY, CURLE_HTTP2, CURLE_HTTP2_STREAM: self = .notHTTP
-    case CURLE_COULDNT_RESOLVE_HOST, CURLE_COULDNT_RESOLVE_PROXY: self = .cannotResolve
+    case CURLE_COULDNT_RESOLVE_PROXY, CURLE_PROXY: self = .proxy
+    // libcurl has no code of its own for a refused tunnel.
+    case _ where detail.contains("CONNECT tunnel failed") || detail.contains("from proxy after CONNECT"): self = .proxy
+    case CURLE_COULDNT_RESOLVE_HOST: self = .cannotResolve
     case CURLE_COULDNT_CONNECT: self = .cannotConnect
     case CURLE_OPERATION_TIMEDOUT: self = .timedOut
     case CURLE_SSL_CONNECT_ERROR, CURLE_PEER_FAILED_VERIFICATION, CURLE_SSL_ISSUER_ERROR, CURLE_SSL_CIPHER,
@@ -173,7 +177,14 @@ func blockBrokenPipeSignal() {
   unsafe pthread_sigmask(SIG_BLOCK, &pipe, nil)
 }
 
-/// Text from outside as it may be shown in one line: control characters become spaces.
+/// Text from outside as it may be shown in one line: control characters, other ends of lines and what turns the direction
+/// of writing become spaces.
 package func printable(_ text: String) -> String {
-  String(String.UnicodeScalarView(text.unicodeScalars.map { $0.properties.generalCategory == .control ? " " : $0 }))
+  let scalars = text.unicodeScalars.map { scalar -> Unicode.Scalar in
+    switch scalar.properties.generalCategory {
+    case .control, .format, .lineSeparator, .paragraphSeparator: " "
+    default: scalar
+    }
+  }
+  return String(String.UnicodeScalarView(scalars))
 }

@@ -16,6 +16,8 @@ package struct HTTPError: Error, Sendable, Hashable, CustomStringConvertible {
     case tlsFiles = "tls_files"
     /// The connection ended before an answer.
     case closedWithoutAnswer = "closed_without_answer"
+    /// The proxy that the environment names has no address, or makes no tunnel.
+    case proxy = "proxy"
     /// What came back is not HTTP.
     case notHTTP = "not_http"
     /// The server does not speak the protocol that was asked for in TLS.
@@ -42,7 +44,10 @@ package struct HTTPError: Error, Sendable, Hashable, CustomStringConvertible {
     self.detail = detail
   }
 
-  package var description: String {
+  package var description: String { "\(url): \(explanation)" }
+
+  /// What happened, without the URL.
+  package var explanation: String {
     let what =
       switch cause {
       case .invalidRequest: "the request cannot be made"
@@ -53,12 +58,13 @@ package struct HTTPError: Error, Sendable, Hashable, CustomStringConvertible {
       case .tlsFiles: "a certificate or key file cannot be used"
       case .closedWithoutAnswer: "the connection ended without an answer"
       case .notHTTP: "what answers does not speak HTTP"
+      case .proxy: "the proxy does not pass it on"
       case .protocolNotOffered: "the server does not speak HTTP/2"
       case .responseTooLarge: "the answer is too large"
       case .interrupted: "stopped before an answer"
       case .other: "the request failed"
       }
-    return "\(url): \(what) (\(detail))"
+    return "\(what) (\(detail))"
   }
 }
 

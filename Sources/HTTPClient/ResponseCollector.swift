@@ -21,24 +21,24 @@ final class ResponseCollector {
   }
 
   /// False ends the transfer.
-  func takeBody(_ bytes: UnsafeRawBufferPointer) -> Bool {
-    guard body.count + bytes.count <= HTTPConnection.responseLimit else {
+  func takeBody(_ bytes: RawSpan) -> Bool {
+    guard body.count + bytes.byteCount <= HTTPConnection.responseLimit else {
       isTooLarge = true
       body = []
       return false
     }
-    unsafe body.append(contentsOf: bytes)
+    unsafe bytes.withUnsafeBytes { unsafe body.append(contentsOf: $0) }
     return true
   }
 
   /// Takes one line of a response head or of the trailers. False ends the transfer.
-  func takeHeaderLine(_ bytes: UnsafeRawBufferPointer) -> Bool {
-    headSize += bytes.count
+  func takeHeaderLine(_ bytes: RawSpan) -> Bool {
+    headSize += bytes.byteCount
     guard headSize <= Self.headLimit else {
       isTooLarge = true
       return false
     }
-    let line = unsafe String(decoding: bytes, as: UTF8.self)
+    let line = unsafe bytes.withUnsafeBytes { unsafe String(decoding: $0, as: UTF8.self) }
     if line.hasPrefix("HTTP/"), !isHeadComplete {
       // The head of an interim answer (100, 103) is replaced by the final one.
       headers = []

@@ -82,6 +82,9 @@ package struct HistogramValue: Sendable, Hashable {
   package var counts: [UInt64]
   /// The sum of all measurements.
   package var sum: Double
+  /// False where a measurement was below zero, so that the sum may fall; it is not sent then (metrics.proto,
+  /// HistogramDataPoint.sum).
+  package private(set) var isSumCounter = true
 
   /// An empty histogram over the bounds.
   package init(bounds: [Double]) {
@@ -97,6 +100,7 @@ package struct HistogramValue: Sendable, Hashable {
   package mutating func record(_ value: Double) {
     counts[bounds.firstIndex { value <= $0 } ?? bounds.count] += 1
     sum += value
+    if value < 0 { isSumCounter = false }
   }
 }
 

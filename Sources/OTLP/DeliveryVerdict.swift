@@ -46,7 +46,7 @@ package enum DeliveryVerdict: Sendable, Hashable {
   init(_ outcome: AttemptOutcome, endpoint: String, now: Timestamp) {
     switch outcome {
     case .http(let response): self.init(response, endpoint: endpoint, now: now)
-    case .grpc(let answer): self.init(answer, endpoint: endpoint)
+    case .grpc(let answer): self.init(answer)
     case .noAnswer(let error): self.init(error, endpoint: endpoint)
     }
   }
@@ -73,14 +73,14 @@ package enum DeliveryVerdict: Sendable, Hashable {
   }
 
   /// Judges an answer by gRPC (OTLP specification, "OTLP/gRPC Response" and "OTLP/gRPC Throttling").
-  init(_ answer: GRPCAnswer, endpoint: String) {
+  init(_ answer: GRPCAnswer) {
     guard answer.status != .ok else {
       let partial = ServerMessage.partialSuccess(answer.response)
       self = .delivered(rejected: partial?.rejected ?? 0, message: excerpt(partial?.message ?? ""))
       return
     }
     var failure = DeliveryFailure(
-      errorType: answer.status.name, message: DeliveryAdvice.message(answer, endpoint: endpoint))
+      errorType: answer.status.name, message: DeliveryAdvice.message(answer))
     failure.isAnswer = true
     failure.isForAge = DeliveryAdvice.isForAge(answer)
     failure.isForContent = answer.status == .invalidArgument
@@ -117,7 +117,7 @@ enum DeliveryAdvice {
   static func message(_ response: HTTPResponse, endpoint: String) -> String {
     let shown = urlWithoutSecrets(endpoint)
     let said = serverText(response)
-    let answer = "\(shown) answered \(response.status)" + (said.isEmpty ? "" : ": \(said)")
+    let answer = "it answered \(response.status)" + (said.isEmpty ? "" : ": \(said)")
     let advice: String? =
       switch response.status {
       case 300..<400:
@@ -137,6 +137,8 @@ enum DeliveryAdvice {
           + "storage.tsdb.out_of_order_time_window)"
       case 400 where said.contains("HTTP request to an HTTPS server"):
         "The receiver expects TLS: begin the endpoint with https://"
+      case 407:
+        "A proxy wants credentials: http://user:password@host in http_proxy; hosts in no_proxy are reached without it"
       case 413: "The receiver takes only smaller requests"
       case 415: "Where it takes OTLP over gRPC only, set OTEL_EXPORTER_OTLP_PROTOCOL=grpc"
       default: nil
@@ -144,9 +146,9 @@ enum DeliveryAdvice {
     return advice.map { "\(answer). \($0)" } ?? answer
   }
 
-  static func message(_ answer: GRPCAnswer, endpoint: String) -> String {
+  static func message(_ answer: GRPCAnswer) -> String {
     let said = excerpt(answer.message)
-    let text = "\(urlWithoutSecrets(endpoint)) answered \(answer.status.name)" + (said.isEmpty ? "" : ": \(said)")
+    let text = "it answered \(answer.status.name)" + (said.isEmpty ? "" : ": \(said)")
     let advice: String? =
       switch answer.status {
       case .unauthenticated, .permissionDenied:
@@ -169,9 +171,12 @@ enum DeliveryAdvice {
       case .cannotResolve: "Check the host name in the endpoint"
       case .cannotConnect: "Check that a receiver listens there; OTLP over HTTP has port 4318, over gRPC 4317"
       case .tls, .tlsFiles: TLSAdvice.text(for: error.detail)
-      case .protocolNotOffered: "OTLP over gRPC needs HTTP/2: check that a gRPC receiver listens there"
-      case .notHTTP where error.detail.contains("HTTP/1.1"):
+      case .proxy: "Check http_proxy and https_proxy in the environment; hosts in no_proxy are reached without it"
+      case .protocolNotOffered where error.detail.contains("HTTP/1.1"):
         "Where it takes OTLP over HTTP, set OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf; for gRPC use its port, mostly 4317"
+      case .protocolNotOffered:
+        "OTLP over gRPC needs HTTP/2: check that a gRPC receiver listens there"
+          + (shown.hasPrefix("http:") ? ", and where it expects TLS, begin the endpoint with https://" : "")
       // libcurl's words for HTTP/2 frames where it expected text, and for frames that gRPC means otherwise.
       case .notHTTP where error.detail.contains("HTTP/0.9") || error.detail.contains("HTTP/2 framing layer"):
         "Where it takes OTLP over gRPC, set OTEL_EXPORTER_OTLP_PROTOCOL=grpc; for HTTP use its port, mostly 4318"
@@ -183,7 +188,7 @@ enum DeliveryAdvice {
             ? "Where the receiver demands a client certificate, set OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE" : nil
       case .timedOut, .responseTooLarge, .interrupted, .other: nil
       }
-    return advice.map { "\(error). \($0)" } ?? "\(error)"
+    return advice.map { "\(error.explanation). \($0)" } ?? error.explanation
   }
 
   /// Recognises how Prometheus, Mimir and VictoriaMetrics refuse what comes too late (prometheus/storage, "Err…";
@@ -212,6 +217,7 @@ enum DeliveryAdvice {
 
 /// Text from a server as it may stand in a log line: one line of at most 300 characters, no control characters.
 func excerpt(_ text: String) -> String {
-  let line = printable(String(text.prefix(301))).trimmingSpaces()
-  return line.count > 300 ? line.prefix(300) + "…" : line
+  // Counted in scalars: a character may have any number of them.
+  let line = printable(String(text.unicodeScalars.prefix(301))).trimmingSpaces()
+  return line.unicodeScalars.count > 300 ? String(line.unicodeScalars.prefix(300)) + "…" : line
 }

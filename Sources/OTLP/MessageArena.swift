@@ -259,8 +259,9 @@ private typealias HistogramDataPoint = Opentelemetry__Proto__Metrics__V1__Histog
   /// The encoded request, with its open metric closed.
   mutating func pack() -> EncodedRequest {
     closeMetric()
-    let count = unsafe packedSize(request)
-    assert(count == size.total, "the size of the request was computed as \(size.total), and is \(count)")
+    // Known since the points were added; protobuf-c would have to visit every message of the tree to say the same.
+    let count = size.total
+    unsafe assert(count == packedSize(request), "the size was computed as \(count), and is \(packedSize(request))")
     let body = unsafe [UInt8](unsafeUninitializedCapacity: count) { buffer, written in
       written =
         unsafe buffer.baseAddress.map {
@@ -272,19 +273,22 @@ private typealias HistogramDataPoint = Opentelemetry__Proto__Metrics__V1__Histog
 
   private mutating func numberPoint(_ point: DataPoint) -> (UnsafeMutableRawPointer, Int) {
     let message = unsafe arena.message(opentelemetry__proto__metrics__v1__number_data_point__init)
+    var ownSize = RequestSize.times(start: point.start?.nanoseconds ?? 0)
     unsafe message.pointee.start_time_unix_nano = UInt64(point.start?.nanoseconds ?? 0)
     unsafe message.pointee.time_unix_nano = UInt64(point.time.nanoseconds)
     switch point.value {
     case .int(let value):
+      ownSize += RequestSize.eightBytes
       unsafe message.pointee.as_int = value
       unsafe message.pointee.value_case = OPENTELEMETRY__PROTO__METRICS__V1__NUMBER_DATA_POINT__VALUE_AS_INT
     case .double(let value):
+      ownSize += RequestSize.eightBytes
       unsafe message.pointee.as_double = value
       unsafe message.pointee.value_case = OPENTELEMETRY__PROTO__METRICS__V1__NUMBER_DATA_POINT__VALUE_AS_DOUBLE
     case .noRecordedValue, .histogram, .endedDistribution:
+      ownSize += RequestSize.flags
       unsafe message.pointee.flags = OTLPSchema.noRecordedValue
     }
-    let ownSize = unsafe packedSize(message)
     let (list, count, size) = unsafe keyValues(point.attributes)
     unsafe message.pointee.attributes = list
     unsafe message.pointee.n_attributes = count
@@ -295,6 +299,7 @@ private typealias HistogramDataPoint = Opentelemetry__Proto__Metrics__V1__Histog
     let message = unsafe arena.message(opentelemetry__proto__metrics__v1__histogram_data_point__init)
     unsafe message.pointee.start_time_unix_nano = UInt64(point.start?.nanoseconds ?? 0)
     unsafe message.pointee.time_unix_nano = UInt64(point.time.nanoseconds)
+    var ownSize = RequestSize.times(start: point.start?.nanoseconds ?? 0)
     let value: HistogramValue
     if case .histogram(let recorded) = point.value {
       value = recorded
@@ -302,20 +307,23 @@ private typealias HistogramDataPoint = Opentelemetry__Proto__Metrics__V1__Histog
       // Prometheus and VictoriaMetrics end the buckets that the point names, and the sum only where it has one.
       if case .endedDistribution(let own) = point.value { bounds = own }
       value = HistogramValue(bounds: bounds)
+      ownSize += RequestSize.flags
       unsafe message.pointee.flags = OTLPSchema.noRecordedValue
     }
-    unsafe message.pointee.count = value.count
+    let measurements = value.count
+    if measurements != 0 { ownSize += RequestSize.eightBytes }
+    ownSize += RequestSize.numbers(value.counts.count) + RequestSize.numbers(value.bounds.count)
+    unsafe message.pointee.count = measurements
     unsafe message.pointee.bucket_counts = arena.array(value.counts)
     unsafe message.pointee.n_bucket_counts = value.counts.count
     unsafe message.pointee.explicit_bounds = arena.array(value.bounds)
     unsafe message.pointee.n_explicit_bounds = value.bounds.count
-    // Only a sum of measurements that cannot be negative is a counter (metrics.proto, HistogramDataPoint.sum).
-    if value.sum >= 0 {
+    if value.isSumCounter {
+      ownSize += RequestSize.eightBytes
       unsafe message.pointee.sum = value.sum
       unsafe message.pointee.sum_presence_case =
         OPENTELEMETRY__PROTO__METRICS__V1__HISTOGRAM_DATA_POINT__SUM_PRESENCE_SUM
     }
-    let ownSize = unsafe packedSize(message)
     let (list, count, size) = unsafe keyValues(point.attributes)
     unsafe message.pointee.attributes = list
     unsafe message.pointee.n_attributes = count

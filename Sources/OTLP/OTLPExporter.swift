@@ -172,10 +172,9 @@ package actor OTLPExporter {
       let failure =
         reason == .tooOld
         ? DeliveryFailure(
-          errorType: "too_old",
-          message: "they waited longer than \(queue.ageLimit?.text ?? "") for \(destination.shownEndpoint)")
+          errorType: "too_old", message: "they waited longer than \(queue.ageLimit?.text ?? "")")
         : DeliveryFailure(
-          errorType: "queue_full", message: "more than \(queue.limitText) wait for \(destination.shownEndpoint)")
+          errorType: "queue_full", message: "more than \(queue.limitText) wait")
       for departure in departures { noteOperation(departure, failure) }
       lose(points, failure)
     }
@@ -219,8 +218,7 @@ package actor OTLPExporter {
       if let deadline, timing.monotonic() >= deadline {
         endWithout(
           DeliveryFailure(
-            errorType: HTTPError.Cause.timedOut.rawValue,
-            message: "\(destination.shownEndpoint): not everything could be sent in time"))
+            errorType: HTTPError.Cause.timedOut.rawValue, message: "not everything could be sent in time"))
         break
       }
       noteDepartures(queue.enforceLimits(at: timing.wall()))

@@ -44,6 +44,18 @@ struct RequestSize {
     return Self.enclosed(resourceMetrics + Self.enclosed(scopeMetrics + open))
   }
 
+  /// A fixed64, sfixed64 or double in a field that is set.
+  static let eightBytes = 9
+
+  /// The flags of a point that ends its series.
+  static let flags = 2
+
+  /// The times of a point; a start of 0 is not set.
+  static func times(start: Int64) -> Int { start == 0 ? eightBytes : 2 * eightBytes }
+
+  /// A packed list of fixed64 or double; an empty one is not set.
+  static func numbers(_ count: Int) -> Int { count == 0 ? 0 : enclosed(8 * count) }
+
   /// The size of a message inside another one: tag, length, content.
   static func enclosed(_ size: Int) -> Int {
     let lengthBytes = (UInt64.bitWidth - UInt64(size | 1).leadingZeroBitCount + 6) / 7

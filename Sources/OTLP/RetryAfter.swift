@@ -46,7 +46,7 @@ package enum RetryAfter {
     let clock = time.split(separator: ":", omittingEmptySubsequences: false).compactMap {
       number(String($0), digits: 2)
     }
-    guard let month = months.firstIndex(of: month).map({ $0 + 1 }), day.utf8.count <= 2, let day = Int(day),
+    guard let month = months.firstIndex(of: month).map({ $0 + 1 }), let day = number(day, digits: day.utf8.count),
       (1...31).contains(day), year >= 1970, clock.count == 3, clock[0] < 24, clock[1] < 60, clock[2] <= 60
     else { return nil }
     // Days since 1970 in the proleptic Gregorian calendar, the year beginning in March.

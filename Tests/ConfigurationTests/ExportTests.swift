@@ -117,10 +117,10 @@ struct ExportTests {
 
   @Test(
     arguments: [
-      ([:], "http://localhost:4317"), ([base: "http://c:4317"], "http://c:4317"), ([base: "http://c"], "http://c:4317"),
-      ([base: "https://c:443/"], "https://c:443"), ([base: "https://[::1]"], "https://[::1]:4317"),
+      ([:], "http://localhost:4317"), ([base: "http://c:4317"], "http://c:4317"), ([base: "http://c"], "http://c"),
+      ([base: "https://c:443/"], "https://c:443"), ([base: "https://[::1]"], "https://[::1]"),
       ([base: "c:4317"], "https://c:4317"), ([base: "c:4317", "OTEL_EXPORTER_OTLP_INSECURE": "true"], "http://c:4317"),
-      ([base: "c"], "https://c:4317"), ([specific: "http://b:1", base: "http://a:1"], "http://b:1"),
+      ([base: "c"], "https://c"), ([specific: "http://b:1", base: "http://a:1"], "http://b:1"),
       ([base: "https://c:1", "OTEL_EXPORTER_OTLP_INSECURE": "true"], "https://c:1"),
       ([base: "http://c:1", "OTEL_EXPORTER_OTLP_INSECURE": "false"], "http://c:1"),
       (
@@ -134,6 +134,12 @@ struct ExportTests {
     let protocolName = ["OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"]
     let destination = try destination(environment.merging(protocolName) { $1 })
     #expect(destination.url.revealed == url && destination.displayName == url)
+  }
+
+  @Test(arguments: [("http://c", "80"), ("https://c/", "443"), ("https://[::1]", "443"), ("c", "443")])
+  func `an endpoint of gRPC without a port means that of the scheme, which is said`(url: String, port: String) throws {
+    let loaded = try ConfigurationCase(watching: [Self.base: url, "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"]).load()
+    #expect(loaded.warnings.map(\.message) == ["the endpoint names no port, which means \(port)"])
   }
 
   @Test func `only gRPC knows a scheme that is missing [114]`() {
@@ -256,7 +262,7 @@ struct ExportTests {
           compression: gzip
           certificate: ca.pem
         - {url: "http://b/api/push?x=1", timeout: 0s}
-        - {endpoint: "https://c", protocol: grpc}
+        - {endpoint: "https://c:4317", protocol: grpc}
       """
     var input = ConfigurationCase(
       file: file, ConfigurationCase.watched.merging(["TENANT": "shop"]) { $1 },

@@ -4,7 +4,7 @@ import Testing
 /// The modules that may touch memory without the compiler's help, and the operating system with it.
 private let wrappers: Set = [
   "PostgreSQLClient", "SQLiteClient", "HTTPClient", "GRPCClient", "YAMLClient", "CryptoClient", "SystemCalls",
-  "DedicatedThreads", "TestSupport",
+  "DedicatedThreads", "TestSupport", "FuzzedParsers", "FuzzDriver",
 ]
 
 /// The files of both source trees that may not.

@@ -16,6 +16,8 @@ import Testing
     for word in words {
       #expect(text.output.contains(word), "\(word) is not in \(text)", sourceLocation: sourceLocation)
     }
+    let line = text.output.split(separator: "\n").first { $0.contains("The push failed: ") } ?? ""
+    #expect(line.ranges(of: endpoint).count == 1, "the endpoint stands once in \(line)", sourceLocation: sourceLocation)
   }
 
   /// Ends what would be tried again and again for half a minute.

@@ -5,6 +5,9 @@ struct ReceivedFigure {
   let attributes: [String: String]
   /// The number; nil for a histogram.
   let value: Double?
+  /// Nanoseconds since 1970; 0 where there is none.
+  let start: UInt64
+  let time: UInt64
   /// True for the point that ends a series ("no recorded value").
   let isEnd: Bool
 
@@ -43,7 +46,12 @@ struct ReceivedFigure {
     let isEnd = fields.contains { field, content in
       if case .number(let number) = content { field == flags && number & 1 == 1 } else { false }
     }
-    return ReceivedFigure(metric: name, attributes: pairs, value: value, isEnd: isEnd)
+    func instant(_ number: UInt64) -> UInt64 {
+      for case (number, .fixed(let nanoseconds)) in fields { return nanoseconds }
+      return 0
+    }
+    return ReceivedFigure(
+      metric: name, attributes: pairs, value: value, start: instant(2), time: instant(3), isEnd: isEnd)
   }
 
   private enum Content {

@@ -198,6 +198,24 @@ import Testing
     #expect(bodies[0] == bodies[1], "the same request is sent again before any newer one")
   }
 
+  @Test func `counters go on over requests that were refused, with their start [142]`() async throws {
+    let server = ScriptedHTTPServer([.answer(200), .answer(400), .answer(400), .answer(200)])
+    let fixture = try CommandFixture()
+    let child = try fixture.start(
+      ["--dsn", "sqlite:nowhere/x.db", "--layout", "praisonai", "--endpoint", server.url(""), "--interval", "100ms"])
+    #expect(await happens { server.requests.count >= 5 })
+    child.signal(9)
+    child.wait()
+    let failures = server.requests.prefix(5).map { request in
+      ReceivedFigure.all(in: request.body).last { $0.metric == "outbox.sample.failures" }
+    }
+    // The fourth and the fifth are taken, and hold what happened while the second and the third were refused.
+    #expect(failures.map { $0?.value } == [1, 2, 3, 4, 5])
+    #expect(Set(failures.map { $0?.start }).count == 1 && failures[0]?.start != 0)
+    let times = failures.compactMap { $0?.time }
+    #expect(times.count == 5 && zip(times, times.dropFirst()).allSatisfy { $0 < $1 })
+  }
+
   @Test func `two sidecars do not share a state directory`() async throws {
     let server = ScriptedHTTPServer([.answer(200)])
     let fixture = try CommandFixture()

@@ -130,14 +130,21 @@ struct `Prometheus` {
     return samples
   }
 
-  @Test(arguments: [OTLPDestination.Compression.none, .gzip])
+  @Test(arguments: Security.allCases, [OTLPDestination.Compression.none, .gzip])
   func `stores every point under the name that the metric promises`(
-    compression: OTLPDestination.Compression
+    security: Security, compression: OTLPDestination.Compression
   ) async throws {
-    let receiver = try OTLPReceiver.prometheus()
+    let authority = try TestAuthority()
+    let client = try authority.identity("client")
+    let receiver =
+      security == .plain
+      ? try OTLPReceiver.prometheus()
+      : try OTLPReceiver.prometheus(
+        identity: try authority.identity("server"), authority: authority.file,
+        client: security == .mutualTLS ? client : nil)
     let time = now()
     let batch = batchWithEveryKindOfPoint(at: time)
-    let report = await push(batch, to: receiver, compression)
+    let report = await push(batch, to: receiver, compression, authorities: authority.file, identity: client)
     #expect(report.deliveredPoints == 11 && report.isComplete, "\(report)")
     let found = try samples(receiver, #"{__name__=~"outbox_.+"}[5m]"#, at: time.advanced(by: .seconds(1)))
     found.expectEqual(to: .expected(batch, extra: ["job": "outbox-exporter", "instance": "i-1"]))
@@ -179,14 +186,18 @@ struct `Prometheus` {
 
 @Suite(needs("victoria-metrics"))
 struct `VictoriaMetrics` {
-  @Test(arguments: [OTLPDestination.Compression.none, .gzip])
+  @Test(arguments: [Security.plain, .tls], [OTLPDestination.Compression.none, .gzip])
   func `stores every point under the name that the metric promises`(
-    compression: OTLPDestination.Compression
+    security: Security, compression: OTLPDestination.Compression
   ) async throws {
-    let receiver = try OTLPReceiver.victoriaMetrics()
+    let authority = try TestAuthority()
+    let receiver =
+      security == .plain
+      ? try OTLPReceiver.victoriaMetrics()
+      : try OTLPReceiver.victoriaMetrics(identity: try authority.identity("server"), authority: authority.file)
     let time = now()
     let batch = batchWithEveryKindOfPoint(at: time)
-    let report = await push(batch, to: receiver, compression)
+    let report = await push(batch, to: receiver, compression, authorities: authority.file)
     #expect(report.deliveredPoints == 11 && report.isComplete, "\(report)")
     _ = try receiver.get("/internal/force_flush")
     let selector = percentEncoded(#"{__name__=~"outbox_.+"}"#)

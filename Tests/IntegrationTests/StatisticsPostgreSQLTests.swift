@@ -99,7 +99,7 @@ import Testing
     #expect(totals(counted) == ["enqueued 2", "unseen 2"])
   }
 
-  @Test func `statistics that were reset begin anew`() async throws {
+  @Test func `statistics that were reset begin anew [141]`() async throws {
     let database = try TemporaryPostgres.shared().createDatabase(schema)
     let store = store(database)
     let counted = MovementTotals()

@@ -87,9 +87,10 @@ struct Describing {
   var skipped = 0
   var exports: [ExportActivity] = []
 
-  init(limit: Int = 100, environment: String? = nil) {
+  init(limit: Int = 100, environment: String? = nil, start: Timestamp = Self.epoch) {
+    now = start
     describer = MetricDescriber(
-      environment: environment, destinationLimit: limit, version: "1.2.3", revision: "abc", start: Self.epoch)
+      environment: environment, destinationLimit: limit, version: "1.2.3", revision: "abc", start: start)
   }
 
   /// One cycle, 15 s after the one before.

@@ -74,7 +74,7 @@ import Testing
     #expect(describing.good(.ready(["email": 1])).ended.isEmpty)
   }
 
-  @Test func `beyond the bound the busiest keep their names, the others share one`() {
+  @Test func `beyond the bound the busiest keep their names, the others share one [155]`() {
     var describing = Describing(limit: 2)
     let metrics = describing.good(.ready(["a": 1, "b": 5, "c": 3, "d": 2]))
     #expect(metrics.destinations == ["_other", "b", "c"])

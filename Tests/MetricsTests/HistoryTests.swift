@@ -4,7 +4,9 @@ import Testing
 
 /// Random histories of an exporter, checked against the rules that hold for every series of every history.
 @Suite struct `Any history` {
-  @Test(arguments: UInt64(1)...12) func `keeps the rules of the data model [139] [148]`(seed: UInt64) {
+  @Test(arguments: UInt64(1)...12) func `keeps the rules of the data model [139] [148] [151] [152] [156] [159]`(
+    seed: UInt64
+  ) {
     var random = SeededGenerator(seed: seed)
     var rules = SeriesRules()
     let names = (0..<Int.random(in: 1...4, using: &random)).map { "box\($0)" }
@@ -120,6 +122,8 @@ private struct SeriesRules {
       let count = Int64(histogram.count)
       hold(lastCount.updateValue(count, forKey: series) ?? 0 <= count, "\(series)")
       hold(histogram.sum.isFinite, "\(series)")
+      hold(histogram.counts.count == histogram.bounds.count + 1, "one bucket more than bounds: \(series)")
+      hold(zip(histogram.bounds, histogram.bounds.dropFirst()).allSatisfy { $0 < $1 }, "bounds rise: \(series)")
     case (.gauge, .double(let value)): hold(value.isFinite && value >= 0, "\(series)")
     case (.gauge, .int), (.upDownCounter, .int): break
     default: hold(false, "a value of the wrong kind: \(series)")

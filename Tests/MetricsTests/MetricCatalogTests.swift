@@ -89,7 +89,7 @@ import Testing
     }
   }
 
-  @Test func `has names and units as the metrics API wants them [157]`() {
+  @Test func `has names and units as the metrics API wants them, each name once [156] [157]`() {
     #expect(Set(MetricCatalog.all.map { $0.name.lowercased() }).count == MetricCatalog.all.count)
     for instrument in MetricCatalog.all {
       #expect(instrument.name.wholeMatch(of: /[A-Za-z][A-Za-z0-9_.\-\/]{0,254}/) != nil, "\(instrument.name)")

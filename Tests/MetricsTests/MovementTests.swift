@@ -100,7 +100,7 @@ import Testing
     #expect(metrics.points(MetricCatalog.enqueued).isEmpty)
   }
 
-  @Test mutating func `begin anew where the counting does`() {
+  @Test mutating func `begin anew where the counting does [141]`() {
     _ = cycle(nil, .ready(["email": 1]))
     _ = cycle(Self.moved("email", .init(enqueued: 9)), .ready(["email": 10]))
     let before = describing.sampled
@@ -121,7 +121,7 @@ import Testing
     #expect(metrics.values(MetricCatalog.enqueued, "outbox.accounting=history") == [.int(0)])
   }
 
-  @Test mutating func `go on after a restart without a jump`() {
+  @Test mutating func `go on after a restart without a jump [139]`() {
     _ = cycle(nil, .ready(["email": 1]))
     _ = cycle(Self.moved("email", .init(enqueued: 9)), .ready(["email": 10]))
     let accounts = describing.describer.accounts
@@ -133,6 +133,18 @@ import Testing
     let points = metrics.points(MetricCatalog.enqueued, "outbox.destination=email")
     #expect(points.map(\.value) == [.int(10)])
     #expect(points.map(\.start) == [Describing.epoch])
+  }
+
+  @Test mutating func `begin with zero after a restart that remembers nothing, so that nothing counts twice [140]`() {
+    _ = cycle(nil, .ready(["email": 1]))
+    _ = cycle(Self.moved("email", .init(enqueued: 9)), .ready(["email": 10]))
+    let last = describing.sampled
+    describing = Describing(start: describing.now.advanced(by: .seconds(1)))
+    // What waits was counted by the run before.
+    let metrics = cycle(nil, .ready(["email": 10]))
+    let points = metrics.points(MetricCatalog.enqueued, "outbox.destination=email")
+    #expect(points.map(\.value) == [.int(0)])
+    #expect(points.allSatisfy { $0.start.map { $0 > last } == true })
   }
 
   @Test mutating func `begin anew where the objective is another one`() {

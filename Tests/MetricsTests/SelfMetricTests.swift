@@ -3,7 +3,7 @@ import Outbox
 import Testing
 
 @Suite struct `Self-metrics` {
-  @Test func `count points by their outcome [173] [175] [176] [179]`() {
+  @Test func `count points by their outcome [173] [176] [179]`() {
     var describing = Describing()
     describing.exports = [activity(exported: 10)]
     let first = describing.cycle([])

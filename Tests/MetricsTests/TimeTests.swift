@@ -113,6 +113,14 @@ import Testing
     }
   }
 
+  @Test func `every point of a sample has the time at which the sample began, not that of the cycle [149]`() {
+    var describing = Describing()
+    for (_, point) in describing.good(.ready(["email": 1])).all
+    where point.attributes.contains(Attribute("outbox.name", "orders")) && point.value != .noRecordedValue {
+      #expect(point.time == describing.sampled && describing.sampled != describing.now)
+    }
+  }
+
   @Test func `an outbox that is missing in a cycle is neither sent nor ended`() {
     var describing = Describing()
     _ = describing.good(.ready(["email": 1]))
@@ -134,7 +142,7 @@ import Testing
     #expect(silent.all.allSatisfy { !$0.series.attributes.contains("outbox.name=orders") })
   }
 
-  @Test func `an outbox that comes back begins anew after its end`() {
+  @Test func `an outbox that comes back begins anew after its end [146]`() {
     var describing = Describing()
     _ = describing.bad(.timeout)
     let end = describing.cycle([], vanished: ["orders"])
@@ -179,6 +187,14 @@ import Testing
     var histogram = HistogramValue(bounds: [1, 2])
     for value in [1, 1.5, 2, 2.0001, 0] { histogram.record(value) }
     #expect(histogram.counts == [2, 2, 1])
+    #expect(histogram.sum == 6.5001)
+  }
+
+  @Test func `a sum that may fall is none [168]`() {
+    var histogram = HistogramValue(bounds: [1])
+    #expect(histogram.isSumCounter && histogram.sum == 0)
+    for value in [-1.0, 5] { histogram.record(value) }
+    #expect(!histogram.isSumCounter && histogram.counts == [1, 1])
   }
 }
 

@@ -17,7 +17,7 @@ private func details(seconds: [UInt8], nanos: [UInt8] = [], type: String = "type
 private let half: [UInt8] = [0x80, 0xca, 0xb5, 0xee, 0x01]  // 500,000,000
 
 private func verdict(_ status: GRPCStatus, _ details: [UInt8] = [], message: String = "no") -> DeliveryVerdict {
-  DeliveryVerdict(GRPCAnswer(status, message: message, details: details), endpoint: "http://c:4317")
+  DeliveryVerdict(GRPCAnswer(status, message: message, details: details))
 }
 
 private func isRetried(_ verdict: DeliveryVerdict) -> Bool { if case .retry = verdict { true } else { false } }

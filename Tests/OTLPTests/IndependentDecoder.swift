@@ -48,6 +48,9 @@ enum IndependentDecoder {
                 print("metric " + m.name + " [" + m.unit + "] " + m.description + " | " + kind + more)
                 for p in data.data_points:
                     if kind == "histogram":
+                        assert len(p.bucket_counts) == len(p.explicit_bounds) + 1, "buckets and bounds do not fit"
+                        assert sum(p.bucket_counts) == p.count, "the buckets do not add up"
+                        assert all(a < b for a, b in zip(p.explicit_bounds, p.explicit_bounds[1:])), "bounds do not rise"
                         v = "histogram count=%d sum=%s counts=%s bounds=%s" % (
                             p.count, bits(p.sum) if p.HasField("sum") else "none",
                             ",".join(map(str, p.bucket_counts)), ",".join(map(bits, p.explicit_bounds)))

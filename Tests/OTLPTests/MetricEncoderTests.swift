@@ -22,7 +22,7 @@ private func point(_ value: PointValue, _ attributes: Attribute...) -> DataPoint
 
 @Suite(.enabled(if: IndependentDecoder.python != nil, Comment(rawValue: IndependentDecoder.reason)))
 struct `Encoded metrics, read by an independent decoder` {
-  @Test func `every kind of point arrives as it is [5] [143] [144] [158]`() throws {
+  @Test func `every kind of point arrives as it is [5] [143] [144] [158] [159]`() throws {
     let batch = batchWithEveryKindOfPoint(at: now)
     let encoded = MetricEncoder.encode(batch)
     let request = try #require(encoded.requests.first)
@@ -61,6 +61,23 @@ struct `Encoded metrics, read by an independent decoder` {
     let line = try #require(try IndependentDecoder.describe(encoded.requests[0].body).last)
     let value = line.dropFirst("point k=string:".count).prefix { $0 != " " }
     #expect(value == String(repeating: "\u{fffd}", count: 4096 / 3))
+  }
+
+  @Test func `the sum of a distribution is left out where it may fall, and is zero where nothing was measured [168]`()
+    throws
+  {
+    let instrument = Instrument(
+      name: "h", kind: .histogram, unit: "s", description: "", attributes: [], prometheusName: "")
+    var negative = HistogramValue(bounds: [1])
+    for value in [-1.0, 5] { negative.record(value) }
+    let values = [negative, HistogramValue(bounds: [1])]
+    let metric = Metric(instrument, points: values.map { point(.histogram($0)) })
+    let lines = try IndependentDecoder.describe(MetricEncoder.encode(batch(metric)).requests[0].body).suffix(2)
+    #expect(
+      lines.map { $0.split(separator: "|")[2] } == [
+        " histogram count=2 sum=none counts=1,1 bounds=3ff0000000000000 ",
+        " histogram count=0 sum=0 counts=0,0 bounds=3ff0000000000000 ",
+      ])
   }
 
   @Test func `attributes that are empty are left out, and their neighbours stay [151]`() throws {

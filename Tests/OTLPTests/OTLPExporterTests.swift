@@ -123,7 +123,7 @@ struct `A push` {
 
 struct `A push that fails` {
   @Test(arguments: [400, 401, 404, 408, 413, 500, 501, 529, 302])
-  func `for good is not repeated, and is counted [38] [41] [42] [43] [44]`(status: Int) async {
+  func `for good is not repeated, and is counted [38] [41] [42] [43] [44] [175] [177]`(status: Int) async {
     let server = ScriptedHTTPServer([.answer(status)])
     let time = VirtualTime()
     let exporter = exporter(server, time)
@@ -139,7 +139,7 @@ struct `A push that fails` {
   @Test(arguments: [
     ScriptedHTTPServer.Step.close, .closeAtOnce, .answer(429), .answer(502), .answer(503), .answer(504),
   ])
-  func `for now is repeated with growing pauses, and its points count once [49] [65] [174]`(
+  func `for now is repeated with growing pauses, and its points count once [49] [65] [174] [178]`(
     step: ScriptedHTTPServer.Step
   ) async {
     let server = ScriptedHTTPServer([step, step, step, .answer(200)])
@@ -167,7 +167,7 @@ struct `A push that fails` {
     #expect(observation.failedPoints == ["cannot_connect": 10] && observation.inflightPoints == 0)
   }
 
-  @Test func `because the receiver stays overloaded ends within the bound, counted once [50]`() async {
+  @Test func `because the receiver stays overloaded ends within the bound, counted once [50] [175]`() async {
     let server = ScriptedHTTPServer([.answer(503)])
     let time = VirtualTime()
     let exporter = exporter(server, time)
@@ -239,7 +239,9 @@ struct `A push that fails` {
 
 struct `A partial success` {
   @Test(arguments: [(3, 3), (25, 10)])
-  func `is not repeated, and what was refused is counted, at most what was sent [28] [31]`(claimed: UInt8, counted: Int)
+  func `is not repeated, and what was refused is counted, at most what was sent [28] [31] [176]`(
+    claimed: UInt8, counted: Int
+  )
     async
   {
     let body: [UInt8] = [0x0a, 0x06, 0x08, claimed, 0x12, 0x02, 0x6e, 0x6f]

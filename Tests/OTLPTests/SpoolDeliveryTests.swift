@@ -35,7 +35,8 @@ private func events(_ exporter: OTLPExporter) async -> [DeliveryEvent] {
 }
 
 struct `Delivery with a spool` {
-  @Test func `goes on after a restart with what the last process could not deliver, and then with what is new`()
+  @Test
+  func `goes on after a restart with what the last process could not deliver, unchanged, then with what is new [149]`()
     async throws
   {
     let directory = try TemporaryDirectory()

@@ -46,3 +46,22 @@ func startThread(_ body: @escaping @Sendable () -> Void) {
   precondition(status == 0, "cannot start a thread: \(status)")
   pthread_detach(thread)
 }
+
+/// A connection to a loopback port; nil where nobody listens.
+func connectToLoopback(_ port: Int) -> Int32? {
+  let connection = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+  var address = sockaddr_in()
+  address.sin_family = sa_family_t(AF_INET)
+  address.sin_addr.s_addr = UInt32(0x7f00_0001).bigEndian
+  address.sin_port = UInt16(port).bigEndian
+  let status = unsafe withUnsafePointer(to: &address) { pointer in
+    unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+      unsafe connect(connection, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
+    }
+  }
+  guard status == 0 else {
+    close(connection)
+    return nil
+  }
+  return connection
+}

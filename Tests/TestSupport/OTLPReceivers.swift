@@ -6,8 +6,12 @@ package final class OTLPReceiver {
   package let endpoint: String
   /// The root of its HTTP interface.
   package let base: String
+  /// The port of the endpoint.
+  package let port: Int
   private let process: ChildProcess
   private let directory: TemporaryDirectory
+  /// How its HTTP interface is asked.
+  private let tls: TLSFiles
 
   /// A receiver that did not come up.
   package struct NotReady: Error, CustomStringConvertible {
@@ -16,11 +20,12 @@ package final class OTLPReceiver {
 
   private init(
     _ program: String, scheme: String = "http", port: Int, path: String, directory: TemporaryDirectory,
-    arguments: [String],
-    ready: (OTLPReceiver) -> Bool
+    arguments: [String], tls: TLSFiles = TLSFiles(), ready: (OTLPReceiver) -> Bool
   ) throws {
+    self.tls = tls
     base = "\(scheme)://127.0.0.1:\(port)"
     endpoint = base + path
+    self.port = port
     self.directory = directory
     process = try ChildProcess(program, arguments, directory: directory.path)
     guard eventually({ !process.isRunning || ready(self) }), process.isRunning else {
@@ -75,28 +80,49 @@ package final class OTLPReceiver {
   }
 
   /// Prometheus with its OTLP receiver and the default translation of names.
-  package static func prometheus() throws -> OTLPReceiver {
+  ///
+  /// - Parameters:
+  ///   - identity: its certificate; nil speaks without TLS.
+  ///   - authority: who has signed it, and clients' certificates.
+  ///   - client: what the test itself asks with; every client has to have one then.
+  package static func prometheus(
+    identity: TestAuthority.Identity? = nil, authority: String? = nil, client: TestAuthority.Identity? = nil
+  ) throws -> OTLPReceiver {
     let directory = try TemporaryDirectory()
     try directory.write("global: {scrape_interval: 1h}\n", to: "prometheus.yml")
     let port = freePort()
+    var arguments = [
+      "--config.file=prometheus.yml", "--storage.tsdb.path=data", "--web.listen-address=127.0.0.1:\(port)",
+      "--web.enable-otlp-receiver",
+    ]
+    if let identity {
+      var server = "cert_file: \(identity.certificate), key_file: \(identity.key)"
+      if client != nil, let authority {
+        server += ", client_auth_type: RequireAndVerifyClientCert, client_ca_file: \(authority)"
+      }
+      try directory.write("tls_server_config: {\(server)}\n", to: "web.yml")
+      arguments.append("--web.config.file=web.yml")
+    }
     return try OTLPReceiver(
-      "prometheus", port: port, path: "/api/v1/otlp/v1/metrics", directory: directory,
-      arguments: [
-        "--config.file=prometheus.yml", "--storage.tsdb.path=data", "--web.listen-address=127.0.0.1:\(port)",
-        "--web.enable-otlp-receiver",
-      ]
+      "prometheus", scheme: identity == nil ? "http" : "https", port: port, path: "/api/v1/otlp/v1/metrics",
+      directory: directory, arguments: arguments,
+      tls: TLSFiles(authorities: authority, certificate: client?.certificate, key: client?.key)
     ) { $0.status("/-/ready") == 200 }
   }
 
-  /// VictoriaMetrics with Prometheus' names.
-  package static func victoriaMetrics() throws -> OTLPReceiver {
+  /// VictoriaMetrics with Prometheus' names. It demands no client certificates (its enterprise edition does).
+  package static func victoriaMetrics(
+    identity: TestAuthority.Identity? = nil, authority: String? = nil
+  ) throws -> OTLPReceiver {
     let port = freePort()
+    let certificates = identity.map { ["-tls", "-tlsCertFile=\($0.certificate)", "-tlsKeyFile=\($0.key)"] }
     return try OTLPReceiver(
-      "victoria-metrics", port: port, path: "/opentelemetry/v1/metrics", directory: try TemporaryDirectory(),
+      "victoria-metrics", scheme: identity == nil ? "http" : "https", port: port, path: "/opentelemetry/v1/metrics",
+      directory: try TemporaryDirectory(),
       arguments: [
         "-httpListenAddr=127.0.0.1:\(port)", "-storageDataPath=data", "-opentelemetry.usePrometheusNaming",
         "-search.latencyOffset=0s",
-      ]
+      ] + (certificates ?? []), tls: TLSFiles(authorities: authority)
     ) { $0.status("/health") == 200 }
   }
 
@@ -117,14 +143,14 @@ package final class OTLPReceiver {
 
   /// The body of the answer to a GET.
   package func get(_ path: String) throws -> String {
-    let connection = HTTPConnection(userAgent: "test")
+    let connection = HTTPConnection(userAgent: "test", tls: tls)
     return String(decoding: try connection.perform(HTTPRequest(.get, base + path)).body, as: UTF8.self)
   }
 
-  private func status(_ path: String) -> Int? { Self.status(base + path) }
+  private func status(_ path: String) -> Int? { Self.status(base + path, tls: tls) }
 
-  private static func status(_ url: String) -> Int? {
-    let connection = HTTPConnection(userAgent: "test")
+  private static func status(_ url: String, tls: TLSFiles = TLSFiles()) -> Int? {
+    let connection = HTTPConnection(userAgent: "test", tls: tls)
     return try? connection.perform(HTTPRequest(.get, url, timeout: .seconds(5))).status
   }
 

@@ -24,6 +24,14 @@ package enum ProjectFiles {
     return text
   }
 
+  /// The bytes of one file, named relative to the package.
+  package static func bytes(of path: String) throws -> [UInt8] {
+    guard let bytes = fileBytes(of: "\(root)/\(path)") else {
+      throw Unreadable(path: path, reason: "it cannot be opened")
+    }
+    return bytes
+  }
+
   /// Replaces one file, named relative to the package: for what is generated from the code and committed.
   package static func write(_ text: String, to path: String) throws {
     let absolute = "\(root)/\(path)"
@@ -44,6 +52,10 @@ package enum ProjectFiles {
 
 /// The content of a file as text; nil where it cannot be opened.
 package func contents(of path: String) -> String? {
+  fileBytes(of: path).map { String(decoding: $0, as: UTF8.self) }
+}
+
+private func fileBytes(of path: String) -> [UInt8]? {
   guard let file = unsafe fopen(path, "r") else { return nil }
   defer { unsafe fclose(file) }
   var bytes: [UInt8] = []
@@ -53,5 +65,5 @@ package func contents(of path: String) -> String? {
     if count == 0 { break }
     bytes.append(contentsOf: chunk[..<count])
   }
-  return String(decoding: bytes, as: UTF8.self)
+  return bytes
 }

@@ -59,6 +59,8 @@ package final class TLSServer {
   /// The port that it listens on.
   package let port = freePort()
   private let process: ChildProcess
+  /// What it has said so far about its connections.
+  package var output: String { process.standardOutput + process.standardError }
 
   /// Starts a server with further arguments of `s_server`.
   package init(_ identity: TestAuthority.Identity, _ arguments: [String] = []) throws {
