@@ -67,9 +67,20 @@ package enum LayoutYAML {
   private static func ledger(_ rules: LedgerRules) -> YAMLText {
     let texts = [
       ("waiting", rules.waiting), ("delivered", rules.delivered), ("dead", rules.dead), ("failed", rules.failed),
-      ("released", rules.released), ("removed", rules.removed), ("first_due", rules.firstDue),
+      ("released", rules.released), ("removed", rules.removed), ("buried", rules.buried), ("first_due", rules.firstDue),
     ]
-    return .mapping(texts.compactMap { key, text in text.map { (key: key, value: .scalar($0)) } })
+    var entries: [(key: String, value: YAMLText)] = texts.compactMap { key, text in text.map { (key, .scalar($0)) } }
+    if let parents = rules.parents {
+      entries.append(
+        (
+          "parents",
+          .mapping([
+            ("table", .scalar(parents.table)), ("id", .scalar(parents.id)),
+            ("destination", .scalar(parents.destination)), ("of", .scalar(parents.reference)),
+          ])
+        ))
+    }
+    return .mapping(entries)
   }
 
   private static func accounting(_ accounting: QueueAccounting) -> [(key: String, value: YAMLText)] {

@@ -212,8 +212,18 @@ extension ConfigurationReader {
     guard let waiting, let firstDue else { return nil }
     return LedgerRules(
       waiting: waiting, delivered: string(keys["delivered"]), dead: string(keys["dead"]),
-      failed: string(keys["failed"]),
-      released: string(keys["released"]), removed: string(keys["removed"]), firstDue: firstDue)
+      failed: string(keys["failed"]), released: string(keys["released"]), removed: string(keys["removed"]),
+      buried: string(keys["buried"]), parents: parents(keys["parents"]), firstDue: firstDue)
+  }
+
+  private mutating func parents(_ value: FileValue?) -> LedgerRules.Parents? {
+    guard let value, let keys = mapping(value) else { return nil }
+    let table = required("table", of: value, keys)
+    let id = required("id", of: value, keys)
+    let destination = required("destination", of: value, keys)
+    let reference = required("of", of: value, keys)
+    guard let table, let id, let destination, let reference else { return nil }
+    return .init(table: table, id: id, destination: destination, reference: reference)
   }
 
   private mutating func state(_ value: FileValue) -> EventState? {

@@ -16,13 +16,19 @@ package struct LedgerRules: Sendable, Hashable {
   package var released: String?
   /// True for waiting rows whose deletion means that they were delivered; nil where it means that they were discarded.
   package var removed: String?
+  /// True for waiting rows whose deletion means that they were given up for dead; looked at before ``removed``.
+  package var buried: String?
+  /// The table and columns that tell the destination, where it is in a row of another table; nil where the queue's own
+  /// template does. Only a ledger in SQLite uses it: there a trigger must not name a second table of the application,
+  /// or rebuilding that table would fail.
+  package var parents: Parents?
   /// The time from which the wait of an event counts, in unix seconds.
   package var firstDue: String
 
   /// Rules.
   package init(
     waiting: String, delivered: String? = nil, dead: String? = nil, failed: String? = nil, released: String? = nil,
-    removed: String? = nil, firstDue: String
+    removed: String? = nil, buried: String? = nil, parents: Parents? = nil, firstDue: String
   ) {
     self.waiting = waiting
     self.delivered = delivered
@@ -30,6 +36,28 @@ package struct LedgerRules: Sendable, Hashable {
     self.failed = failed
     self.released = released
     self.removed = removed
+    self.buried = buried
+    self.parents = parents
     self.firstDue = firstDue
+  }
+
+  /// Rows of another table that events belong to, and that tell their destination.
+  package struct Parents: Sendable, Hashable {
+    /// The role of the table.
+    package var table: String
+    /// The role of its column that events refer to.
+    package var id: String
+    /// The role of its column that holds the destination.
+    package var destination: String
+    /// SQL template of an event: the parent that it refers to.
+    package var reference: String
+
+    /// Rows of another table.
+    package init(table: String, id: String, destination: String, reference: String) {
+      self.table = table
+      self.id = id
+      self.destination = destination
+      self.reference = reference
+    }
   }
 }

@@ -30,6 +30,9 @@ extension Layout {
         + "(leases of media files) and `session` are not counted.",
       "Names of queues that are not known here are found and count as unknown, all of their rows. Unknown values of "
         + "`status` cannot be seen: no index leads with that column.",
+      "With a ledger, a row that is deleted while its send had begun counts as delivered, one that was failed and still owed "
+        + "work as dead, any other as discarded: builds without that state delete what they give up, and it looks the same. "
+        + "A message that moves from preparation to a queue counts as discarded there and as enqueued here.",
       "A restored backup shows zero: waiting rows are scrubbed from backups.",
     ])
 
@@ -104,5 +107,18 @@ extension Layout {
         rows: failed, only: "COALESCE({recovery_state}, '') <> 'settlement_pending'",
         state: .dead, since: "{failed.seconds}"),
     ],
-    accounting: .init(created: "created"))
+    accounting: .init(created: "created"),
+    ledger: LedgerRules(
+      waiting: "{queue} IN \(messages) AND ({status} = 'pending' "
+        + "OR {status} = 'failed' AND {recovery_state} = 'settlement_pending') OR {queue} NOT IN \(known)",
+      delivered: "{queue} IN \(messages) AND {status} = 'completed'",
+      dead: "{queue} IN \(messages) AND {status} = 'failed'",
+      failed: "COALESCE({retries}, 0) > COALESCE({old:retries}, 0)",
+      released: "{old:recovery_state} = 'producer_claimed' AND {recovery_state} IS NULL",
+      removed: "{queue} IN \(executable) AND {status} = 'pending' AND {recovery_state} = 'send_attempt_started'",
+      buried: "{status} = 'failed'", firstDue: "{created.seconds}"))
+
+  private static let known =
+    "('outbound', 'outbound-prepared-v1', 'outbound-session-generation-v1', 'outbound-preparing-v1', "
+    + "'outbound-legacy-preparing-v1', 'outbound-prepared-migration-v1', 'outbound-media-staging', 'session')"
 }

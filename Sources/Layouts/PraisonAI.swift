@@ -64,7 +64,14 @@ extension Layout {
       created: "created", retries: "{attempts}",
       // The attempt that met a permanent error is counted; giving up after the fifth one is none.
       deadRetries: "CASE WHEN {attempts} = 0 OR {attempts} >= 5 THEN {attempts} ELSE {attempts} - 1 END",
-      delivered: .init(rows: "{status} = 'sent'", finished: "sent", since: "{created.seconds}")))
+      delivered: .init(rows: "{status} = 'sent'", finished: "sent", since: "{created.seconds}")),
+    ledger: LedgerRules(
+      waiting: "COALESCE({status}, '') NOT IN ('sent', 'permanent_failure')", delivered: "{status} = 'sent'",
+      dead: "{status} = 'permanent_failure'",
+      failed: "{attempts} > {old:attempts} OR {status} = 'failed' AND {old:status} <> 'failed'",
+      released: "{old:status} = 'sending' AND ({status} IN ('pending', 'recovered') "
+        + "OR {status} = 'sending' AND {last_attempt} <> {old:last_attempt} AND {old:last_attempt.seconds} + 300 <= {now})",
+      firstDue: "{created.seconds}"))
 
   private static let outboundDeadLetters = TableQueue(
     tables: ["events": TableName("outbound_entries")],
@@ -73,7 +80,7 @@ extension Layout {
       "created": .column("ts", encoding: .unixFractionalSeconds),
     ],
     destination: "{platform}",
-    selections: [Selection(rows: "true", state: .dead, since: "{created.seconds}")])
+    selections: [Selection(rows: "true", state: .dead, since: "{created.seconds}")], ledger: deadOnArrival)
 
   private static let inboundDeadLetters = TableQueue(
     tables: ["events": TableName("entries")],
@@ -82,5 +89,8 @@ extension Layout {
       "created": .column("ts", encoding: .unixFractionalSeconds),
     ],
     destination: "{platform}",
-    selections: [Selection(rows: "true", state: .dead, since: "{created.seconds}")])
+    selections: [Selection(rows: "true", state: .dead, since: "{created.seconds}")], ledger: deadOnArrival)
+
+  /// Every row is a dead letter, which is counted when it comes.
+  private static let deadOnArrival = LedgerRules(waiting: "1 = 0", dead: "1 = 1", firstDue: "{created.seconds}")
 }

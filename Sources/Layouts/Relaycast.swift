@@ -125,7 +125,15 @@ extension Layout {
         rows: "{status} IN ('failed', 'dead_letter')", state: .dead,
         since: "COALESCE({completed.seconds}, {created.seconds})"),
     ],
-    accounting: .init(created: "created"))
+    accounting: .init(created: "created"),
+    // A claim raises the attempts and clears the last error; a failure sets it.
+    ledger: LedgerRules(
+      waiting: "COALESCE({status}, '') NOT IN ('succeeded', 'failed', 'dead_letter')",
+      delivered: "{status} = 'succeeded'", dead: "{status} IN ('failed', 'dead_letter')",
+      failed: "{attempts} > 0 AND {last_error} IS NOT NULL AND ({old:last_error} IS NULL OR {due} <> {old:due})",
+      released: "{attempts} > {old:attempts} AND {old:attempts} > 0 AND {old:last_error} IS NULL",
+      parents: .init(table: "parents", id: "parent_id", destination: "parent_type", reference: "{event}"),
+      firstDue: firstDue))
 
   private static let deliveries = TableQueue(
     suffix: "deliveries",
@@ -170,7 +178,16 @@ extension Layout {
     ],
     accounting: .init(
       created: "created",
-      delivered: .init(rows: "{status} = 'acked'", finished: "acked", since: "{created.seconds}")))
+      delivered: .init(rows: "{status} = 'acked'", finished: "acked", since: "{created.seconds}")),
+    // A dispatch that fails raises the attempts and plans the next one; one that is sent again was never acknowledged.
+    ledger: LedgerRules(
+      waiting: "{status} IN ('queued', 'delivered')", delivered: "{status} = 'acked'",
+      dead: "{status} IN ('failed', 'dead_lettered')",
+      failed: "COALESCE({attempts}, 0) > COALESCE({old:attempts}, 0) AND {status} = 'queued' "
+        + "AND {next_attempt} IS NOT NULL",
+      released: "{old:status} = 'delivered' AND ({status} = 'queued' OR {attempts} > {old:attempts})",
+      firstDue: "CASE WHEN COALESCE({attempts}, 0) > 0 OR {delivered} IS NOT NULL THEN {created.seconds} "
+        + "ELSE COALESCE({available.seconds}, {created.seconds}) END"))
 
   // Every delivery has a workspace; naming them lets the index on (workspace_id, status, created_at) serve.
   private static let inAnyWorkspace = "{workspace} IN (SELECT w.id FROM {table:workspaces} w)"

@@ -10,14 +10,14 @@ import SampleSQL
 struct LedgerFunctions {
   let queue: TableQueue
   let schema: QueueSchema
-  let rules: LedgerRules
   let names: LedgerNames
+  private let terms: LedgerTerms
 
   init(queue: TableQueue, schema: QueueSchema, rules: LedgerRules, names: LedgerNames) {
     self.queue = queue
     self.schema = schema
-    self.rules = rules
     self.names = names
+    terms = LedgerTerms(queue: queue, schema: schema, rules: rules, dialect: .postgresql)
   }
 
   /// The `CREATE FUNCTION` of one change.
@@ -116,7 +116,7 @@ struct LedgerFunctions {
   /// One row needs no join, and a claim ends after a look at it. A plan for many rows would cost a claim several times as
   /// much.
   private func updated() throws(LayoutProblem) -> (String, String, String?) {
-    let transition = try transition()
+    let transition = try terms.transition(from: "o", to: "e")
     let latency =
       "CASE WHEN \(Self.kind) = 'q' THEN \(try latency("e")) "
       + "WHEN \(Self.kind) IN ('d', 'x', 'c') THEN \(try latency("o")) END"
@@ -144,28 +144,12 @@ struct LedgerFunctions {
 
   private static let kind = "$kind$"
 
-  /// What became of one row, old and new: a letter of the journal, or NULL.
-  private func transition() throws(LayoutProblem) -> String {
-    var within = "CASE"
-    if let failed = rules.failed { within += " WHEN \(try expand(failed, "e", old: "o")) THEN 'r'" }
-    if let released = rules.released { within += " WHEN \(try expand(released, "e", old: "o")) THEN 'l'" }
-    within = within == "CASE" ? "NULL" : within + " END"
-    return """
-      CASE \(try phase("o")) || \(try phase("e"))
-        WHEN 'ww' THEN \(within)
-        WHEN 'wd' THEN 'd' WHEN 'wx' THEN 'x' WHEN 'wg' THEN 'c'
-        WHEN 'dw' THEN 'q' WHEN 'xw' THEN 'q' WHEN 'gw' THEN 'q' END
-      """
-  }
-
   private func deleted() throws(LayoutProblem) -> String {
-    let kind =
-      if let removed = rules.removed { "CASE WHEN \(try expand(removed, "o")) THEN 'D' ELSE 'C' END" } else { "'C'" }
-    return """
-      INSERT INTO \(names.journal) (kind, destination, latency)
-      SELECT \(kind), \(try destination("o")), \(try latency("o"))
-      FROM old_rows o WHERE \(try phase("o")) = 'w';
-      """
+    """
+    INSERT INTO \(names.journal) (kind, destination, latency)
+    SELECT \(try terms.removal("o")), \(try destination("o")), \(try latency("o"))
+    FROM old_rows o WHERE \(try phase("o")) = 'w';
+    """
   }
 
   /// What waits is found as a sample finds it.
@@ -189,32 +173,15 @@ struct LedgerFunctions {
     "INSERT INTO \(names.journal) (kind, destination) SELECT '\(kind)', '' FROM \(rows);"
   }
 
-  // MARK: - One row
+  private func phase(_ row: String) throws(LayoutProblem) -> String { try terms.phase(row) }
 
-  /// w waiting, d delivered, x dead, g gone otherwise.
-  private func phase(_ row: String) throws(LayoutProblem) -> String {
-    var text = "CASE WHEN \(try expand(rules.waiting, row)) THEN 'w'"
-    if let delivered = rules.delivered { text += " WHEN \(try expand(delivered, row)) THEN 'd'" }
-    if let dead = rules.dead { text += " WHEN \(try expand(dead, row)) THEN 'x'" }
-    return text + " ELSE 'g' END"
-  }
-
-  private func latency(_ row: String) throws(LayoutProblem) -> String {
-    "(date_part('epoch', clock_timestamp()) - (\(try expand(rules.firstDue, row))))"
-  }
+  private func latency(_ row: String) throws(LayoutProblem) -> String { try terms.latency(row) }
 
   private func destination(_ row: String, _ own: String? = nil) throws(LayoutProblem) -> String {
-    guard let source = own ?? queue.destination else { return "'\(Snapshot.defaultDestination)'" }
-    let value = try expand(source, row)
-    if value == "NULL" { return "'\(Snapshot.defaultDestination)'" }
-    return "COALESCE(NULLIF((\(value))::text, ''), '\(Snapshot.defaultDestination)')"
+    try terms.destination(row, own)
   }
 
-  private func expand(_ text: String, _ row: String, old: String? = nil) throws(LayoutProblem) -> String {
-    var template = SQLTemplate(
-      queue: queue, schema: schema, dialect: .postgresql, row: row, oldRow: old, outlivesSchema: true)
-    return "(\(try template.expand(text)))"
-  }
+  private func expand(_ text: String, _ row: String) throws(LayoutProblem) -> String { try terms.expand(text, row) }
 }
 
 extension String {

@@ -13,6 +13,8 @@ import Glibc
     case readOnly
     /// Reading and writing; the file is created where it is not there.
     case readWrite
+    /// Reading and writing; nothing is created.
+    case existing
     /// A private database in memory.
     case memory
   }
@@ -26,6 +28,7 @@ import Glibc
       case .readOnly: ("file:\(percentEncoded(path))?mode=ro", SQLITE_OPEN_READONLY | SQLITE_OPEN_URI)
       case .readWrite:
         ("file:\(percentEncoded(path))?mode=rwc", SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_URI)
+      case .existing: ("file:\(percentEncoded(path))?mode=rw", SQLITE_OPEN_READWRITE | SQLITE_OPEN_URI)
       case .memory: (":memory:", SQLITE_OPEN_READWRITE | SQLITE_OPEN_MEMORY)
       }
     var opened: OpaquePointer?

@@ -21,6 +21,7 @@ package struct SQLTemplate {
   private var row: String
   private let oldRow: String?
   private let outlivesSchema: Bool
+  private let clock: String
   /// The columns that were used so far, by table role: what a role has to be granted.
   package private(set) var usedColumns: [String: Set<String>] = [:]
   /// True once a template has asked for the clock: what it says may then change without any write.
@@ -33,9 +34,10 @@ package struct SQLTemplate {
   ///   - oldRow: what the row before a change is called; nil where nothing changes.
   ///   - outlivesSchema: true for SQL that stays when the schema changes. Words are then compared as text: an enum may get
   ///     one that it does not have today.
+  ///   - clock: SQL of the store's clock in SQLite, where that is not a parameter.
   package init(
     queue: TableQueue, schema: QueueSchema, dialect: SQLDialect, row: String = "e", oldRow: String? = nil,
-    outlivesSchema: Bool = false
+    outlivesSchema: Bool = false, clock: String = ":now"
   ) {
     self.queue = queue
     self.schema = schema
@@ -43,6 +45,7 @@ package struct SQLTemplate {
     self.row = row
     self.oldRow = oldRow
     self.outlivesSchema = outlivesSchema
+    self.clock = clock
   }
 
   /// Expands one template.
@@ -194,7 +197,7 @@ package struct SQLTemplate {
     return .naiveUTC
   }
 
-  private var unixNow: String { dialect == .sqlite ? ":now" : "date_part('epoch', now())" }
+  private var unixNow: String { dialect == .sqlite ? clock : "date_part('epoch', now())" }
 
   private func seconds(_ sql: String, _ encoding: TimeEncoding) -> String {
     switch (dialect, encoding) {
@@ -215,9 +218,9 @@ package struct SQLTemplate {
     let moved = offset < 0 ? " - \(-offset)" : offset > 0 ? " + \(offset)" : ""
     switch (dialect, encoding) {
     case (_, .iso8601), (.sqlite, .timestamptz), (.sqlite, .naiveUTC), (.sqlite, .naive): return nil
-    case (.sqlite, .unixSeconds): return "CAST(:now\(moved) AS INTEGER)"
-    case (.sqlite, .unixFractionalSeconds): return "(:now\(moved))"
-    case (.sqlite, .unixMilliseconds): return "CAST((:now\(moved)) * 1000 AS INTEGER)"
+    case (.sqlite, .unixSeconds): return "CAST(\(clock)\(moved) AS INTEGER)"
+    case (.sqlite, .unixFractionalSeconds): return "(\(clock)\(moved))"
+    case (.sqlite, .unixMilliseconds): return "CAST((\(clock)\(moved)) * 1000 AS INTEGER)"
     case (.postgresql, .unixSeconds): return "floor(extract(epoch from now())\(moved))::bigint"
     case (.postgresql, .unixFractionalSeconds): return "(date_part('epoch', now())\(moved))"
     case (.postgresql, .unixMilliseconds): return "floor((extract(epoch from now())\(moved)) * 1000)::bigint"

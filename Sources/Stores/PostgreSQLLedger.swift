@@ -65,33 +65,15 @@ struct PostgreSQLLedger {
   }
 
   private func movements(_ rows: PostgreSQLResult) -> Movements {
-    var destinations: [String: Movements.Counts] = [:]
+    var tally = LedgerTally(bounds)
     for row in 0..<rows.rowCount where rows.text(row, 1) == LedgerReading.movementState {
       guard let destination = rows.text(row, 0), let kind = rows.text(row, 3), let count = rows.integer(row, 4) else {
         continue
       }
-      let bucket = rows.integer(row, 6)
-      let isLate = if let bucket, let objective = bounds.objective { bucket > objective } else { false }
-      var counts = destinations[destination] ?? Movements.Counts()
-      switch kind {
-      case "e": counts.enqueued += count
-      case "q":
-        counts.requeued += count
-        if isLate { counts.requeuedLate += count }
-      case "d":
-        counts.dispositions[.delivered, default: 0] += count
-        if let bucket { counts.durations.add(count, toBucket: bucket, sum: rows.number(row, 5) ?? 0) }
-      case "r": counts.dispositions[.retried, default: 0] += count
-      case "x": counts.dispositions[.dead, default: 0] += count
-      case "l": counts.dispositions[.released, default: 0] += count
-      case "c":
-        counts.dispositions[.discarded, default: 0] += count
-        if isLate { counts.discardedLate += count }
-      default: break
-      }
-      destinations[destination] = counts
+      tally.add(
+        count, kind, to: destination, bucket: rows.integer(row, 6), seconds: rows.number(row, 5) ?? 0)
     }
-    return Movements(destinations)
+    return tally.movements
   }
 
   // MARK: - Emptying

@@ -4,7 +4,7 @@ import SQLiteClient
 import SampleSQL
 
 /// How the movements of one queue in an SQLite file are counted from its rows, worked out for one version of its schema.
-final class SQLiteAccounting {
+final class SQLiteAccounting: SQLiteCounting {
   let method: AccountingMethod
   private let notice: String?
   private let query: AccountingQuery
@@ -16,13 +16,15 @@ final class SQLiteAccounting {
   private let sequence: String?
   /// What came of the last look, which holds as long as the file does not change.
   private(set) var lastMark: AccountingMark?
+  let isInDoubt = false
 
   /// - Parameters:
+  ///   - ledgerNotice: why a ledger that is there is not read.
   ///   - file: tells the file from another one of the same name.
   ///   - table: the main table's name as the layout has it.
   init(
     _ query: AccountingQuery, queue: TableQueue, table: String, file: String, objective: Duration?,
-    _ connection: borrowing SQLiteConnection
+    ledgerNotice: String?, _ connection: borrowing SQLiteConnection
   ) throws(SQLiteError) {
     self.query = query
     bounds = DeliveryBounds(objective: objective)
@@ -38,7 +40,8 @@ final class SQLiteAccounting {
     deliveredIndex = found
     method = found == nil ? .statistics : .history
     sequence = found == nil ? try Self.sequence(of: table, connection) : nil
-    notice = found == nil ? Self.notice(query, queue) : nil
+    let notices = [ledgerNotice, found == nil ? Self.notice(query, queue) : nil].compactMap { $0 }
+    notice = notices.isEmpty ? nil : notices.joined(separator: "; ")
   }
 
   private static func notice(_ query: AccountingQuery, _ queue: TableQueue) -> String? {
@@ -100,8 +103,10 @@ final class SQLiteAccounting {
 
   // MARK: - Looking
 
+  func statement(at now: Timestamp) -> String { statement(nil, at: now) }
+
   /// The statement of one look.
-  func statement(_ mark: CountingMark?, at now: Timestamp) -> String {
+  private func statement(_ mark: CountingMark?, at now: Timestamp) -> String {
     let starts = starts(mark, now.microseconds).map { "\(Double($0) / 1e6)" }
     return query.statement(
       CountingCells(starts: starts, countsDelivered: method == .history, deliveredIndex: deliveredIndex),
@@ -117,7 +122,6 @@ final class SQLiteAccounting {
     mark.map { $0.cell(ofTransactionFrom: $0.since) } ?? now - CountingMark.beginning
   }
 
-  /// Reads the figures and counts what has moved since the mark of a request.
   func look(
     from given: AccountingMark?, at now: Timestamp, _ connection: borrowing SQLiteConnection
   ) throws(SQLiteError) -> (rows: [FigureRow], reading: AccountingReading) {
@@ -149,7 +153,6 @@ final class SQLiteAccounting {
     return (rows, AccountingReading(mark: mark, movements: movements, restart: restart, notice: notice))
   }
 
-  /// What a look at an unchanged file brings, if the request's mark is that of the last look.
   func unchanged(_ mark: AccountingMark?) -> AccountingReading? {
     guard let mark, let lastMark, mark.method == lastMark.method, mark.position == lastMark.position else { return nil }
     return AccountingReading(mark: mark, movements: Movements(), notice: notice)

@@ -69,7 +69,7 @@ final class SQLiteFile {
       }
       do {
         return try database.queries(at: now, limits).map { suffix, query, accounting in
-          let counting = accounting.statement(nil, at: now)
+          let counting = accounting.statement(at: now)
           return (suffix, .success(SampleStatements(query, accounting: counting, eventIDs: eventIDs)))
         }
       } catch {
@@ -140,33 +140,7 @@ final class SQLiteFile {
   private func failure(_ problem: OpenDatabase.Problem) -> SampleFailure {
     switch problem {
     case .layout(let problem): SampleFailure(.schema, "\(path): \(problem.message)", hint: problem.hint)
-    case .sqlite(let error): failure(error)
-    }
-  }
-
-  private func failure(_ error: SQLiteError) -> SampleFailure {
-    let message = "\(path): \(error)"
-    return switch error.kind {
-    case .cannotOpen where error.systemError == 13, .permission:
-      SampleFailure(
-        .permission, message, hint: "run the exporter as the user who owns the file, or grant it read access")
-    case .cannotOpen, .readOnly:
-      SampleFailure(
-        .permission, message,
-        hint: "a database in WAL mode needs its -shm file: keep the application running, or let the exporter write to "
-          + "the directory")
-    case .notADatabase:
-      SampleFailure(.corrupt, message, hint: "the file is no SQLite database: check the path of the outbox's DSN")
-    case .corrupt:
-      SampleFailure(.corrupt, message, hint: "run `PRAGMA integrity_check` on a copy of the file")
-    case .busy:
-      SampleFailure(.lockTimeout, message, hint: "another process keeps the database locked for long")
-    case .interrupted:
-      SampleFailure(.timeout, message, hint: "the outbox is too large to count within the sample's time limit")
-    case .inputOutput: SampleFailure(.unreachable, message, hint: "check the file system that the file is on")
-    case .statement:
-      SampleFailure(.schema, message, hint: "the table has changed, or a predicate of the layout is wrong")
-    case .full, .other: SampleFailure(.other, message)
+    case .sqlite(let error): SampleFailure(error, path: path)
     }
   }
 }
@@ -191,13 +165,13 @@ private final class OpenDatabase {
     let suffix: String?
     let query: SampleQuery
     let statement: SQLiteStatement
-    let accounting: SQLiteAccounting
+    let accounting: any SQLiteCounting
     /// The rows of the last read, and the version of the data that they are true for.
     var rows: [FigureRow] = []
     var dataVersion: Int64?
 
     init(
-      suffix: String?, query: SampleQuery, statement: consuming SQLiteStatement, accounting: SQLiteAccounting
+      suffix: String?, query: SampleQuery, statement: consuming SQLiteStatement, accounting: any SQLiteCounting
     ) {
       self.suffix = suffix
       self.query = query
@@ -221,6 +195,16 @@ private final class OpenDatabase {
   }
 
   func sample(
+    at now: Timestamp, _ request: SQLiteFile.Request, _ limits: SQLiteFile.Limits
+  ) throws(Problem) -> [SQLiteFile.Outcome] {
+    let outcomes = try read(at: now, request, limits)
+    // Rows in a state that has not been looked for yet are in the movements and not in the figures.
+    guard queues.contains(where: { $0.accounting.isInDoubt && $0.query.states != nil }) else { return outcomes }
+    statesSearchedAt = nil
+    return try read(at: now, request, limits)
+  }
+
+  private func read(
     at now: Timestamp, _ request: SQLiteFile.Request, _ limits: SQLiteFile.Limits
   ) throws(Problem) -> [SQLiteFile.Outcome] {
     try typed {
@@ -258,7 +242,7 @@ private final class OpenDatabase {
 
   /// The statements of each queue that is in the file.
   func queries(at now: Timestamp, _ limits: SQLiteFile.Limits) throws(Problem) -> [(
-    String?, SampleQuery, SQLiteAccounting
+    String?, SampleQuery, any SQLiteCounting
   )] {
     try typed { try prepare(at: now, limits) }
     return queues.map { ($0.suffix, $0.query, $0.accounting) }
@@ -284,7 +268,7 @@ private final class OpenDatabase {
     guard version != schemaVersion || isDue else { return }
     queues = []
     for queue in layout.queues {
-      let schema = try schema(of: queue)
+      let schema = try QueueSchema(queue, connection)
       guard schema.tables[TableQueue.mainTable] != nil else { continue }
       var query = try SampleQuery(queue: queue, schema: schema, dialect: .sqlite, objective: objective)
       let unknown = try unknownStates(queue, query)
@@ -292,9 +276,13 @@ private final class OpenDatabase {
         query = try SampleQuery(
           queue: queue, schema: schema, dialect: .sqlite, unknownStates: unknown, objective: objective)
       }
-      let accounting = try SQLiteAccounting(
-        query.accounting, queue: queue, table: queue.tables[TableQueue.mainTable]?.name ?? "", file: identity,
-        objective: objective, connection)
+      let (ledger, notice) = try SQLiteLedger.find(queue, schema, query, objective: objective, connection)
+      let accounting: any SQLiteCounting =
+        if let ledger { ledger } else {
+          try SQLiteAccounting(
+            query.accounting, queue: queue, table: queue.tables[TableQueue.mainTable]?.name ?? "", file: identity,
+            objective: objective, ledgerNotice: notice, connection)
+        }
       queues.append(
         Queue(
           suffix: queue.suffix, query: query, statement: try connection.prepare(query.figures), accounting: accounting))
@@ -305,33 +293,6 @@ private final class OpenDatabase {
     }
     schemaVersion = version
     statesSearchedAt = now
-  }
-
-  private func schema(of queue: TableQueue) throws -> QueueSchema {
-    var tables: [String: QueueSchema.Table] = [:]
-    for (role, table) in queue.tables {
-      let parts = SQLIdentifier.parts(table.name)
-      let schemaName = parts.count > 1 ? parts[0] : "main"
-      let parameters: [String: SQLiteValue] = [":t": .text(parts.last ?? ""), ":s": .text(schemaName)]
-      var columns: [String: String] = [:]
-      var filled: Set<String> = []
-      try connection.query("SELECT name, type, \"notnull\" FROM pragma_table_xinfo(:t, :s)", parameters) { row in
-        guard let name = row.text(0) else { return }
-        columns[name] = row.text(1) ?? ""
-        if row.integer(2) == 1 { filled.insert(name) }
-      }
-      guard !columns.isEmpty else { continue }
-      var indexed: Set<String> = []
-      let leading = """
-        SELECT i.name FROM pragma_index_list(:t, :s) l, pragma_index_info(l.name, :s) i
-        WHERE l.partial = 0 AND i.seqno = 0 AND i.name IS NOT NULL
-        """
-      try connection.query(leading, parameters) { row in if let name = row.text(0) { indexed.insert(name) } }
-      tables[role] = QueueSchema.Table(
-        reference: SQLIdentifier.quotedPath(table.name), columns: columns, indexedColumns: indexed,
-        filledColumns: filled)
-    }
-    return QueueSchema(tables: tables)
   }
 
   private func unknownStates(_ queue: TableQueue, _ query: SampleQuery) throws -> [String] {

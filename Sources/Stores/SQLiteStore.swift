@@ -39,7 +39,7 @@ package actor SQLiteStore: SQLStore {
   package func sample(_ request: SampleRequest) async -> [OutboxSample] {
     let paths: [String]
     do {
-      paths = try matches()
+      paths = try SQLitePaths.matching(pattern)
     } catch {
       let known = files.sorted { $0.key < $1.key }.flatMap { path, file in
         file.knownSuffixes.map { outbox(path: path, queue: $0) }
@@ -54,28 +54,13 @@ package actor SQLiteStore: SQLStore {
 
   package func statements(eventIDs: Bool, role: String?) async -> [OutboxStatements] {
     do throws(SampleFailure) {
-      return try matches().flatMap { path -> [OutboxStatements] in
+      return try SQLitePaths.matching(pattern).flatMap { path -> [OutboxStatements] in
         let file = file(path)
         return file.statements(at: now(), eventIDs: eventIDs).map { (outbox(path: path, queue: $0), $1) }
       }
     } catch {
       return [(definition.watched(), .failure(error))]
     }
-  }
-
-  private func matches() throws(SampleFailure) -> [String] {
-    guard Glob.hasMagic(pattern) else { return [pattern] }
-    let matches: [String]
-    do {
-      matches = try Glob.expand(pattern)
-    } catch {
-      throw SampleFailure(error)
-    }
-    if matches.isEmpty {
-      throw SampleFailure(
-        .absent, "\(pattern): no file matches", hint: "check the pattern in the DSN; quote it in the shell")
-    }
-    return matches
   }
 
   private func outbox(path: String, queue: String?) -> WatchedOutbox {

@@ -10,10 +10,11 @@ struct LedgerCommand: Subcommand {
   static let command = Command(
     "ledger", "Installs, shows, prints or removes the triggers that count every movement of an outbox.",
     discussion: """
-      A ledger is opt-in: triggers on the outbox's table and a schema of their own, outbox_ledger. With it, deliveries, \
-      failed attempts and dead letters are counted exactly, also where success deletes the row. The exporter reads it \
-      as soon as it is there. Sampling needs no more than the grants that `print` shows; installing needs the owner of \
-      the tables.
+      A ledger is opt-in: triggers on the outbox's table, and tables of their own: in PostgreSQL a schema outbox_ledger, \
+      in SQLite tables outbox_ledger… in the same file. With it, deliveries, failed attempts and dead letters are \
+      counted exactly, also where success deletes the row. The exporter reads it as soon as it is there. In PostgreSQL \
+      sampling needs no more than the grants that `print` shows, and installing the owner of the tables; in SQLite \
+      installing needs whoever may write the file. `print` says what a ledger cannot keep from the application.
       """,
     subcommands: [
       action(
@@ -36,6 +37,10 @@ struct LedgerCommand: Subcommand {
   private static func action(_ action: Action, _ abstract: String, grantee: String? = nil) -> Command {
     var options = [CommandOption("--outbox", "name", "The outbox, where several are configured.")]
     if let grantee { options.append(CommandOption("--grant-to", "role", grantee)) }
+    if action == .install || action == .remove {
+      options.append(
+        CommandOption(flag: "--all", "All outboxes that are configured, or all of the one that --outbox names."))
+    }
     return Command(action.rawValue, abstract, groups: [SourceOptions.group, OptionGroup(options)])
   }
 
@@ -60,16 +65,28 @@ struct LedgerCommand: Subcommand {
       }
     case .status: try showStatus()
     case .print:
-      for ledger in try ledgers() { printOutput(ledger.text(grantingTo: arguments["--grant-to"]) + "\n") }
+      for ledger in try ledgers() {
+        do throws(SampleFailure) {
+          printOutput(try ledger.text(grantingTo: arguments["--grant-to"]) + "\n")
+        } catch {
+          throw error.ending(ledger.outbox.name)
+        }
+      }
     }
   }
 
   private func change(_ body: (LedgerInstallation) throws(SampleFailure) -> String) throws {
-    let ledger = try ledger()
-    do throws(SampleFailure) {
-      printOutput("\(ledger.outbox.name): \(try body(ledger))\n")
-    } catch {
-      throw error.ending(ledger.outbox.name)
+    let ledgers = try ledgers()
+    guard arguments.has("--all") || ledgers.count == 1 else {
+      let names = ledgers.map(\.outbox.name).joined(separator: ", ")
+      throw UsageMistake("there are several outboxes: say --all, or --outbox and one of \(names)")
+    }
+    for ledger in ledgers {
+      do throws(SampleFailure) {
+        printOutput("\(ledger.outbox.name): \(try body(ledger))\n")
+      } catch {
+        throw error.ending(ledger.outbox.name)
+      }
     }
   }
 
@@ -79,10 +96,9 @@ struct LedgerCommand: Subcommand {
       do throws(SampleFailure) {
         let status = try ledger.status()
         if status.state == .broken { isBroken = true }
-        let size = status.state == .absent ? "" : ", journal \((status.bytes + 1023) / 1024) kB"
+        let size = status.state == .absent || status.size.isEmpty ? "" : ", journal \(status.size)"
         printOutput("\(ledger.outbox.name): \(status.state.rawValue)\(size)\n")
-        let lead = status.state == .broken ? "missing: " : ""
-        for problem in status.problems { printOutput("  ! \(lead)\(problem)\n") }
+        for problem in status.problems { printOutput("  ! \(problem)\n") }
       } catch {
         throw error.ending(ledger.outbox.name)
       }
@@ -95,7 +111,7 @@ struct LedgerCommand: Subcommand {
     let configuration = try ExporterConfiguration.loaded(SourceOptions.commandLine(arguments))
     let outbox = arguments["--outbox"]
     var ledgers: [LedgerInstallation] = []
-    for definition in configuration.outboxes where definition.address.system == .postgresql {
+    for definition in configuration.outboxes where definition.address.system != .files {
       if let outbox, outbox != definition.name, !outbox.hasPrefix(definition.name + "/") { continue }
       do throws(SampleFailure) {
         ledgers += try LedgerInstallation.all(of: definition, limits: configuration.postgreSQLLimits)
@@ -106,20 +122,10 @@ struct LedgerCommand: Subcommand {
     }
     if ledgers.isEmpty {
       throw UsageMistake(
-        (outbox.map { "no outbox in PostgreSQL is called \($0)" } ?? "no outbox in PostgreSQL is configured")
-          + "; a ledger needs PostgreSQL, in SQLite and in directories there is none")
+        (outbox.map { "no outbox in PostgreSQL or SQLite is called \($0)" }
+          ?? "no outbox in PostgreSQL or SQLite is configured") + "; queue directories need no ledger")
     }
     return ledgers
-  }
-
-  /// The one ledger that is to be changed.
-  private func ledger() throws -> LedgerInstallation {
-    let ledgers = try ledgers()
-    guard ledgers.count == 1 else {
-      let names = ledgers.map(\.outbox.name).joined(separator: ", ")
-      throw UsageMistake("there are several outboxes: say --outbox and one of \(names)")
-    }
-    return ledgers[0]
   }
 }
 

@@ -32,9 +32,9 @@ import Testing
     let fixture = try LedgerFixture(.aiHummer, LedgerSchemas.aiHummer)
     let before = try fixture.database.psql(Self.catalogues)
     let ledger = try fixture.installation()
-    let parts = ledger.text(grantingTo: "postgres").split(separator: "-- Remove, as")
+    let parts = try ledger.text(grantingTo: "postgres").split(separator: "-- Remove, as")
     // The removal is commented out: the whole installs.
-    try fixture.database.psql(ledger.text(grantingTo: "postgres"))
+    try fixture.database.psql(try ledger.text(grantingTo: "postgres"))
     #expect(try ledger.status().state == .installed)
     let removal = parts[1].split(separator: "\n").dropFirst().map { $0.dropFirst("-- ".count) }
     try fixture.database.psql(removal.joined(separator: "\n"))

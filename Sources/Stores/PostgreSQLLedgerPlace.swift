@@ -1,0 +1,135 @@
+import Layouts
+import Ledger
+import Outbox
+import PostgreSQLClient
+import SampleSQL
+import SystemCalls
+
+/// One table in PostgreSQL, for whoever installs and removes its ledger.
+struct PostgreSQLLedgerPlace: LedgerPlace {
+  private let session: PostgreSQLSession
+  private let limits: PostgreSQLLimits
+  private let layout: String
+  private let script: LedgerScript
+
+  /// The tables of one definition.
+  static func all(
+    of definition: OutboxDefinition, conninfo: Secret, limits: PostgreSQLLimits
+  ) throws(SampleFailure) -> [(suffixes: [String], place: any LedgerPlace)] {
+    let session = PostgreSQLSession(
+      conninfo: conninfo, limits: limits, clock: { SystemClock.monotonicNanoseconds() }, spread: { 1 })
+    let queues = PostgreSQLQueues(
+      definition, session: session, limits: limits, clock: { SystemClock.monotonicNanoseconds() })
+    var all: [(suffixes: [String], place: any LedgerPlace)] = []
+    for queue in try queues.current(counting: false) {
+      do throws(LayoutProblem) {
+        let script = try LedgerScript(queue: queue.queue, schema: queue.schema)
+        let place = PostgreSQLLedgerPlace(
+          session: session, limits: limits, layout: definition.layout.name, script: script)
+        all.append((queue.suffix.map { [$0] } ?? [], place))
+      } catch {
+        throw SampleFailure(.schema, error.message, hint: "the layout \(definition.layout.name) has no ledger yet")
+      }
+    }
+    return all
+  }
+
+  func status() throws(SampleFailure) -> LedgerInstallation.Status { try look().status }
+
+  private func look() throws(SampleFailure) -> (status: LedgerInstallation.Status, hasJournal: Bool) {
+    let catalog = PostgreSQLLedgerCatalog(try look(PostgreSQLLedgerCatalog.statement(script)), script)
+    return (try status(catalog), catalog.hasJournal)
+  }
+
+  private func status(_ catalog: PostgreSQLLedgerCatalog) throws(SampleFailure) -> LedgerInstallation.Status {
+    var status = LedgerInstallation.Status(
+      state: catalog.isThere ? .installed : .absent, problems: catalog.missing.map { "missing: \($0)" },
+      size: "\((catalog.bytes + 1023) / 1024) kB")
+    if !catalog.missing.isEmpty { status.state = .broken }
+    guard status.state == .installed else { return status }
+    guard catalog.isReadable else {
+      status.problems.append("the role \(session.userName) may not read it")
+      return status
+    }
+    guard let record = PostgreSQLLedgerRecord(try look(PostgreSQLLedgerRecord.statement(script))) else {
+      status.state = .broken
+      status.problems.append("missing: its row in \(LedgerNames.watched)")
+      return status
+    }
+    if !record.isOfThisCluster {
+      status.state = .broken
+      status.problems.append("the database was restored from another cluster's dump")
+    } else if record.version != LedgerScript.version || record.definition != script.definition {
+      status.state = .outdated
+      status.problems.append("it was made by another version, or for another form of the layout")
+    }
+    if record.losses > 0 { status.problems.append("\(record.losses.counted("change")) could not be written down") }
+    if !catalog.isPurgeable { status.problems.append("the role \(session.userName) may not purge it") }
+    return status
+  }
+
+  func install(grantingTo role: String?) throws(SampleFailure) -> Bool {
+    let (status, hasJournal) = try look()
+    let grants = role.map(script.grants) ?? []
+    if status.state == .installed {
+      if !grants.isEmpty { try change(grants) }
+      return false
+    }
+    let statements = script.install(
+      keepsCounting: status.state == .outdated && hasJournal, keepsJournal: hasJournal)
+    try change(statements + grants)
+    return true
+  }
+
+  func remove() throws(SampleFailure) -> Bool {
+    if try status().state == .absent { return false }
+    try change(script.removal)
+    return true
+  }
+
+  func text(of outbox: WatchedOutbox, grantingTo role: String?) -> String {
+    let lock = "SET LOCAL lock_timeout = '\(limits.lock.wholeNanoseconds / 1_000_000)ms'"
+    func block(_ statements: [String]) -> String {
+      (["BEGIN", lock] + statements + ["COMMIT"]).map { $0 + ";\n" }.joined()
+    }
+    return """
+      -- The ledger of \(outbox.name) (\(layout)).
+      \(LedgerScript.unshielded.map { "-- * \($0)\n" }.joined())
+      -- Install, as the owner of the tables:
+      \(block(script.install(keepsCounting: false, keepsJournal: true)))
+      -- What the role that samples needs besides the grants that `outbox-exporter sql` prints:
+      \(script.grants(to: role ?? session.userName).map { $0 + ";\n" }.joined())
+      -- Remove, as the owner of the tables; commented out, so that the whole may be run to install:
+      \(block(script.removal).split(separator: "\n").map { "-- \($0)\n" }.joined())
+      """
+  }
+
+  private func look(_ statement: String) throws(SampleFailure) -> PostgreSQLResult {
+    do throws(PostgreSQLError) {
+      let results = try session.query(PostgreSQLMessage.transaction([statement], limits))
+      return results[PostgreSQLMessage.firstResult]
+    } catch {
+      throw SampleFailure(error, database: session.databaseName, role: session.userName, limits: limits)
+    }
+  }
+
+  private func change(_ statements: [String]) throws(SampleFailure) {
+    do throws(PostgreSQLError) {
+      _ = try session.query(PostgreSQLMessage.change(statements, limits))
+    } catch {
+      var failure = SampleFailure(error, database: session.databaseName, role: session.userName, limits: limits)
+      switch failure.reason {
+      case .lockTimeout:
+        failure.hint =
+          "nothing was changed: a transaction holds the table for longer than \(limits.lock), and waiting "
+          + "would make the application wait behind; try again, or set timeouts.lock"
+      case .permission:
+        failure.hint =
+          "nothing was changed: this needs the owner of the tables, and the right to create a schema; "
+          + "`outbox-exporter ledger print` has the statements for an administrator"
+      default: break
+      }
+      throw failure
+    }
+  }
+}
