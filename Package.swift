@@ -180,6 +180,7 @@ let package = Package(
 if Context.environment["OUTBOX_FUZZ_DRIVER"] == "1" {
   package.targets.append(
     .executableTarget(
-      name: "FuzzDriver", dependencies: ["FuzzedParsers", "TestSupport"], path: "Tests/FuzzDriver",
-      swiftSettings: strict))
+      name: "FuzzDriver", dependencies: ["FuzzedParsers"], path: "Tests/FuzzDriver", swiftSettings: strict,
+      // HTTPClient leaves it to CryptoClient to ask for this.
+      linkerSettings: [.linkedLibrary("crypto"), .linkedLibrary("m")]))
 }
