@@ -33,14 +33,18 @@ package struct Judgement: Sendable, Hashable {
     case .failure(let failure):
       health = .unknown
       findings = [Finding(health: .unknown, sentence: "not sampled: \(failure.message)")]
-    case .success(let snapshot):
+    case .success(.head(let head)):
+      let age = head.ages.map(\.oldest).max().flatMap { Self.finding($0, sample.outbox.limits) }
+      findings =
+        (([age].compactMap { $0 }) + (assessment.map { Self.findings($0, sample.outbox.verdicts) } ?? []))
+        .sorted { $0.health.severity > $1.health.severity }
+      health = Health.worst(findings.map(\.health))
+    case .success(.counts(let snapshot)):
       let limits = sample.outbox.limits
       let account = DeadLetterAccount(snapshot, sample.outbox.acknowledgements, at: sample.startedAt)
       deadLetters = account
       let findings = [
-        snapshot.oldestAge.flatMap { age in
-          Self.finding(age, limits.age) { "the oldest event waits \(age.text), limit \($0.text)" }
-        },
+        snapshot.oldestAge.flatMap { Self.finding($0, limits) },
         Self.finding(snapshot.depth(.ready), limits.ready) {
           "\(snapshot.depth(.ready).events) ready, limit \($0)"
         },
@@ -59,6 +63,10 @@ package struct Judgement: Sendable, Hashable {
         .sorted { $0.health.severity > $1.health.severity }
       health = Health.worst(self.findings.map(\.health))
     }
+  }
+
+  private static func finding(_ age: Duration, _ limits: Limits) -> Finding? {
+    finding(age, limits.age) { "the oldest event waits \(age.text), limit \($0.text)" }
   }
 
   private static func findings(_ assessment: OutboxAssessment, _ verdicts: VerdictHealth) -> [Finding] {

@@ -27,7 +27,11 @@ package struct SampleWindow: Sendable {
   }
 
   /// Takes the next sample, and forgets what is too old.
+  ///
+  /// A look at the head alone is neither a sample of the trend nor a failed one; and estimates differ from one another
+  /// though nothing moves.
   package mutating func append(_ sample: OutboxSample) {
+    guard sample.failure != nil || sample.snapshot?.isEstimate == false else { return }
     outcomes.append(sample.snapshot != nil)
     if outcomes.count > Self.capacity { outcomes.removeFirst() }
     guard let snapshot = sample.snapshot else {

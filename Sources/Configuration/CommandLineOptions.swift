@@ -28,6 +28,8 @@ package struct CommandLineOptions: Sendable, Hashable {
   package var livenessFile: String?
   /// `--interval`: time between the starts of two cycles.
   package var interval: String?
+  /// `--database-share`: the most of a database's time that the sidecar takes.
+  package var databaseShare: String?
   /// `--endpoint`: base URL of the collector.
   package var endpoint: String?
   /// `--log-level`: how much is logged.

@@ -4,6 +4,7 @@ extension ConfigurationCatalog {
     .init("state_dir", nil, "As `--state-dir`."),
     .init("interval", "15s", "As `--interval`."),
     .init("window", nil, "As `--window`."),
+    .init("database_share", "1%", "As `--database-share`: `0.5%`, or `0.005`."),
     .init("liveness_file", nil, "As `--liveness-file`."),
     .init("exit_after_failed_cycles", nil, "As `--exit-after-failed-cycles`."),
     .init("log_level", "info", "As `--log-level`."),

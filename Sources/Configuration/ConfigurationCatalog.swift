@@ -32,6 +32,10 @@ package enum ConfigurationCatalog {
     .init("--state-dir", "none; with `--once` `$XDG_STATE_HOME/outbox-exporter`", "What is kept between runs."),
     .init("--liveness-file", nil, "A file that every completed cycle touches."),
     .init("--interval", "15s", "Time between the starts of two cycles."),
+    .init(
+      "--database-share", "1%",
+      "The most of a database's time that the sidecar takes. Counts that cost more are taken less often, every 4m at "
+        + "the least; `100%` counts in every cycle."),
     .init("--endpoint", nil, "As `OTEL_EXPORTER_OTLP_ENDPOINT`."),
     .init("--exit-after-failed-cycles", nil, "End with status 69 after so many cycles in a row without any success."),
     .init("--log-level", "info", "trace, debug, info, notice, warning, error or critical."),
@@ -53,6 +57,7 @@ package enum ConfigurationCatalog {
     .init("OUTBOX_STATE_DIR", nil, "As `--state-dir`."),
     .init("OUTBOX_WINDOW", nil, "As `--window`."),
     .init("OUTBOX_LIVENESS_FILE", nil, "As `--liveness-file`."),
+    .init("OUTBOX_DATABASE_SHARE", "1%", "As `--database-share`."),
     .init(
       "OTEL_EXPORTER_OTLP_ENDPOINT", "http://localhost:4318, with gRPC http://localhost:4317",
       "Base URL of the endpoint; `/v1/metrics` is appended. With gRPC scheme, host and port."

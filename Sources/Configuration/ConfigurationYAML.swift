@@ -14,6 +14,7 @@ package enum ConfigurationYAML {
       configuration.environment.map { ("environment", .scalar($0)) },
       configuration.stateDirectory.map { ("state_dir", .scalar($0)) },
       ("interval", .scalar(DurationText.text(configuration.interval))),
+      ("database_share", .scalar("\(configuration.databaseShare)")),
       configuration.window.map { ("window", .scalar(DurationText.text($0))) },
       configuration.livenessFile.map { ("liveness_file", .scalar($0)) },
       configuration.exitAfterFailedCycles.map { ("exit_after_failed_cycles", .scalar("\($0)")) },

@@ -17,6 +17,8 @@ package struct ExporterConfiguration: Sendable, Hashable {
   package var livenessFile: String?
   /// The most destinations of one outbox that have series of their own.
   package var destinationLimit = 100
+  /// The most of a database's time that the sidecar takes, above 0 and at most 1.
+  package var databaseShare = SampleBudget.standardShare
   /// Whether a clean stop marks every series as ended.
   package var endsSeriesOnStop = true
   /// After so many cycles in a row without any success the sidecar ends with status 69; nil goes on for ever.

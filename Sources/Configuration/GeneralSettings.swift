@@ -13,6 +13,7 @@ extension ConfigurationReader {
     configuration.livenessFile =
       setting(options.livenessFile, "--liveness-file", "OUTBOX_LIVENESS_FILE", string(file["liveness_file"]))
     readInterval(file["interval"], into: &configuration)
+    readDatabaseShare(file["database_share"], into: &configuration)
     readLogLevel(file["log_level"], into: &configuration)
 
     let failedCycles = integer(file["exit_after_failed_cycles"], from: 1)
@@ -69,6 +70,28 @@ extension ConfigurationReader {
       }
       if isRhythm(interval, at: .flag("--interval")) { configuration.interval = interval }
     }
+  }
+
+  private mutating func readDatabaseShare(_ value: FileValue?, into configuration: inout ExporterConfiguration) {
+    let settings: [(String?, ConfigurationPlace)] = [
+      (string(value), value.map { place($0) } ?? .nowhere),
+      (variable("OUTBOX_DATABASE_SHARE"), .variable("OUTBOX_DATABASE_SHARE")),
+      (options.databaseShare, .flag("--database-share")),
+    ]
+    for case (let text?, let place) in settings {
+      if let share = Self.share(text) {
+        configuration.databaseShare = share
+      } else {
+        problem(place, "`\(text)` is no share of a database's time", "above 0% and at most 100%, e.g. 1% or 0.01")
+      }
+    }
+  }
+
+  private static func share(_ text: String) -> Double? {
+    let isPercent = text.hasSuffix("%")
+    guard let number = Double(isPercent ? String(text.dropLast()) : text) else { return nil }
+    let share = isPercent ? number / 100 : number
+    return share > 0 && share <= 1 ? share : nil
   }
 
   private mutating func isRhythm(_ interval: Duration, at place: ConfigurationPlace) -> Bool {

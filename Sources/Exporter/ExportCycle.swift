@@ -31,6 +31,7 @@ package actor ExportCycle {
   private let resource: [Attribute]
   private let version: String
   private let interval: Duration
+  private let budget: SampleBudget?
   private let memory: SampleMemory?
   let now: @Sendable () -> Timestamp
   var describer: MetricDescriber
@@ -41,13 +42,15 @@ package actor ExportCycle {
   /// A cycle over the stores.
   ///
   /// - Parameters:
+  ///   - budget: how much of the databases' time the samples may take; nil reads everything in every cycle.
   ///   - movements: whether what moves is counted, and where that is kept.
   ///   - memory: the samples of earlier runs, which an outbox is judged by as well; nil where none are kept.
   ///   - now: the wall clock, which stamps the cycle.
   ///   - clock: measures how long stores are waited for.
   package init(
     stores: [any OutboxStore], exporters: [OTLPExporter], resource: [Attribute], environment: String?,
-    destinationLimit: Int, interval: Duration, build: BuildIdentity, movements: MovementKeeping = .none,
+    destinationLimit: Int, interval: Duration, budget: SampleBudget? = nil, build: BuildIdentity,
+    movements: MovementKeeping = .none,
     memory: SampleMemory? = nil, now: @escaping @Sendable () -> Timestamp,
     clock: any Clock<Duration> = ContinuousClock()
   ) {
@@ -56,6 +59,7 @@ package actor ExportCycle {
     self.resource = resource
     self.version = build.version
     self.interval = interval
+    self.budget = budget
     self.memory = memory
     self.now = now
     self.counting = MovementCounting(movements)
@@ -75,7 +79,7 @@ package actor ExportCycle {
   package func run(eventIDs: Bool, patience: Duration?) async -> Outcome {
     let time = now()
     var notices = await openAccounts()
-    let request = SampleRequest(eventIDs: eventIDs, marks: counting?.marks(describer.accounts))
+    let request = SampleRequest(eventIDs: eventIDs, marks: counting?.marks(describer.accounts), budget: budget)
     let round = await round.sample(request, patience: patience)
     var activities: [ExportActivity] = []
     for (index, exporter) in exporters.enumerated() {

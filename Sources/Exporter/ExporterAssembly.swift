@@ -38,7 +38,9 @@ package struct ExporterAssembly: Sendable {
       stores: configuration.stores(now: now), exporters: exporters,
       resource: configuration.resource(isTold ? instance() : nil),
       environment: configuration.environment, destinationLimit: configuration.destinationLimit,
-      interval: configuration.interval, build: .current,
+      interval: configuration.interval,
+      budget: once ? nil : SampleBudget(share: configuration.databaseShare, interval: configuration.interval),
+      build: .current,
       movements: once ? .none : directory.map { .directory($0) } ?? .inMemory,
       // A window of its own is judged alone: what is kept was taken in another rhythm.
       memory: once && configuration.window != nil ? nil : memory, now: now)

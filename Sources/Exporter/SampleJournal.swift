@@ -7,6 +7,7 @@ struct SampleJournal {
   private var failing: [String: SampleFailure.Reason] = [:]
   private var unanswered = 0
   private var notices: [String: String] = [:]
+  private var estimated: Set<String> = []
 
   init(log: Logger) {
     self.log = log
@@ -16,14 +17,19 @@ struct SampleJournal {
     for sample in samples {
       let name = sample.outbox.name
       switch sample.result {
-      case .success(let snapshot):
+      case .success(let figures):
         if failing.removeValue(forKey: name) != nil { log.notice("\(name): sampled again") }
         if let accounting = sample.accounting { note(accounting, of: name) }
-        log.debug(
-          """
-          \(name): ready \(snapshot.depth(.ready)), depth \(snapshot.depth), dead \(snapshot.deadCount), \
-          took \(sample.duration.text)
-          """)
+        noteRhythm(sample)
+        switch figures {
+        case .counts(let snapshot):
+          log.debug(
+            """
+            \(name): ready \(snapshot.depth(.ready)), depth \(snapshot.depth), dead \(snapshot.deadCount), \
+            took \(sample.duration.text)
+            """)
+        case .head: log.debug("\(name): only the head was read, took \(sample.duration.text)")
+        }
       case .failure(let failure):
         if failing.updateValue(failure.reason, forKey: name) != failure.reason {
           log.error("\(name): not sampled (\(failure.reason.rawValue)): \(failure.message)\(failure.hintText)")
@@ -34,6 +40,24 @@ struct SampleJournal {
       log.warning("\(unanswered.counted("store")) did not answer in time; the others go on without waiting")
     }
     self.unanswered = unanswered
+  }
+
+  /// Estimates are told of when they begin and when they end.
+  private mutating func noteRhythm(_ sample: OutboxSample) {
+    guard let snapshot = sample.snapshot else { return }
+    let name = sample.outbox.name
+    if snapshot.isEstimate, estimated.insert(name).inserted {
+      log.warning(
+        """
+        \(name): counting every event would take more than the exporter's share of the database's time; its counts are \
+        estimates from now on, and outbox.sample.exact is 0
+        """)
+    } else if !snapshot.isEstimate, estimated.contains(name),
+      sample.intervals.map({ $0.counts <= .seconds(240) }) ?? true
+    {
+      estimated.remove(name)
+      log.notice("\(name): every event is counted again")
+    }
   }
 
   private mutating func note(_ accounting: AccountingReading, of name: String) {

@@ -110,7 +110,7 @@ package struct Sidecar: Sendable {
       touchLivenessFile()
       notify?(.cycleCompleted(outcome.statusLine))
 
-      let failed = !outcome.samples.contains { $0.snapshot != nil }
+      let failed = !outcome.samples.contains { $0.isGood }
       failedInARow = failed ? failedInARow + 1 : 0
       if let limit = settings.endsAfterFailedCycles, failedInARow >= limit {
         return .nothingWorked(cycles: failedInARow)

@@ -26,7 +26,8 @@ struct OutboxSeries {
   private var failures: [SampleFailure.Reason: Int64] = [:]
   private var failureSeries = CumulativeSeries<SampleFailure.Reason>()
   private var skippedSeries = CumulativeSeries<Int>()
-  private var durations = HistogramValue(bounds: Self.durationBounds)
+  private var durations: [SampleKind: HistogramValue] = [:]
+  private var sampleTimes: [SampleKind: Timestamp] = [:]
 
   /// - Parameters:
   ///   - start: before the first sample; the accumulation of the outbox's counters begins here.
@@ -62,8 +63,14 @@ struct OutboxSeries {
     recorded = [:]
 
     switch sample.result {
-    case .success(let snapshot):
+    case .success(.counts(let snapshot)):
+      sampleTimes = [.head: sample.startedAt, .counts: sample.startedAt]
       describe(snapshot, sample.accounting, sampledAt: sample.startedAt, previous: previous, into: &sink)
+      describeSampleTimes(into: &sink)
+    case .success(.head(let head)):
+      if !head.tellsNothing { sampleTimes[.head] = sample.startedAt }
+      describe(head, into: &sink)
+      describeSampleTimes(into: &sink)
     case .failure(let failure): failures[failure.reason, default: 0] += 1
     }
     if let assessment {
@@ -71,17 +78,19 @@ struct OutboxSeries {
         assessment, base: base, isMeasured: sample.snapshot != nil,
         name: { [roster] in roster.name(for: $0.isEmpty ? Snapshot.defaultDestination : $0) }, into: &sink)
     }
-    sink.add(MetricCatalog.up, upAttributes, .int(sample.snapshot == nil ? 0 : 1))
+    sink.add(MetricCatalog.up, upAttributes, .int(sample.isGood ? 1 : 0))
     describeObjective(into: &sink)
-    for kind in ["head", "counts"] {
-      sink.add(MetricCatalog.sampleInterval, base + [Attribute(Key.sampleKind, kind)], .double(interval.seconds))
+    durations[sample.head == nil ? .counts : .head, default: Self.noDurations].record(sample.duration.seconds)
+    for kind in SampleKind.allCases {
+      let attributes = base + [Attribute(Key.sampleKind, kind.rawValue)]
+      let rhythm = sample.intervals.map { kind == .head ? $0.head : $0.counts } ?? interval
+      sink.add(MetricCatalog.sampleInterval, attributes, .double(rhythm.seconds))
+      sink.add(
+        MetricCatalog.sampleDuration,
+        DataPoint(
+          attributes: attributes, start: firstStart, time: time,
+          value: .histogram(durations[kind] ?? Self.noDurations)))
     }
-    durations.record(sample.duration.seconds)
-    sink.add(
-      MetricCatalog.sampleDuration,
-      DataPoint(
-        attributes: base + [Attribute(Key.sampleKind, "counts")], start: firstStart, time: time,
-        value: .histogram(durations)))
     for (reason, total) in failures.sorted(by: { $0.key.rawValue < $1.key.rawValue }) {
       let attributes = base + [Attribute(Key.errorType, reason.rawValue)]
       for point in failureSeries.points(reason, total: total, attributes: attributes, previous: previous, time: time) {
@@ -103,16 +112,18 @@ struct OutboxSeries {
     defer { sink.isEnding = false }
     if hasAnswered {
       for destination in roster.current { describe(DestinationFigures(), of: destination, into: &sink) }
-      describeTotals(Snapshot(storeTime: time), sampledAt: time, into: &sink)
+      describeTotals(Snapshot(storeTime: time), into: &sink)
     }
     verdicts.end(base: base, into: &sink)
     movements.end(into: &sink)
     sink.add(MetricCatalog.up, upAttributes, .int(0))
     describeObjective(into: &sink)
-    for kind in ["head", "counts"] {
-      sink.add(MetricCatalog.sampleInterval, base + [Attribute(Key.sampleKind, kind)], .double(0))
+    for kind in SampleKind.allCases {
+      let attributes = base + [Attribute(Key.sampleKind, kind.rawValue)]
+      sink.add(MetricCatalog.sampleInterval, attributes, .double(0))
+      sink.add(MetricCatalog.sampleDuration, attributes, .histogram(Self.noDurations))
     }
-    sink.add(MetricCatalog.sampleDuration, base + [Attribute(Key.sampleKind, "counts")], .histogram(durations))
+    describeSampleTimes(into: &sink)
     for reason in failureSeries.keys.map(\.rawValue).sorted() {
       sink.add(MetricCatalog.sampleFailures, base + [Attribute(Key.errorType, reason)], .int(0))
     }
@@ -151,7 +162,7 @@ struct OutboxSeries {
     }
     hasReplicaLag = hasReplicaLag || snapshot.replicaLag != nil
     hasDeadLetterAge = hasDeadLetterAge || snapshot.deadLetterAge != nil || snapshot.deadCount == 0
-    describeTotals(snapshot, sampledAt: sampledAt, into: &sink)
+    describeTotals(snapshot, into: &sink)
     guard let accounting else { return }
     for (destination, counts) in moved { recorded[roster.name(for: destination), default: .init()].add(counts) }
     var overdue: [String: Int] = [:]
@@ -209,8 +220,46 @@ struct OutboxSeries {
       .double(age.seconds))
   }
 
+  /// What the first events prove, of the destinations that have series; the others wait for the next count.
+  private mutating func describe(_ head: QueueHead, into sink: inout PointSink) {
+    guard hasAnswered else { return }
+    for destination in roster.current {
+      let isOther = destination == DestinationRoster.other
+      // Of destinations that share a name all have to be known.
+      if isOther, !head.isComplete { continue }
+      let base =
+        base + [Attribute(Key.destination, destination)] + (isOther ? [Attribute(Key.overflow, .bool(true))] : [])
+      for retry in [false, true] {
+        let known = head.ages.filter {
+          let name = $0.destination.isEmpty ? Snapshot.defaultDestination : $0.destination
+          return roster.name(for: name) == destination && $0.retry == retry
+        }
+        if known.isEmpty, !head.isComplete { continue }
+        add(known.map(\.oldest).max() ?? .zero, "oldest", retry: retry, base, into: &sink)
+      }
+    }
+    for (reason, age) in head.stuckAges.sorted(by: { $0.key.rawValue < $1.key.rawValue })
+    where outbox.stuckReasons.contains(reason) {
+      sink.add(MetricCatalog.stuckAge, base + [Attribute(Key.stuckReason, reason.rawValue)], .double(age.seconds))
+    }
+    if let lag = head.replicaLag {
+      hasReplicaLag = true
+      sink.add(MetricCatalog.replicaLag, base, .double(lag.seconds))
+    }
+  }
+
+  /// When the last good sample of each kind was.
+  private func describeSampleTimes(into sink: inout PointSink) {
+    for kind in SampleKind.allCases {
+      guard let time = sampleTimes[kind] else { continue }
+      sink.add(MetricCatalog.sampleTime, base + [Attribute(Key.sampleKind, kind.rawValue)], .double(time.seconds))
+    }
+  }
+
+  private static let noDurations = HistogramValue(bounds: durationBounds)
+
   /// The points that are not split by destination.
-  private func describeTotals(_ snapshot: Snapshot, sampledAt: Timestamp, into sink: inout PointSink) {
+  private func describeTotals(_ snapshot: Snapshot, into sink: inout PointSink) {
     for reason in outbox.stuckReasons {
       let oldest = snapshot.stuck.filter { $0.reason == reason }.map(\.oldest).max() ?? .zero
       sink.add(
@@ -224,9 +273,6 @@ struct OutboxSeries {
     sink.add(
       MetricCatalog.implausible, base, start: sink.isEnding ? nil : firstStart, .int(Int64(snapshot.implausible)))
     sink.add(MetricCatalog.sampleExact, base, .int(snapshot.exact ? 1 : 0))
-    for kind in ["head", "counts"] {
-      sink.add(MetricCatalog.sampleTime, base + [Attribute(Key.sampleKind, kind)], .double(sampledAt.seconds))
-    }
     if let lag = snapshot.replicaLag {
       sink.add(MetricCatalog.replicaLag, base, .double(lag.seconds))
     } else if sink.isEnding && hasReplicaLag {

@@ -42,10 +42,15 @@ package struct SampleRequest: Sendable, Hashable {
   package var eventIDs: Bool
   /// Up to where the movements of each outbox are counted, by its name; nil where nobody asks for movements.
   package var marks: [String: AccountingMark]?
+  /// How much of the database's time the sample may take; nil reads everything, whatever it costs.
+  package var budget: SampleBudget?
 
-  /// A request for figures alone unless more is named.
-  package init(eventIDs: Bool = false, marks: [String: AccountingMark]? = nil) {
+  /// A request for figures alone, all of them, unless more is named.
+  package init(
+    eventIDs: Bool = false, marks: [String: AccountingMark]? = nil, budget: SampleBudget? = nil
+  ) {
     self.eventIDs = eventIDs
     self.marks = marks
+    self.budget = budget
   }
 }

@@ -103,26 +103,47 @@ package struct OutboxSample: Sendable, Equatable {
   /// How long the sample took.
   package var duration: Duration
   /// The figures, or why there are none.
-  package var result: Result<Snapshot, SampleFailure>
+  package var result: Result<SampleFigures, SampleFailure>
+  /// The rhythms in which the outbox is read; nil where all of it is read in every cycle.
+  package var intervals: SampleIntervals?
   /// What moved since the last reading; nil where nobody asked, or where it could not be read.
   package var accounting: AccountingReading?
 
   /// The outcome of a sample.
   package init(
-    outbox: WatchedOutbox, startedAt: Timestamp, duration: Duration, result: Result<Snapshot, SampleFailure>,
-    accounting: AccountingReading? = nil
+    outbox: WatchedOutbox, startedAt: Timestamp, duration: Duration, figures: Result<SampleFigures, SampleFailure>,
+    intervals: SampleIntervals? = nil, accounting: AccountingReading? = nil
   ) {
     self.outbox = outbox
     self.startedAt = startedAt
     self.duration = duration
-    self.result = result
+    self.result = figures
+    self.intervals = intervals
     self.accounting = accounting
   }
 
-  /// The figures of a good sample.
-  package var snapshot: Snapshot? {
-    if case .success(let snapshot) = result { snapshot } else { nil }
+  /// The outcome of a sample that counted every event.
+  package init(
+    outbox: WatchedOutbox, startedAt: Timestamp, duration: Duration, result: Result<Snapshot, SampleFailure>,
+    accounting: AccountingReading? = nil
+  ) {
+    self.init(
+      outbox: outbox, startedAt: startedAt, duration: duration, figures: result.map { .counts($0) },
+      accounting: accounting)
   }
+
+  /// All figures, where all of them were read.
+  package var snapshot: Snapshot? {
+    if case .success(.counts(let snapshot)) = result { snapshot } else { nil }
+  }
+
+  /// What was read of the head, where nothing else was.
+  package var head: QueueHead? {
+    if case .success(.head(let head)) = result { head } else { nil }
+  }
+
+  /// True where the store has answered.
+  package var isGood: Bool { failure == nil }
 
   /// Why a failed sample has no figures.
   package var failure: SampleFailure? {

@@ -22,8 +22,11 @@ package struct Snapshot: Sendable, Equatable {
   package var implausible: Int
   /// How far the replica is behind, where the store is one.
   package var replicaLag: Duration?
-  /// False where a figure is an estimate.
+  /// False where a figure is not exact.
   package var exact: Bool
+  /// True where the counts were estimated from a part of the table, as counting all of it would cost too much. Estimates
+  /// of two samples differ though nothing moved.
+  package var isEstimate = false
   /// A few events worth looking at, where the caller asked for them. Never exported.
   package var eventIDs: EventIDs?
 

@@ -67,7 +67,8 @@ extension CycleReport {
             ("hint", failure.hint.map(JSONValue.string) ?? .null),
           ])
         ))
-    case .success(let snapshot):
+    case .success(.head): break
+    case .success(.counts(let snapshot)):
       pairs += figures(snapshot)
       let account = judgement.deadLetters
       pairs += [

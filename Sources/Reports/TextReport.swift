@@ -21,7 +21,8 @@ extension CycleReport {
       lines += assessment(of: sample.outbox).lines(sample.outbox.verdicts).map { "  " + $0 }
       switch sample.result {
       case .failure(let failure): if let hint = failure.hint { lines.append("  → \(hint.printable)") }
-      case .success(let snapshot):
+      case .success(.head): break
+      case .success(.counts(let snapshot)):
         lines += (judgement.deadLetters?.entries ?? []).map { "  " + $0.sentence.printable }
         lines += snapshot.lines.map { "  " + $0 }
       }

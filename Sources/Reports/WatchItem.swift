@@ -51,7 +51,8 @@ struct WatchItem {
             .faint
           ))
       }
-    case .success(let snapshot):
+    case .success(.head): break
+    case .success(.counts(let snapshot)):
       if let path = snapshot.missingPath { texts.append(("not in use yet: \(path) is not there", .faint)) }
       if !verdict.isBad || !judgement.findings.contains(where: { $0.sentence.contains(assessment.sentence) }) {
         texts.append(("\(verdict.rawValue): \(assessment.sentence)", .faint))

@@ -19,6 +19,10 @@ package struct SampleQuery: Sendable, Hashable {
   package let columns: [String: [String]]
   /// The figures once more, with what counts movements.
   package let accounting: AccountingQuery
+  /// The first rows alone.
+  package let head: HeadQuery
+  /// The figures estimated from a part of the table.
+  package let estimate: EstimateQuery
 
   /// The earliest time that can be true: 2000-01-01. Earlier ones are zeros, unset clocks or wrong units.
   package static let earliestPlausibleTime: Double = 946_684_800
@@ -58,6 +62,9 @@ package struct SampleQuery: Sendable, Hashable {
     figures = Self.figures(events, nil, dialect, objective: objective)
     accounting = try AccountingQuery(
       queue: queue, schema: schema, dialect: dialect, unknownStates: unknownStates, objective: objective)
+    head = try HeadQuery(queue: queue, schema: schema, dialect: dialect)
+    estimate = EstimateQuery(
+      queue: queue, schema: schema, dialect: dialect, unknownStates: unknownStates, objective: objective)
     eventIDs = Self.eventIDs(waiting: waitingWithIDs, dead: deadWithIDs, dialect)
     states = try Self.states(queue, schema, dialect)
     dependsOnClock = writer.usesClock && !queue.untilCoversClock
@@ -86,25 +93,25 @@ package struct SampleQuery: Sendable, Hashable {
   }
 
   /// One row for each group of waiting and of dead rows; see ``FigureRow``.
+  ///
+  /// - Parameter isWeighted: whether each row stands for g rows.
   static func figures(
-    _ events: Events, _ cells: CountingCells?, _ dialect: SQLDialect, objective: Duration?
+    _ events: Events, _ cells: CountingCells?, _ dialect: SQLDialect, objective: Duration?, isWeighted: Bool = false
   ) -> String {
     let deadline = objective.map { "\(now(dialect)) - \($0.seconds)" }
-    if dialect == .postgresql {
-      return inOnePass(classified(events.selects, cells, dialect), cells, deadline: deadline)
-    }
+    let count = RowCount(dialect, isWeighted: isWeighted)
+    let rows = classified(events.selects, cells, dialect, isWeighted: isWeighted)
+    if dialect == .postgresql { return inOnePass(rows, cells, count, deadline: deadline) }
     var branches: [String] = []
-    if !events.selects.isEmpty {
-      branches.append(bringingTimes(classified(events.selects, cells, dialect), cells, deadline: deadline))
-    }
+    if !events.selects.isEmpty { branches.append(bringingTimes(rows, cells, count, deadline: deadline)) }
     if !events.dead.isEmpty {
       let cell = cells.map { $0.number("f", dialect) } ?? "0"
       let counted = cells.map { ", \(sum("a", dialect)), \($0.letters("c", dialect))" } ?? ""
       branches.append(
         """
-        SELECT d, 'dead', \(cell), NULL, count(*),
+        SELECT d, 'dead', \(cell), NULL, \(count.all),
             min(CASE WHEN f <= :now AND f >= \(Self.floor) THEN f END), NULL, NULL, NULL,
-            sum(CASE WHEN f > :now + \(Self.skew) OR f < \(Self.floor) THEN 1 ELSE 0 END), NULL, \(nextFirstDue), NULL, 0,
+            \(count.of("f > :now + \(Self.skew) OR f < \(Self.floor)")), NULL, \(nextFirstDue), NULL, 0,
             NULL\(counted)
         FROM (
         \(events.dead.joined(separator: "\nUNION ALL\n").indented(2))
@@ -123,12 +130,15 @@ package struct SampleQuery: Sendable, Hashable {
   /// group brings its times, in microseconds, and the reader ranks them.
   ///
   /// - Parameter deadline: SQL of the latest first due time of an overdue event.
-  private static func bringingTimes(_ rows: String, _ cells: CountingCells?, deadline: String?) -> String {
-    let overdue = deadline.map { "sum(CASE WHEN t < \($0) THEN 1 ELSE 0 END)" } ?? "0"
+  private static func bringingTimes(
+    _ rows: String, _ cells: CountingCells?, _ count: RowCount, deadline: String?
+  ) -> String {
+    let overdue = deadline.map { count.of("t < \($0)") } ?? "0"
     // When the next one is overdue: an unchanged file is read again then.
     let next = deadline.map { "min(CASE WHEN t >= \($0) THEN t - (\($0)) + :now END)" } ?? "NULL"
     return """
-      SELECT d, s, r, k, count(*), min(t), group_concat(CAST(round(t * 1000000) AS INTEGER)), NULL, min(kt), sum(x),
+      SELECT d, s, r, k, \(count.all), min(t), group_concat(CAST(round(t * 1000000) AS INTEGER)), NULL, min(kt),
+          \(count.of("x = 1")),
           min(CASE WHEN u > :now THEN u END), \(nextFirstDue), min(CASE WHEN b > :now THEN b END), \(overdue), \(next)\
       \(cells.map { ",\n    \(sum("a", .sqlite)), \($0.letters("c", .sqlite))" } ?? "")
       FROM (
@@ -140,16 +150,18 @@ package struct SampleQuery: Sendable, Hashable {
 
   /// PostgreSQL finds the quantiles of each destination and retry by itself, in a row of its own that counts nothing. Dead
   /// rows are in the same pass, beyond the two kinds of retry: 2, and up by the cell of their death.
-  private static func inOnePass(_ rows: String, _ cells: CountingCells?, deadline: String?) -> String {
-    let overdue = deadline.map { "sum(CASE WHEN r < 2 AND t < \($0) THEN 1 ELSE 0 END)" } ?? "0"
+  private static func inOnePass(
+    _ rows: String, _ cells: CountingCells?, _ count: RowCount, deadline: String?
+  ) -> String {
+    let overdue = deadline.map { count.of("r < 2 AND t < \($0)") } ?? "0"
     return """
       SELECT d, s, CASE WHEN r < 2 THEN r ELSE r - 2 END, k, n, t, q[1], q[2], kt, x, o\(cells == nil ? "" : ", a, c")
       FROM (
-        SELECT d, COALESCE(s, 'ready') AS s, r, k, CASE WHEN grouping(s) = 0 THEN count(*) ELSE 0 END AS n, min(t) AS t,
+        SELECT d, COALESCE(s, 'ready') AS s, r, k, CASE WHEN grouping(s) = 0 THEN \(count.all) ELSE 0 END AS n, min(t) AS t,
             CASE WHEN grouping(s) = 1
               THEN percentile_disc(ARRAY[0.5, 0.99]::float8[]) WITHIN GROUP (ORDER BY t DESC) END AS q,
             CASE WHEN grouping(s) = 0 THEN min(kt) END AS kt,
-            CASE WHEN grouping(s) = 0 THEN sum(x) ELSE 0 END AS x,
+            CASE WHEN grouping(s) = 0 THEN \(count.of("x = 1")) ELSE 0 END AS x,
             CASE WHEN grouping(s) = 0 THEN \(overdue) ELSE 0 END AS o\(cells.map(countedColumns) ?? "")
         FROM (
       \(rows.indented(4))
@@ -171,7 +183,8 @@ package struct SampleQuery: Sendable, Hashable {
   /// Gives every row its state at this moment, the time its age starts (t), why and since when it is stuck (k, kt),
   /// and whether its times can be true (x). Of a dead row t is when it died.
   private static func classified(
-    _ selects: [String], _ cells: CountingCells?, _ dialect: SQLDialect, withID: Bool = false
+    _ selects: [String], _ cells: CountingCells?, _ dialect: SQLDialect, withID: Bool = false,
+    isWeighted: Bool = false
   ) -> String {
     let now = now(dialect)
     let isOnePass = dialect == .postgresql
@@ -181,9 +194,8 @@ package struct SampleQuery: Sendable, Hashable {
     let isImpossible = isOnePass ? "\n        OR y = 2 AND (f < \(Self.floor) OR f > \(now) + \(Self.skew))" : ""
     // Without the OFFSET each use of a column would compute it again.
     return """
-      SELECT d, s, \(retry)\(withID ? ", id" : "")\(cells == nil ? "" : ", a, c"), u, f, b,
-          CASE WHEN f <= \(now) AND f >= \(Self.floor)
-              AND (s IN ('ready', 'claimed') OR s = 'scheduled' AND r = 1\(deadHasTime)) THEN f END AS t,
+      SELECT d, s, \(retry)\(withID ? ", id" : "")\(isWeighted ? ", g" : "")\(cells == nil ? "" : ", a, c"), u, f, b,
+          \(firstDue(now, or: deadHasTime)) AS t,
           CASE WHEN b <= \(now) THEN w END AS k,
           CASE WHEN b <= \(now) THEN b END AS kt,
           CASE WHEN y = 1 AND (f IS NULL OR f < \(Self.floor) OR u > \(now) + \(Self.century)
@@ -192,6 +204,12 @@ package struct SampleQuery: Sendable, Hashable {
       \(selects.joined(separator: "\nUNION ALL\n").indented(2))\(isOnePass ? "\n  OFFSET 0" : "")
       ) events
       """
+  }
+
+  /// The first due time of a row whose age counts.
+  static func firstDue(_ now: String, or other: String = "") -> String {
+    "CASE WHEN f <= \(now) AND f >= \(floor) AND (s IN ('ready', 'claimed') OR s = 'scheduled' AND r = 1\(other)) "
+      + "THEN f END"
   }
 
   private static func eventIDs(waiting: [String], dead: [String], _ dialect: SQLDialect) -> String? {
@@ -253,6 +271,29 @@ package struct SampleQuery: Sendable, Hashable {
   private static let nextFirstDue =
     "min(CASE WHEN f > :now + \(skew) THEN f - \(skew) WHEN f > :now THEN f END)"
   private static let century = "\(latestPlausibleDelay)"
+}
+
+/// How many rows there are: those that were read, or those that they stand for.
+private struct RowCount {
+  private let dialect: SQLDialect
+  private let isWeighted: Bool
+
+  init(_ dialect: SQLDialect, isWeighted: Bool) {
+    self.dialect = dialect
+    self.isWeighted = isWeighted
+  }
+
+  var all: String { isWeighted ? whole("sum(g)") : "count(*)" }
+
+  /// Those that something is true of.
+  func of(_ condition: String) -> String {
+    let sum = "sum(CASE WHEN \(condition) THEN \(isWeighted ? "g" : "1") ELSE 0 END)"
+    return isWeighted ? whole(sum) : sum
+  }
+
+  private func whole(_ sum: String) -> String {
+    dialect == .postgresql ? "round(\(sum))::bigint" : "CAST(round(\(sum)) AS INTEGER)"
+  }
 }
 
 extension QueueSchema {

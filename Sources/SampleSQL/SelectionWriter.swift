@@ -42,10 +42,16 @@ struct SelectionWriter {
   let dialect: SQLDialect
   /// True where the selects also bring a, the attempts that ended with a retry, and c, when the event was written.
   private let counts: Bool
+  /// What is read of each table, by role, where the selects bring g too: how many rows a row stands for.
+  private let parts: [String: TablePart]?
   private var template: SQLTemplate
 
-  init(queue: TableQueue, schema: QueueSchema, dialect: SQLDialect, counts: Bool = false) {
+  init(
+    queue: TableQueue, schema: QueueSchema, dialect: SQLDialect, counts: Bool = false,
+    parts: [String: TablePart]? = nil
+  ) {
     self.counts = counts
+    self.parts = parts
     self.queue = queue
     self.schema = schema
     self.dialect = dialect
@@ -90,7 +96,7 @@ struct SelectionWriter {
     func select(_ dialect: SQLDialect) -> String {
       let first = parts[0]
       let columns = first.columns.indices.map { "\(merged($0)) AS \(first.columns[$0].name)" }
-      let head = "SELECT \(columns.joined(separator: ", "))\nFROM \(first.table) e\n"
+      let head = "SELECT \(columns.joined(separator: ", "))\nFROM \(first.source)\n"
       guard parts.count > 1 else { return head + "WHERE \(first.all)" }
       if dialect == .postgresql { return head + "WHERE " + parts.map { "(\($0.all))" }.joined(separator: " OR ") }
       // The sign keeps SQLite from looking for an index for each part.
@@ -109,7 +115,8 @@ struct SelectionWriter {
 
   /// The rows of one selection.
   private struct Part {
-    var table: String
+    /// The table as `e`, or some of it.
+    var source: String
     var rows: String
     /// What picks among the rows.
     var only: String?
@@ -128,11 +135,21 @@ struct SelectionWriter {
     guard let table = schema.tables[selection.table] else {
       throw .missingTable(role: selection.table, name: queue.tables[selection.table]?.name ?? selection.table)
     }
-    let rows: String = if let given = picked.rows { given } else { try template.expand(selection.rows) }
+    var rows: String = if let given = picked.rows { given } else { try template.expand(selection.rows) }
+    var source = "\(table.reference) e"
+    switch parts?[selection.table] {
+    case nil, .whole: break
+    case .blocks(let percent, let seed): source += " TABLESAMPLE SYSTEM (\(percent)) REPEATABLE (\(seed))"
+    case .ranges(let ranges, _):
+      // In the order in which they stand: each range is searched for, and nothing else of the table is read.
+      let values = ranges.map { "(\($0.lowerBound), \($0.upperBound))" }.joined(separator: ", ")
+      source = "(SELECT column1 AS low, column2 AS high FROM (VALUES \(values))) part CROSS JOIN \(source) NOT INDEXED"
+      rows = "e.rowid >= part.low AND e.rowid < part.high AND (\(rows))"
+    }
     var only: String?
     if let source = selection.only { only = try template.expand(source) }
     var part = Part(
-      table: table.reference, rows: rows, only: only, columns: try columns(selection, withID: withID), pass: nil,
+      source: source, rows: rows, only: only, columns: try columns(selection, withID: withID), pass: nil,
       condition: only ?? "true")
     switch dialect {
     case .postgresql:
@@ -181,6 +198,7 @@ struct SelectionWriter {
       let ages = selection.state == .ready || selection.state == .claimed || selection.state == .scheduled
       columns.append(("y", ages && first.isKnown ? "1" : "0"))
     }
+    if let parts { columns.append(("g", "\((parts[selection.table] ?? .whole).weight)")) }
     if withID, let id = selection.id {
       let value = try template.expand(id)
       columns.append(("id", dialect == .postgresql ? "(\(value))::text" : "CAST(\(value) AS TEXT)"))

@@ -51,6 +51,9 @@ package actor SampleMemory {
 
   /// Keeps the samples of a cycle.
   package func keep(_ samples: [OutboxSample], now: Timestamp) {
+    // What is not judged need not be kept; see `SampleWindow`.
+    let samples = samples.filter { $0.failure != nil || $0.snapshot?.isEstimate == false }
+    if samples.isEmpty { return }
     let entries = samples.map { sample in
       (series: series(sample.outbox), entry: SampleFile.Entry(startedAt: sample.startedAt, snapshot: sample.snapshot))
     }

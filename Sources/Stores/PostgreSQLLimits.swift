@@ -6,6 +6,8 @@ package struct PostgreSQLLimits: Sendable, Hashable {
   package var statement: Duration
   /// The server's `lock_timeout`: how long a sample queues behind, and in front of, somebody else's lock.
   package var lock: Duration
+  /// The server's `statement_timeout` for a look at the head of a queue, which is given up rather than waited for.
+  package var head: Duration
   /// How long the client waits for the answer to a sample, whatever the server does. Longer than ``statement``, so that
   /// the server ends its work first.
   package var roundTrip: Duration
@@ -20,12 +22,13 @@ package struct PostgreSQLLimits: Sendable, Hashable {
   /// Limits; the defaults suit a production database.
   package init(
     connect: Duration = .seconds(5), statement: Duration = .seconds(5), lock: Duration = .milliseconds(500),
-    roundTrip: Duration = .seconds(10), schemaLifetime: Duration = .seconds(3600),
+    head: Duration = .milliseconds(250), roundTrip: Duration = .seconds(10), schemaLifetime: Duration = .seconds(3600),
     longestBackOff: Duration = .seconds(30), clockAllowance: Duration = .seconds(30)
   ) {
     self.connect = connect
     self.statement = statement
     self.lock = lock
+    self.head = min(head, statement)
     self.roundTrip = roundTrip
     self.schemaLifetime = schemaLifetime
     self.longestBackOff = longestBackOff

@@ -20,6 +20,14 @@ enum PostgreSQLMessage {
     (opening(limits) + statements + ["COMMIT"]).joined(separator: ";\n")
   }
 
+  /// The message of a sample: the clock, the statements, and how long the database worked for them.
+  static func sample(_ statements: [String], _ limits: PostgreSQLLimits) -> String {
+    transaction([clock] + statements + [serverTime], limits)
+  }
+
+  /// Answers for how many seconds the database has worked since the message came: what a slow network adds is no work.
+  static let serverTime = "SELECT extract(epoch FROM clock_timestamp() - statement_timestamp())::float8"
+
   /// How many results come before that of the first statement.
   static let firstResult = opening(PostgreSQLLimits()).count
 
@@ -93,6 +101,15 @@ enum PostgreSQLMessage {
       SELECT oid FROM types WHERE base = 0) b
     LEFT JOIN pg_enum l ON l.enumtypid = b.oid
     """
+  }
+
+  /// Answers how many blocks a table has now, all of its partitions together.
+  static func blocks(of reference: String) -> String {
+    let name = SQLIdentifier.literal(reference, .postgresql)
+    return """
+      SELECT COALESCE((SELECT sum(pg_relation_size(t.relid)) FROM pg_partition_tree(\(name)::regclass) t),
+        pg_relation_size(\(name)::regclass)) / current_setting('block_size')::float8
+      """
   }
 
   /// Tables that a missing one may have been meant to be: the same name but for its case, in any schema.

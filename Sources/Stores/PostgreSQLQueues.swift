@@ -18,13 +18,15 @@ final class PostgreSQLQueues {
     var accounting: PostgreSQLAccounting?
     /// Knows whether there is a ledger, which counts better.
     var ledger: PostgreSQLLedgerWatch
+    /// Knows whether the first rows can be read alone.
+    var head: PostgreSQLHead
   }
 
   /// What a sample of one queue brought.
   typealias Outcome = (snapshot: Snapshot, accounting: AccountingReading?)
 
   let definition: OutboxDefinition
-  private let session: PostgreSQLSession
+  let session: PostgreSQLSession
   let limits: PostgreSQLLimits
   private let clock: @Sendable () -> Int64
   private var prepared: [Prepared] = []
@@ -35,6 +37,8 @@ final class PostgreSQLQueues {
   private(set) var knownSuffixes: [String?] = [nil]
   private var unknownStates: [Int: [String]] = [:]
   private var ledgers: [Int: PostgreSQLLedgerWatch] = [:]
+  /// For how many seconds the database worked for the last sample.
+  private(set) var serverTime = 0.0
 
   init(
     _ definition: OutboxDefinition, session: PostgreSQLSession, limits: PostgreSQLLimits,
@@ -72,8 +76,15 @@ final class PostgreSQLQueues {
   ///
   /// - Parameter marks: up to where its movements have been counted, if that is known; nil where nobody asks for them.
   func sample(_ queue: Prepared, eventIDs: Bool, mark: AccountingMark??) throws(SampleFailure) -> Outcome {
+    try reading(queue) { queue throws(PostgreSQLError) in try read(queue, eventIDs: eventIDs, mark: mark) }
+  }
+
+  /// Reads something of a queue, once more where its tables have changed since they were looked up.
+  func reading<Value>(
+    _ queue: Prepared, _ read: (Prepared) throws(PostgreSQLError) -> Value
+  ) throws(SampleFailure) -> Value {
     do throws(PostgreSQLError) {
-      return try read(queue, eventIDs: eventIDs, mark: mark)
+      return try read(queue)
     } catch {
       guard error.meansThatTheSchemaChanged(queue.schema) else { throw failure(error) }
       preparedIn = nil
@@ -81,7 +92,7 @@ final class PostgreSQLQueues {
         throw failure(error)
       }
       do throws(PostgreSQLError) {
-        return try read(again, eventIDs: eventIDs, mark: mark)
+        return try read(again)
       } catch {
         // The next sample looks again: the tables may be in the middle of a migration.
         preparedIn = nil
@@ -159,19 +170,20 @@ final class PostgreSQLQueues {
   }
 
   /// The results of a message's own statements: the clock, as many as are said, and the identifiers.
-  private func results(
-    _ message: String, of queue: Prepared, _ count: Int, eventIDs: Bool
+  func results(
+    _ message: String, of queue: Prepared, _ count: Int, eventIDs: Bool = false
   ) throws(PostgreSQLError) -> [PostgreSQLResult] {
     let results = try session.query(message)
     let first = PostgreSQLMessage.firstResult
     let hasIDs = eventIDs && queue.query.eventIDs != nil
-    guard results.count == first + 1 + count + (hasIDs ? 2 : 1), results[first].rowCount == 1,
-      results[first].number(0, 0) != nil
+    guard results.count == first + count + (hasIDs ? 4 : 3), results[first].rowCount == 1,
+      results[first].number(0, 0) != nil, let worked = results[results.count - 2].number(0, 0)
     else {
       throw .server(
         .init(sqlState: "42601", message: "the statements of the layout gave \(results.count) results", hint: nil))
     }
-    return Array(results.dropFirst(first).dropLast())
+    serverTime = max(0, worked)
+    return Array(results.dropFirst(first).dropLast(2))
   }
 
   // MARK: - Looking at the database
@@ -257,7 +269,7 @@ final class PostgreSQLQueues {
   /// Runs statements in one round trip and answers their results.
   private func look(_ statements: String...) throws(SampleFailure) -> [PostgreSQLResult] { try look(statements) }
 
-  private func look(_ statements: [String]) throws(SampleFailure) -> [PostgreSQLResult] {
+  func look(_ statements: [String]) throws(SampleFailure) -> [PostgreSQLResult] {
     do throws(PostgreSQLError) {
       let results = try session.query(PostgreSQLMessage.transaction(statements, limits))
       return Array(results.dropFirst(PostgreSQLMessage.firstResult).dropLast())
@@ -266,7 +278,7 @@ final class PostgreSQLQueues {
     }
   }
 
-  private func failure(_ error: PostgreSQLError) -> SampleFailure {
+  func failure(_ error: PostgreSQLError) -> SampleFailure {
     SampleFailure(error, database: session.databaseName, role: session.userName, limits: limits)
   }
 }
@@ -277,25 +289,25 @@ extension PostgreSQLQueues.Prepared {
     _ limits: PostgreSQLLimits
   ) {
     self.ledger = ledger
+    head = PostgreSQLHead(query.head)
     suffix = queue.suffix
     self.queue = queue
     self.schema = schema
     self.query = query
-    let statements = [PostgreSQLMessage.clock, query.figures]
-    message = PostgreSQLMessage.transaction(statements, limits)
-    messageWithIDs = PostgreSQLMessage.transaction(statements + (query.eventIDs.map { [$0] } ?? []), limits)
+    message = PostgreSQLMessage.sample([query.figures], limits)
+    messageWithIDs = PostgreSQLMessage.sample([query.figures] + (query.eventIDs.map { [$0] } ?? []), limits)
   }
 
   /// The message of a sample that counts movements too.
   func message(counting statements: [String], eventIDs: Bool, _ limits: PostgreSQLLimits) -> String {
     let ids = eventIDs ? query.eventIDs.map { [$0] } ?? [] : []
-    return PostgreSQLMessage.transaction([PostgreSQLMessage.clock] + statements + ids, limits)
+    return PostgreSQLMessage.sample(statements + ids, limits)
   }
 }
 
 extension Snapshot {
   /// Reads the results of a message, each by its place.
-  fileprivate init(_ results: [PostgreSQLResult], clock: Int, figures: Int, ids: Bool) {
+  init(_ results: [PostgreSQLResult], clock: Int, figures: Int, ids: Bool) {
     self.init(
       storeTime: Timestamp(seconds: results[clock].number(0, 0) ?? 0), rows: FigureRow.all(results[figures]),
       replicaLag: results[clock].number(0, 1).map { .seconds($0) },

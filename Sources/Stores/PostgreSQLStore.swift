@@ -13,6 +13,12 @@ package actor PostgreSQLStore: SQLStore {
   private let session: PostgreSQLSession
   private let outboxes: [PostgreSQLQueues]
   private let now: @Sendable () -> Timestamp
+  private let monotonicNanoseconds: @Sendable () -> Int64
+  private let limits: PostgreSQLLimits
+  private var share: DatabaseShare?
+  private var budget: SampleBudget?
+  private var names: [String] = []
+  private var estimates = 0
 
   /// The outboxes as they are configured.
   package nonisolated let configured: [WatchedOutbox]
@@ -43,6 +49,8 @@ package actor PostgreSQLStore: SQLStore {
       PostgreSQLQueues($0, session: session, limits: limits, clock: monotonicNanoseconds)
     }
     self.now = now
+    self.monotonicNanoseconds = monotonicNanoseconds
+    self.limits = limits
   }
 
   /// Which database a connection string means, in words that hold neither a user nor a secret.
@@ -56,7 +64,14 @@ package actor PostgreSQLStore: SQLStore {
   }
 
   package func sample(_ request: SampleRequest) async -> [OutboxSample] {
-    outboxes.flatMap { sample($0, request) }
+    if request.budget != budget {
+      budget = request.budget
+      share = request.budget.map { DatabaseShare($0) }
+    }
+    share?.divide(among: names)
+    let samples = outboxes.flatMap { sample($0, request) }
+    names = samples.map(\.outbox.name)
+    return samples
   }
 
   private func sample(_ outbox: PostgreSQLQueues, _ request: SampleRequest) -> [OutboxSample] {
@@ -76,15 +91,62 @@ package actor PostgreSQLStore: SQLStore {
       let startedAt = now()
       let began = SystemClock.monotonicNanoseconds()
       let watched = watched(outbox, queue.suffix)
-      let mark = request.marks.map { $0[watched.name] }
-      let result = Result { () throws(SampleFailure) in
-        try outbox.sample(queue, eventIDs: request.eventIDs, mark: mark)
-      }
+      let result = Result { () throws(SampleFailure) in try read(queue, of: outbox, watched.name, request) }
       return OutboxSample(
-        outbox: watched, startedAt: startedAt, duration: elapsed(since: began), result: result.map(\.snapshot),
+        outbox: watched, startedAt: startedAt, duration: elapsed(since: began), figures: result.map(\.figures),
+        intervals: share?.intervals(watched.name, hasHead: queue.head.isAvailable),
         accounting: try? result.get().accounting)
     }
   }
+
+  /// Reads as much of a queue as its share of the database's time allows now.
+  private func read(
+    _ queue: PostgreSQLQueues.Prepared, of outbox: PostgreSQLQueues, _ name: String, _ request: SampleRequest
+  ) throws(SampleFailure) -> (figures: SampleFigures, accounting: AccountingReading?) {
+    let depth = share?.next(name, at: uptime, hasHead: queue.head.isAvailable) ?? .counts
+    switch depth {
+    case .counts:
+      do throws(SampleFailure) {
+        let mark = request.marks.map { $0[name] }
+        let outcome = try outbox.sample(queue, eventIDs: request.eventIDs, mark: mark)
+        note(.counts, of: name, outbox.serverTime)
+        queue.head.note(outcome.snapshot)
+        return (.counts(outcome.snapshot), outcome.accounting)
+      } catch {
+        guard error.reason == .timeout, session.isConnected else { throw error }
+        note(.counts, of: name, limits.statement.seconds)
+        // What took too long here must not end in an error about the estimate.
+        guard let estimate = try? estimate(queue, of: outbox, name) else { throw error }
+        return (.counts(estimate), nil)
+      }
+    case .estimate: return (.counts(try estimate(queue, of: outbox, name)), nil)
+    case .head:
+      if let head = try outbox.head(queue) {
+        note(.head, of: name, outbox.serverTime)
+        return (.head(head), nil)
+      }
+      // Not served by an index, which is known from now on, or not in time, which is dear.
+      if queue.head.isAvailable { note(.head, of: name, limits.head.seconds) }
+      return (.head(try outbox.clock(queue)), nil)
+    case .clock: return (.head(try outbox.clock(queue)), nil)
+    }
+  }
+
+  private func estimate(
+    _ queue: PostgreSQLQueues.Prepared, of outbox: PostgreSQLQueues, _ name: String
+  ) throws(SampleFailure) -> Snapshot {
+    estimates += 1
+    let snapshot = try outbox.estimate(queue, seed: estimates)
+    note(.estimate, of: name, outbox.serverTime)
+    return snapshot
+  }
+
+  private func note(_ depth: ReadingDepth, of name: String, _ cost: Double) {
+    share?.note(depth, of: name, cost: cost, at: uptime)
+  }
+
+  /// Seconds on a clock that never jumps.
+  private var uptime: Double { Double(monotonicNanoseconds()) / 1e9 }
 
   package func statements(eventIDs: Bool, role: String?) async -> [OutboxStatements] {
     outboxes.flatMap { outbox -> [OutboxStatements] in
@@ -92,7 +154,8 @@ package actor PostgreSQLStore: SQLStore {
         return try outbox.current(counting: true).map { queue in
           // Where the ledger cannot be looked for, the rest can still be said.
           _ = try? queue.ledger.current(queue.queue, queue.schema, objective: outbox.definition.objective?.age)
-          let statements = SampleStatements(queue, eventIDs: eventIDs, role: role ?? session.userName, outbox.limits)
+          let statements = SampleStatements(
+            queue, head: outbox.headMessage(queue), eventIDs: eventIDs, role: role ?? session.userName, outbox.limits)
           return (watched(outbox, queue.suffix), .success(statements))
         }
       } catch {

@@ -14,14 +14,21 @@ final class SQLiteFile {
     var stateSearch: Duration = .seconds(3600)
   }
 
-  /// What came of one queue: its name's last part, its figures, and what moved in it.
-  typealias Outcome = (suffix: String?, result: Result<Snapshot, SampleFailure>, accounting: AccountingReading?)
+  /// What came of one queue: its name's last part, its figures, in which rhythms, and what moved in it.
+  struct Outcome {
+    var suffix: String?
+    var result: Result<SampleFigures, SampleFailure>
+    var intervals: SampleIntervals?
+    var accounting: AccountingReading?
+  }
 
   /// What is asked of each queue beside its figures, by its name's last part.
   struct Request {
     var eventIDs = false
     /// Up to where movements are counted, if that is known; nil where nobody asks for them.
     var mark: (String?) -> AccountingMark?? = { _ in nil }
+    /// How much of the file's time the sample may take; nil reads everything.
+    var budget: SampleBudget?
   }
 
   private let path: String
@@ -31,6 +38,7 @@ final class SQLiteFile {
   private var database: OpenDatabase?
   private var identity: FileIdentity?
   private var hasBeenThere = false
+  private let share = SQLiteShare()
   /// The queues that the last good sample found, by the last part of their names.
   private(set) var knownSuffixes: [String?] = [nil]
 
@@ -45,18 +53,19 @@ final class SQLiteFile {
   func sample(at now: Timestamp, _ request: Request) -> [Outcome] {
     do throws(SampleFailure) {
       guard let database = try database(at: now) else {
-        return [(nil, .success(Snapshot(storeTime: now, missingPath: path)), nil)]
+        return [Outcome(result: .success(.counts(Snapshot(storeTime: now, missingPath: path))))]
       }
       do {
-        let outcomes = try database.sample(at: now, request, limits)
+        share.begin(request.budget, knownSuffixes)
+        let outcomes = try database.sample(at: now, request, limits, share)
         knownSuffixes = outcomes.map(\.suffix)
         return outcomes
       } catch {
         close()
-        throw failure(error)
+        throw error.failure(of: path)
       }
     } catch {
-      return knownSuffixes.map { ($0, .failure(error), nil) }
+      return knownSuffixes.map { Outcome(suffix: $0, result: .failure(error)) }
     }
   }
 
@@ -68,13 +77,13 @@ final class SQLiteFile {
           .absent, "\(path) is not there yet", hint: "the application creates it; ask again when it has")
       }
       do {
-        return try database.queries(at: now, limits).map { suffix, query, accounting in
+        return try database.queries(at: now, limits).map { suffix, query, accounting, head in
           let counting = accounting.statement(at: now)
-          return (suffix, .success(SampleStatements(query, accounting: counting, eventIDs: eventIDs)))
+          return (suffix, .success(SampleStatements(query, accounting: counting, head: head, eventIDs: eventIDs)))
         }
       } catch {
         close()
-        throw failure(error)
+        throw error.failure(of: path)
       }
     } catch {
       return knownSuffixes.map { ($0, .failure(error)) }
@@ -127,7 +136,7 @@ final class SQLiteFile {
       identity = current
       return opened
     } catch {
-      throw failure(error)
+      throw error.failure(of: path)
     }
   }
 
@@ -136,13 +145,6 @@ final class SQLiteFile {
     let parent = parts.dropLast().joined(separator: "/")
     return parent.isEmpty ? (path.hasPrefix("/") ? "/" : ".") : parent
   }
-
-  private func failure(_ problem: OpenDatabase.Problem) -> SampleFailure {
-    switch problem {
-    case .layout(let problem): SampleFailure(.schema, "\(path): \(problem.message)", hint: problem.hint)
-    case .sqlite(let error): SampleFailure(error, path: path)
-    }
-  }
 }
 
 /// An open database whose statements are prepared for one version of its schema.
@@ -150,6 +152,13 @@ private final class OpenDatabase {
   enum Problem: Error {
     case sqlite(SQLiteError)
     case layout(LayoutProblem)
+
+    func failure(of path: String) -> SampleFailure {
+      switch self {
+      case .layout(let problem): SampleFailure(problem, path: path)
+      case .sqlite(let error): SampleFailure(error, path: path)
+      }
+    }
   }
 
   private let connection: SQLiteConnection
@@ -166,6 +175,7 @@ private final class OpenDatabase {
     let query: SampleQuery
     let statement: SQLiteStatement
     let accounting: any SQLiteCounting
+    let head: SQLiteHead
     /// The rows of the last read, and the version of the data that they are true for.
     var rows: [FigureRow] = []
     var dataVersion: Int64?
@@ -177,6 +187,7 @@ private final class OpenDatabase {
       self.query = query
       self.statement = statement
       self.accounting = accounting
+      self.head = SQLiteHead(query)
     }
   }
 
@@ -195,17 +206,18 @@ private final class OpenDatabase {
   }
 
   func sample(
-    at now: Timestamp, _ request: SQLiteFile.Request, _ limits: SQLiteFile.Limits
+    at now: Timestamp, _ request: SQLiteFile.Request, _ limits: SQLiteFile.Limits, _ share: SQLiteShare
   ) throws(Problem) -> [SQLiteFile.Outcome] {
-    let outcomes = try read(at: now, request, limits)
+    let outcomes = try read(at: now, request, limits, share)
     // Rows in a state that has not been looked for yet are in the movements and not in the figures.
     guard queues.contains(where: { $0.accounting.isInDoubt && $0.query.states != nil }) else { return outcomes }
     statesSearchedAt = nil
-    return try read(at: now, request, limits)
+    return try read(at: now, request, limits, share, isRepeated: true)
   }
 
   private func read(
-    at now: Timestamp, _ request: SQLiteFile.Request, _ limits: SQLiteFile.Limits
+    at now: Timestamp, _ request: SQLiteFile.Request, _ limits: SQLiteFile.Limits, _ share: SQLiteShare,
+    isRepeated: Bool = false
   ) throws(Problem) -> [SQLiteFile.Outcome] {
     try typed {
       connection.setTimeLimit(limits.sample)
@@ -224,17 +236,35 @@ private final class OpenDatabase {
       var outcomes: [SQLiteFile.Outcome] = []
       for (index, queue) in queues.enumerated() {
         var reading = known[index] ?? nil
-        if !isKnown {
-          if let mark = marks[index] {
-            (queue.rows, reading) = try queue.accounting.look(from: mark, at: now, connection)
-          } else {
-            queue.rows = try read(queue, at: now)
+        var figures =
+          try isKnown || isRepeated ? nil : share.cheaper(queue.suffix, queue.head, at: now, connection, limits)
+        if !isKnown, figures == nil {
+          do {
+            try share.measure(.counts, of: queue.suffix) {
+              if let mark = marks[index] {
+                (queue.rows, reading) = try queue.accounting.look(from: mark, at: now, connection)
+              } else {
+                queue.rows = try read(queue, at: now)
+              }
+            }
+            queue.dataVersion = dataVersion
+          } catch let error as SQLiteError where error.kind == .interrupted {
+            connection.setTimeLimit(limits.sample)
+            guard let estimate = try? queue.head.estimate(at: now, connection) else { throw error }
+            figures = .counts(estimate)
           }
-          queue.dataVersion = dataVersion
+        }
+        let intervals = share.intervals(queue.suffix, queue.head)
+        if let figures {
+          outcomes.append(.init(suffix: queue.suffix, result: .success(figures), intervals: intervals))
+          continue
         }
         let ids = request.eventIDs ? try self.eventIDs(queue.query, at: now) : nil
         let snapshot = Snapshot(storeTime: now, rows: queue.rows, eventIDs: ids)
-        outcomes.append((queue.suffix, .success(snapshot), reading))
+        queue.head.note(snapshot)
+        outcomes.append(
+          .init(
+            suffix: queue.suffix, result: .success(.counts(snapshot)), intervals: intervals, accounting: reading))
       }
       return outcomes
     }
@@ -242,10 +272,12 @@ private final class OpenDatabase {
 
   /// The statements of each queue that is in the file.
   func queries(at now: Timestamp, _ limits: SQLiteFile.Limits) throws(Problem) -> [(
-    String?, SampleQuery, any SQLiteCounting
+    String?, SampleQuery, any SQLiteCounting, head: String?
   )] {
-    try typed { try prepare(at: now, limits) }
-    return queues.map { ($0.suffix, $0.query, $0.accounting) }
+    try typed {
+      try prepare(at: now, limits)
+      return try queues.map { ($0.suffix, $0.query, $0.accounting, try $0.head.statement(connection)) }
+    }
   }
 
   /// Only SQLite and the layout can fail in here.

@@ -75,14 +75,15 @@ package actor SQLiteStore: SQLStore {
     files[path] = file
     let outcomes = file.sample(
       at: startedAt,
-      .init(eventIDs: request.eventIDs) { queue in
-        request.marks.map { $0[self.outbox(path: path, queue: queue).name] }
-      })
+      .init(
+        eventIDs: request.eventIDs,
+        mark: { queue in request.marks.map { $0[self.outbox(path: path, queue: queue).name] } },
+        budget: request.budget))
     let duration = Duration.nanoseconds(SystemClock.monotonicNanoseconds() - began)
-    return outcomes.map { queue, result, accounting in
+    return outcomes.map { outcome in
       OutboxSample(
-        outbox: outbox(path: path, queue: queue), startedAt: startedAt, duration: duration, result: result,
-        accounting: accounting)
+        outbox: outbox(path: path, queue: outcome.suffix), startedAt: startedAt, duration: duration,
+        figures: outcome.result, intervals: outcome.intervals, accounting: outcome.accounting)
     }
   }
 

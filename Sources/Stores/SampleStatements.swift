@@ -26,6 +26,8 @@ package struct SampleStatements: Sendable, Hashable {
   package let sample: String
   /// What it sends instead where the movements of the outbox are counted: that of a sample that begins with it.
   package let accounting: String?
+  /// What it sends where the exact counts are not due: a look at the first rows; nil where no index leads to them.
+  package let head: String?
   /// The statements by which an owner lets the exporter's role read what a sample reads, and nothing else. Empty where
   /// the store has no grants.
   package let grants: [String]
@@ -34,15 +36,19 @@ package struct SampleStatements: Sendable, Hashable {
   /// True where a ledger is installed.
   package let hasLedger: Bool
 
-  init(_ query: SampleQuery, accounting: String, eventIDs: Bool) {
+  init(_ query: SampleQuery, accounting: String, head: String?, eventIDs: Bool) {
     self.accounting = accounting
+    self.head = head
     sample = query.figures + (eventIDs ? query.eventIDs.map { ";\n\($0)" } ?? "" : "")
     grants = []
     ledgerGrants = []
     hasLedger = false
   }
 
-  init(_ queue: PostgreSQLQueues.Prepared, eventIDs: Bool, role: String, _ limits: PostgreSQLLimits) {
+  init(
+    _ queue: PostgreSQLQueues.Prepared, head: String?, eventIDs: Bool, role: String, _ limits: PostgreSQLLimits
+  ) {
+    self.head = head
     sample = eventIDs ? queue.messageWithIDs : queue.message
     accounting = queue.accounting.map { queue.message(counting: $0.statements(nil), eventIDs: false, limits) }
     ledgerGrants = (try? LedgerScript(queue: queue.queue, schema: queue.schema).grants(to: role)) ?? []

@@ -9,7 +9,8 @@ enum RunOptions {
     SourceOptions.group,
     OptionGroup([
       .flag("--once"), .option("--window", "duration"), .option("--environment", "name"), .option("--state-dir", "dir"),
-      .option("--liveness-file", "file"), .option("--interval", "duration"), .option("--endpoint", "url"),
+      .option("--liveness-file", "file"), .option("--interval", "duration"), .option("--database-share", "share"),
+      .option("--endpoint", "url"),
       .option("--exit-after-failed-cycles", "n"), .option("--log-level", "level"),
       .option("--format", "format", choices: OutputFormat.allCases.map(\.rawValue)), .flag("--no-ids"),
       .flag("--quiet"), .flag("--no-push"), .flag("--require-push"), .flag("--print-config"),
@@ -28,6 +29,7 @@ enum RunOptions {
     options.stateDirectory = arguments["--state-dir"]
     options.livenessFile = arguments["--liveness-file"]
     options.interval = arguments["--interval"]
+    options.databaseShare = arguments["--database-share"]
     options.endpoint = arguments["--endpoint"]
     options.exitAfterFailedCycles = arguments["--exit-after-failed-cycles"]
     options.logLevel = arguments["--log-level"]

@@ -43,6 +43,12 @@ struct SQLCommand: Subcommand {
             "-- Where movements are counted, this takes its place; later ones begin where the last one was:\n")
           printOutput(accounting + ";\n\n")
         }
+        if let head = statements.head {
+          printOutput(
+            "-- Where counting every event would take more than its share of the database's time, this is what most "
+              + "samples send:\n")
+          printOutput(head + ";\n\n")
+        }
         if !statements.grants.isEmpty {
           printOutput(
             "-- What the role needs, and no more. Run by the owner of the tables:\n"

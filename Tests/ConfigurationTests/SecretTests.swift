@@ -27,6 +27,7 @@ struct PrintedConfigurationTests {
       ConfigurationYAML.text(configuration, catalog: ConfigurationCase.catalog) == """
         environment: production
         interval: 30s
+        database_share: 0.01
         exit_after_failed_cycles: 5
         log_level: info
         end_series_on_stop: true

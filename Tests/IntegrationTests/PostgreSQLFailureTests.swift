@@ -16,7 +16,7 @@ struct PostgreSQLFailureTests {
   }
 
   private func snapshot(_ store: PostgreSQLStore) async throws -> Snapshot {
-    try #require(await store.sample(eventIDs: false).first).result.get()
+    try #require(await store.sample(eventIDs: false).first).counted()
   }
 
   private func sessions(_ database: TemporaryDatabase) throws -> String {

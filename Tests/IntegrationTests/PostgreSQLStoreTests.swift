@@ -15,7 +15,7 @@ struct PostgreSQLStoreTests {
   private func snapshot(_ store: PostgreSQLStore, eventIDs: Bool = false) async throws -> Snapshot {
     let samples = await store.sample(eventIDs: eventIDs)
     #expect(samples.count == 1)
-    return try samples[0].result.get()
+    return try samples[0].counted()
   }
 
   @Test func `every figure is what independent SQL says`() async throws {

@@ -14,7 +14,7 @@ struct PostgreSQLTopologyTests {
   }
 
   private func snapshot(_ store: PostgreSQLStore) async throws -> Snapshot {
-    try #require(await store.sample(eventIDs: true).first).result.get()
+    try #require(await store.sample(eventIDs: true).first).counted()
   }
 
   /// In statement mode too: a message that begins and ends its transaction is as good as one statement.

@@ -93,6 +93,14 @@ struct Describing {
       environment: environment, destinationLimit: limit, version: "1.2.3", revision: "abc", start: start)
   }
 
+  /// One cycle in which only the head of the outbox is read.
+  mutating func look(_ outbox: WatchedOutbox, _ head: QueueHead, intervals: SampleIntervals) -> [Metric] {
+    now = now.advanced(by: .seconds(15))
+    let sample = OutboxSample(
+      outbox: outbox, startedAt: now, duration: .milliseconds(1), figures: .success(.head(head)), intervals: intervals)
+    return describer.describe(CycleObservation(time: now, samples: [sample], interval: .seconds(15)))
+  }
+
   /// One cycle, 15 s after the one before.
   mutating func cycle(
     _ results: [(WatchedOutbox, Result<Snapshot, SampleFailure>)], vanished: [String] = [],

@@ -171,7 +171,7 @@ import Testing
   @Test func `histograms of samples hold every sample, failed ones too`() {
     var describing = Describing()
     _ = describing.good()
-    let values = describing.bad().values(MetricCatalog.sampleDuration)
+    let values = describing.bad().values(MetricCatalog.sampleDuration, "outbox.sample.kind=counts")
     guard case .histogram(let histogram) = values.first else {
       Issue.record("no histogram")
       return

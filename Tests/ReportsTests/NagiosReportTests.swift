@@ -81,7 +81,7 @@ import Testing
       var sample = sample(
         "\(number)" + text(), .failure(SampleFailure(.other, text(), hint: text())))
       if number > 0 {
-        sample.result = .success(busy)
+        sample.result = .success(.counts(busy))
         sample.outbox.limits.dead.critical = 1
         sample.outbox.acknowledgements = [
           Acknowledgement(dead: 1, destination: text(), reason: text(), until: "2027-01-15", end: morning)

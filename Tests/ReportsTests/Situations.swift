@@ -115,7 +115,7 @@ enum Situation: String, CaseIterable {
       Snapshot.DeadLetters(destination: "email", count: dead - 3, oldest: .seconds(100)),
       .init(destination: "sms", count: 3, oldest: nil),
     ]
-    sample.result = .success(Snapshot(storeTime: morning, dead: dead))
+    sample.result = .success(.counts(Snapshot(storeTime: morning, dead: dead)))
     sample.startedAt = morning.advanced(by: delay)
     // The end of 2027-01-15 is 57,599.75 s after the morning.
     let end = Timestamp(seconds: 1_800_057_600)

@@ -1,0 +1,209 @@
+import Layouts
+package import Outbox
+
+/// One way to read the first rows of a selection: in the order of a column, so that an index may serve.
+package struct HeadPath: Sendable, Hashable {
+  /// What the order of the rows tells.
+  package enum Order: Sendable, Hashable {
+    /// They come by their first due time: the first row of a destination is its oldest.
+    case firstDue
+    /// They come by the time from which on they are stuck.
+    case stuck
+    /// Nothing: the rows tell something only where they are all of them.
+    case none
+  }
+
+  /// What the order of the rows tells.
+  package let order: Order
+  /// Why rows of this selection can be stuck; nil where they cannot.
+  package let reason: StuckReason?
+  private let select: String
+  private let column: String?
+  /// SQL around a time in unix seconds that makes it comparable with the column.
+  private let moment: (before: String, after: String)?
+
+  /// So many rows of each selection are read at most.
+  package static let limit = 100
+
+  fileprivate init(
+    order: Order, reason: StuckReason?, select: String, column: String?, moment: (before: String, after: String)?
+  ) {
+    self.order = order
+    self.reason = reason
+    self.select = select
+    self.column = column
+    self.moment = moment
+  }
+
+  /// The first rows.
+  ///
+  /// - Parameter floor: rows before this time, in unix seconds, are passed over: of an index whose first entries are
+  ///   dead rows, only those that died since are looked at.
+  func rows(from floor: Double?) -> String {
+    var sql = select
+    if let floor, let column, let moment {
+      sql += "\n  AND \(column) >= \(moment.before)\(floor)\(moment.after)"
+    }
+    if let column { sql += "\nORDER BY \(column)" }
+    return sql + "\nLIMIT \(Self.limit)"
+  }
+
+  /// The statement whose plan shows whether an index serves.
+  package var probe: String { rows(from: nil) }
+
+  package static func == (left: HeadPath, right: HeadPath) -> Bool {
+    left.order == right.order && left.reason == right.reason && left.probe == right.probe
+  }
+
+  package func hash(into hasher: inout Hasher) { hasher.combine(probe) }
+}
+
+/// The statement that reads the first rows of a queue: what is due, how old it is, and what is stuck.
+package struct HeadQuery: Sendable, Hashable {
+  /// The ways to read each selection, the one that tells most first.
+  package let paths: [[HeadPath]]
+  private let dialect: SQLDialect
+
+  init(queue: TableQueue, schema: QueueSchema, dialect: SQLDialect) throws(LayoutProblem) {
+    self.dialect = dialect
+    var writer = SelectionWriter(queue: queue, schema: schema, dialect: dialect)
+    var paths: [[HeadPath]] = []
+    for selection in queue.selections where schema.tables[selection.table] != nil {
+      guard selection.state.hasAge || selection.stuck != nil else { continue }
+      // The floor is added to the predicate.
+      var bracketed = selection
+      bracketed.rows = "(\(selection.rows))"
+      let select = try writer.selects([PickedRows(bracketed)]).joined()
+      var found: [HeadPath] = []
+      for (order, time) in [(HeadPath.Order.firstDue, selection.since), (.stuck, selection.stuck?.since)] {
+        guard let role = Self.orderedBy(time, in: queue), queue.columns[role]?.table == selection.table else {
+          continue
+        }
+        if order == .firstDue, !selection.state.hasAge { continue }
+        let column = try writer.expand("{\(role)}")
+        if column == "NULL" { continue }
+        // Times kept as text need not sort as times.
+        guard let parts = try writer.moment("?", asIn: role)?.split(separator: "?", omittingEmptySubsequences: false),
+          parts.count == 2
+        else { continue }
+        let moment = order == .firstDue ? (before: String(parts[0]), after: String(parts[1])) : nil
+        found.append(
+          HeadPath(order: order, reason: selection.stuck?.reason, select: select, column: column, moment: moment))
+      }
+      found.append(
+        HeadPath(order: .none, reason: selection.stuck?.reason, select: select, column: nil, moment: nil))
+      paths.append(found)
+    }
+    self.paths = paths
+  }
+
+  /// The column whose order is that of a time: `{created.seconds}`, or that plus a fixed number of seconds.
+  private static func orderedBy(_ time: String?, in queue: TableQueue) -> String? {
+    guard let time, time.first == "{", let end = time.firstIndex(of: "}") else { return nil }
+    let rest = time[time.index(after: end)...].filter { $0 != " " }
+    guard rest.isEmpty || rest.first == "+" && Double(rest.dropFirst()) != nil else { return nil }
+    let parts = time[time.index(after: time.startIndex)..<end].split(separator: ".")
+    guard parts.count == 2, parts[1] == "seconds", case .column? = queue.columns[String(parts[0])]?.value else {
+      return nil
+    }
+    return String(parts[0])
+  }
+
+  /// One row per selection, destination, retry and stuck reason; see ``HeadRow``.
+  ///
+  /// - Parameters:
+  ///   - chosen: one way for each selection.
+  ///   - floor: the first due time, in unix seconds, from which on rows are looked for; nil looks from the beginning.
+  package func statement(_ chosen: [HeadPath], from floor: Double?) -> String {
+    let now = SampleQuery.now(dialect)
+    let selects = chosen.enumerated().map { number, path in
+      "SELECT \(number) AS n, h.* FROM (\n\(path.rows(from: floor).indented(2))\n) h"
+    }
+    return """
+      SELECT n, d, r, k, count(*), min(t), min(kt)
+      FROM (
+        SELECT n, d, r, \(SampleQuery.firstDue(now)) AS t, CASE WHEN b <= \(now) THEN w END AS k,
+            CASE WHEN b <= \(now) THEN b END AS kt
+        FROM (
+      \(selects.joined(separator: "\nUNION ALL\n").indented(4))
+        ) events
+      ) c
+      GROUP BY n, d, r, k
+      """
+  }
+}
+
+extension EventState {
+  /// True where events in this state can be older than they should be.
+  var hasAge: Bool { self == .ready || self == .claimed || self == .scheduled }
+}
+
+/// One row of ``HeadQuery/statement(_:from:)``, times in unix seconds.
+package struct HeadRow: Sendable, Hashable {
+  /// Which selection.
+  package var selection: Int
+  /// Low-cardinality target.
+  package var destination: String
+  /// True for events that were tried before.
+  package var retry: Bool
+  /// Why they are stuck; nil where they can move.
+  package var reason: StuckReason?
+  /// How many.
+  package var count: Int
+  /// Earliest first due time of an event whose age counts.
+  package var oldest: Double?
+  /// When the one that is stuck longest got stuck.
+  package var stuckSince: Double?
+
+  /// A row.
+  package init(
+    selection: Int, destination: String, retry: Bool, reason: StuckReason?, count: Int, oldest: Double?,
+    stuckSince: Double?
+  ) {
+    self.selection = selection
+    self.destination = destination
+    self.retry = retry
+    self.reason = reason
+    self.count = count
+    self.oldest = oldest
+    self.stuckSince = stuckSince
+  }
+}
+
+extension QueueHead {
+  /// What the first rows prove.
+  ///
+  /// A selection of which fewer rows came than were asked for has come whole. Of another one the first row of each
+  /// destination is its oldest, where they came in the order of first due times; of destinations that did not come
+  /// nothing is known.
+  package init(storeTime: Timestamp, rows: [HeadRow], paths: [HeadPath], replicaLag: Duration? = nil) {
+    struct Key: Hashable { var destination: String, retry: Bool }
+    func age(_ seconds: Double) -> Duration { max(.zero, storeTime.since(Timestamp(seconds: seconds))) }
+    let all = paths.indices.map { path in
+      rows.reduce(0) { $1.selection == path ? $0 + $1.count : $0 } < HeadPath.limit
+    }
+    var oldest: [Key: Double] = [:]
+    var seen: [Key: Set<Int>] = [:]
+    for row in rows {
+      let key = Key(destination: row.destination, retry: row.retry)
+      seen[key, default: []].insert(row.selection)
+      if let time = row.oldest { oldest[key] = min(oldest[key] ?? time, time) }
+    }
+    let cut = paths.indices.filter { !all[$0] }
+    let ages = seen.compactMap { key, selections -> Age? in
+      guard cut.allSatisfy({ paths[$0].order == .firstDue && selections.contains($0) }) else { return nil }
+      return oldest[key].map { Age(destination: key.destination, retry: key.retry, oldest: age($0)) }
+    }
+    var stuck: [StuckReason: Duration] = [:]
+    for reason in Set(paths.compactMap(\.reason)) {
+      let its = paths.indices.filter { paths[$0].reason == reason }
+      guard its.allSatisfy({ all[$0] || paths[$0].order == .stuck }) else { continue }
+      let since = rows.filter { its.contains($0.selection) && $0.reason == reason }.compactMap(\.stuckSince).min()
+      stuck[reason] = since.map(age) ?? .zero
+    }
+    self.init(
+      storeTime: storeTime,
+      ages: ages.sorted { ($0.destination, $0.retry ? 1 : 0) < ($1.destination, $1.retry ? 1 : 0) },
+      isComplete: cut.isEmpty, stuckAges: stuck, replicaLag: replicaLag)
+  }
+}

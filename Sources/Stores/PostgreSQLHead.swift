@@ -1,0 +1,171 @@
+import Outbox
+import PostgreSQLClient
+import SampleSQL
+
+/// Knows how the first rows of one queue are read, and from where on. Lives inside its store's actor, as long as the
+/// tables are as they were looked up.
+final class PostgreSQLHead {
+  private let query: HeadQuery
+  private var paths: [HeadPath]?
+  private var isDecided = false
+  private var floor: Double?
+
+  init(_ query: HeadQuery) {
+    self.query = query
+  }
+
+  /// False once it is known that no index leads to the first rows.
+  var isAvailable: Bool { !isDecided || paths != nil }
+
+  /// The ways that the plans have shown to be served by an index; nil where a selection has none.
+  ///
+  /// - Parameter explain: answers the plans of some statements.
+  func chosen(
+    _ explain: ([String]) throws(SampleFailure) -> [PostgreSQLResult]
+  ) throws(SampleFailure) -> [HeadPath]? {
+    if isDecided { return paths }
+    let all = query.paths.flatMap { $0 }
+    let plans = try explain(all.map(\.probe))
+    var served = zip(all, plans).map { ($0, Self.isServed($1)) }[...]
+    isDecided = true
+    var chosen: [HeadPath] = []
+    for selection in query.paths {
+      let tried = served.prefix(selection.count)
+      served = served.dropFirst(selection.count)
+      guard let path = tried.first(where: { $0.1 })?.0 else { return nil }
+      chosen.append(path)
+    }
+    paths = chosen.isEmpty ? nil : chosen
+    return paths
+  }
+
+  /// The statement of a look.
+  func statement(_ paths: [HeadPath]) -> String { query.statement(paths, from: floor) }
+
+  /// Takes note of the oldest event of an exact count: the next looks begin there, less what a long transaction may still
+  /// bring. An event that comes back with an older time is seen by the next count.
+  func note(_ snapshot: Snapshot) {
+    floor = snapshot.storeTime.advanced(by: .zero - (snapshot.oldestAge ?? .zero) - Self.longestTransaction).seconds
+  }
+
+  private static let longestTransaction = Duration.seconds(60)
+
+  /// True where a plan reaches its rows through an index, in the index's order, and passes over none of the others: no
+  /// scan of the table, nothing that is sorted or collected first, and no index that was only chosen for its order.
+  static func isServed(_ plan: PostgreSQLResult) -> Bool {
+    isServed((0..<plan.rowCount).compactMap { plan.text($0, 0) })
+  }
+
+  static func isServed(_ plan: [String]) -> Bool {
+    var isScanned = false
+    var node: (isIndex: Bool, isFiltered: Bool, hasCondition: Bool) = (false, false, false)
+    func isSelective() -> Bool { !node.isIndex || node.hasCondition || !node.isFiltered }
+    for line in plan {
+      let text = line.drop { $0 == " " }
+      if text.hasPrefix("->") || line.first != " " {
+        guard isSelective() else { return false }
+        let name = text.hasPrefix("->") ? text.dropFirst(2).drop { $0 == " " } : text
+        for slow in [
+          "Seq Scan", "Sort", "Incremental Sort", "Bitmap", "Foreign Scan", "Parallel", "Gather", "Materialize",
+        ]
+        where name.hasPrefix(slow) { return false }
+        let isIndex = name.hasPrefix("Index Scan") || name.hasPrefix("Index Only Scan")
+        isScanned = isScanned || isIndex
+        node = (isIndex, false, false)
+      } else if text.hasPrefix("Filter:") {
+        node.isFiltered = true
+      } else if text.hasPrefix("Index Cond:") {
+        node.hasCondition = true
+      }
+    }
+    return isScanned && isSelective()
+  }
+}
+
+extension PostgreSQLQueues {
+  /// Reads the first rows of a queue; nil where no index serves, or where it took too long to find them.
+  func head(_ queue: Prepared) throws(SampleFailure) -> QueueHead? {
+    guard let paths = try queue.head.chosen(explain) else { return nil }
+    do throws(SampleFailure) {
+      return try reading(queue) { queue throws(PostgreSQLError) in
+        let results = try results(message(queue, paths), of: queue, Self.throughIndexes.count + 1)
+        let found = results[Self.throughIndexes.count + 1]
+        let rows = (0..<found.rowCount).compactMap { HeadRow(found, row: $0) }
+        return QueueHead(
+          storeTime: Timestamp(seconds: results[0].number(0, 0) ?? 0), rows: rows, paths: paths,
+          replicaLag: results[0].number(0, 1).map { .seconds($0) })
+      }
+    } catch {
+      guard error.reason == .timeout, session.isConnected else { throw error }
+      return nil
+    }
+  }
+
+  /// The message of a look; nil where no index serves, or where that cannot be said.
+  func headMessage(_ queue: Prepared) -> String? {
+    (try? queue.head.chosen(explain)).flatMap { $0 }.map { message(queue, $0) }
+  }
+
+  private func message(_ queue: Prepared, _ paths: [HeadPath]) -> String {
+    var hasty = limits
+    hasty.statement = limits.head
+    return PostgreSQLMessage.sample(Self.throughIndexes + [queue.head.statement(paths)], hasty)
+  }
+
+  /// A few rows in the order of an index are wanted, whatever the planner thinks of the table's size.
+  private static let throughIndexes = ["SET LOCAL enable_seqscan = off", "SET LOCAL enable_bitmapscan = off"]
+
+  private func explain(_ statements: [String]) throws(SampleFailure) -> [PostgreSQLResult] {
+    let plans = try look(Self.throughIndexes + statements.map { "EXPLAIN (COSTS OFF)\n" + $0 })
+    return Array(plans.dropFirst(Self.throughIndexes.count))
+  }
+
+  /// Asks for nothing but the clock: the store answers.
+  func clock(_ queue: Prepared) throws(SampleFailure) -> QueueHead {
+    try reading(queue) { queue throws(PostgreSQLError) in
+      let results = try results(PostgreSQLMessage.sample([], limits), of: queue, 0)
+      return QueueHead(
+        storeTime: Timestamp(seconds: results[0].number(0, 0) ?? 0),
+        replicaLag: results[0].number(0, 1).map { .seconds($0) })
+    }
+  }
+
+  /// Estimates the figures of a queue from some blocks of its tables.
+  func estimate(_ queue: Prepared, seed: Int) throws(SampleFailure) -> Snapshot {
+    let tables = queue.query.estimate.tables.sorted { $0.key < $1.key }
+    let sizes = try look(tables.map { PostgreSQLMessage.blocks(of: $0.value) })
+    var parts: [String: TablePart] = [:]
+    for ((role, _), size) in zip(tables, sizes) {
+      let blocks = size.number(0, 0) ?? 0
+      parts[role] = blocks <= Self.blocks ? .whole : .blocks(percent: 100 * Self.blocks / blocks, seed: seed)
+    }
+    let text: String
+    do throws(LayoutProblem) {
+      text = try queue.query.estimate.statement(parts)
+    } catch {
+      throw SampleFailure(.schema, "database \(session.databaseName): \(error.message)", hint: error.hint)
+    }
+    do throws(PostgreSQLError) {
+      let results = try results(PostgreSQLMessage.sample([text], limits), of: queue, 1)
+      var snapshot = Snapshot(results, clock: 0, figures: 1, ids: false)
+      snapshot.exact = false
+      snapshot.isEstimate = true
+      return snapshot
+    } catch {
+      throw failure(error)
+    }
+  }
+
+  /// So many blocks of a table are read for an estimate, 16 MiB of them.
+  private static let blocks = 2000.0
+}
+
+extension HeadRow {
+  fileprivate init?(_ result: PostgreSQLResult, row: Int) {
+    guard let selection = result.integer(row, 0) else { return nil }
+    self.init(
+      selection: selection, destination: result.text(row, 1) ?? Snapshot.defaultDestination,
+      retry: result.integer(row, 2) == 1, reason: result.text(row, 3).flatMap(StuckReason.init),
+      count: result.integer(row, 4) ?? 0, oldest: result.number(row, 5), stuckSince: result.number(row, 6))
+  }
+}

@@ -1,0 +1,110 @@
+import Outbox
+import SQLiteClient
+import SampleSQL
+
+/// Reads of one queue in an SQLite file what costs less than counting it: its first rows, or an estimate. Made anew for
+/// each version of the file's schema.
+final class SQLiteHead {
+  private let query: SampleQuery
+  private var paths: [HeadPath]?
+  private var isDecided = false
+  private var floor: Double?
+
+  init(_ query: SampleQuery) {
+    self.query = query
+  }
+
+  /// False once it is known that no index leads to the first rows.
+  var isAvailable: Bool { !isDecided || paths != nil }
+
+  /// Takes note of the oldest event of an exact count: the next looks begin there. One writer at a time writes, so that
+  /// nothing older becomes visible later but what comes back; the next count sees that.
+  func note(_ snapshot: Snapshot) {
+    floor = snapshot.storeTime.advanced(by: .zero - (snapshot.oldestAge ?? .zero) - .seconds(60)).seconds
+  }
+
+  /// The first rows; nil where no index leads to them.
+  func read(at now: Timestamp, _ connection: borrowing SQLiteConnection) throws(SQLiteError) -> QueueHead? {
+    guard let paths = try decided(connection) else { return nil }
+    var rows: [HeadRow] = []
+    try connection.query(query.head.statement(paths, from: floor), [":now": .real(now.seconds)]) { row in
+      rows.append(
+        HeadRow(
+          selection: Int(row.integer(0) ?? 0), destination: row.text(1) ?? Snapshot.defaultDestination,
+          retry: row.integer(2) == 1, reason: row.text(3).flatMap(StuckReason.init), count: Int(row.integer(4) ?? 0),
+          oldest: row.double(5), stuckSince: row.double(6)))
+    }
+    return QueueHead(storeTime: now, rows: rows, paths: paths)
+  }
+
+  /// The statement of a look; nil where no index leads to the first rows.
+  func statement(_ connection: borrowing SQLiteConnection) throws(SQLiteError) -> String? {
+    try decided(connection).map { query.head.statement($0, from: floor) }
+  }
+
+  private func decided(_ connection: borrowing SQLiteConnection) throws(SQLiteError) -> [HeadPath]? {
+    if !isDecided {
+      paths = try choose(connection)
+      isDecided = true
+    }
+    return paths
+  }
+
+  private func choose(_ connection: borrowing SQLiteConnection) throws(SQLiteError) -> [HeadPath]? {
+    var chosen: [HeadPath] = []
+    for selection in query.head.paths {
+      var found: HeadPath?
+      for path in selection where found == nil {
+        var plan: [String] = []
+        try connection.query("EXPLAIN QUERY PLAN " + path.probe) { row in plan.append(row.text(3) ?? "") }
+        if Self.isServed(plan) { found = path }
+      }
+      guard let found else { return nil }
+      chosen.append(found)
+    }
+    return chosen.isEmpty ? nil : chosen
+  }
+
+  /// True where a plan searches an index for its rows, in the order in which they are wanted.
+  static func isServed(_ plan: [String]) -> Bool {
+    plan.contains { $0.hasPrefix("SEARCH e USING") }
+      && !plan.contains { $0.hasPrefix("SCAN e") || $0.hasPrefix("USE TEMP B-TREE") }
+  }
+
+  // MARK: - Estimates
+
+  /// The figures, estimated from rows of every part of the tables.
+  func estimate(
+    at now: Timestamp, _ connection: borrowing SQLiteConnection
+  ) throws -> Snapshot {
+    var parts: [String: TablePart] = [:]
+    for (role, reference) in query.estimate.tables {
+      let first = try connection.integer("SELECT min(rowid) FROM \(reference)") ?? 0
+      let last = try connection.integer("SELECT max(rowid) FROM \(reference)") ?? 0
+      parts[role] = Self.part(of: first...max(first, last))
+    }
+    let statement = try connection.prepare(try query.estimate.statement(parts))
+    statement.bind(":now", .real(now.seconds))
+    var rows: [FigureRow] = []
+    var times: [[Int64]] = []
+    while try statement.step() {
+      rows.append(FigureRow(statement))
+      times.append(statement.wholeNumbers(6))
+    }
+    var snapshot = Snapshot(storeTime: now, rows: rows.ranked(times))
+    snapshot.exact = false
+    snapshot.isEstimate = true
+    return snapshot
+  }
+
+  /// Ranges of rowids, one at a random place of each of many equal stretches.
+  static func part(of ids: ClosedRange<Int64>) -> TablePart {
+    let stretch = Int64(clamping: ids.upperBound.subtractingReportingOverflow(ids.lowerBound).partialValue / ranges)
+    guard stretch > width else { return .whole }
+    let starts = (0..<ranges).map { ids.lowerBound + $0 * stretch + .random(in: 0...(stretch - width)) }
+    return .ranges(starts.map { $0..<($0 + width) }, share: Double(width) / Double(stretch))
+  }
+
+  private static let ranges: Int64 = 200
+  private static let width: Int64 = 100
+}

@@ -1,0 +1,53 @@
+import Outbox
+import SQLiteClient
+import SystemCalls
+
+/// How much of its time the exporter keeps one SQLite file busy: a reader of a file in rollback mode keeps its writers
+/// waiting, and every reader takes the disk. Lives inside its store's actor.
+final class SQLiteShare {
+  private var budget: SampleBudget?
+  private var share: DatabaseShare?
+
+  /// Divides what there is among the queues of the file. Called before each sample.
+  func begin(_ budget: SampleBudget?, _ suffixes: [String?]) {
+    if budget != self.budget {
+      self.budget = budget
+      share = budget.map { DatabaseShare($0) }
+    }
+    share?.divide(among: suffixes.map(Self.name))
+  }
+
+  /// What is read of a queue where it is not its turn to be counted; nil where it is.
+  func cheaper(
+    _ suffix: String?, _ head: SQLiteHead, at now: Timestamp, _ connection: borrowing SQLiteConnection,
+    _ limits: SQLiteFile.Limits
+  ) throws -> SampleFigures? {
+    guard let share else { return nil }
+    switch share.next(Self.name(suffix), at: uptime, hasHead: head.isAvailable) {
+    case .counts: return nil
+    case .estimate:
+      // The estimate has its own time, whatever came before it.
+      connection.setTimeLimit(limits.sample)
+      return .counts(try measure(.estimate, of: suffix) { try head.estimate(at: now, connection) })
+    case .head:
+      let found = try measure(.head, of: suffix) { try head.read(at: now, connection) }
+      return .head(found ?? QueueHead(storeTime: now))
+    case .clock: return .head(QueueHead(storeTime: now))
+    }
+  }
+
+  /// The rhythms in force for a queue; nil where it is counted in every cycle.
+  func intervals(_ suffix: String?, _ head: SQLiteHead) -> SampleIntervals? {
+    share?.intervals(Self.name(suffix), hasHead: head.isAvailable)
+  }
+
+  /// Notes how long something takes, and where it is given up how long it has taken.
+  func measure<Value>(_ depth: ReadingDepth, of suffix: String?, _ body: () throws -> Value) rethrows -> Value {
+    let began = uptime
+    defer { share?.note(depth, of: Self.name(suffix), cost: uptime - began, at: uptime) }
+    return try body()
+  }
+
+  private static func name(_ suffix: String?) -> String { suffix ?? "" }
+  private var uptime: Double { Double(SystemClock.monotonicNanoseconds()) / 1e9 }
+}

@@ -1,0 +1,219 @@
+import Layouts
+import Outbox
+import Stores
+import TestSupport
+import Testing
+
+/// Two costs, two rhythms, on a real server; the clock that the rhythm goes by is the test's own. Expected values come
+/// from SQL written for the test and run through psql.
+@Suite(withPostgreSQL)
+struct RhythmPostgreSQLTests {
+  /// A store whose counts are put off: they cost more than their share, whatever they cost.
+  private struct Watched {
+    let database: TemporaryDatabase
+    let store: PostgreSQLStore
+    let clock = ManualClock()
+
+    init(
+      _ database: TemporaryDatabase, _ layout: Layout = PostgreSQLSampleLayout.layout(),
+      limits: PostgreSQLLimits = PostgreSQLLimits()
+    ) {
+      self.database = database
+      store = PostgreSQLSampleLayout.store(database.conninfo(), layout, limits: limits, clock: clock)
+    }
+
+    func sample(after seconds: Int64 = 15) async throws -> OutboxSample {
+      clock.advance(seconds: seconds)
+      let budget = SampleBudget(share: 1e-9, interval: .seconds(15))
+      return try #require(await store.sample(SampleRequest(budget: budget)).first)
+    }
+
+    /// The first sample counts, the second one estimates, as the counts are far too dear; the third looks at the head.
+    func third() async throws -> OutboxSample {
+      #expect(try await sample().snapshot?.isEstimate == false)
+      #expect(try await sample().snapshot?.isEstimate == true)
+      return try await sample()
+    }
+
+    /// The blocks that the statement of a look touches, from where it begins and from the beginning of the index.
+    func buffersOfTheHead() async throws -> (bounded: Int, unbounded: Int) {
+      let shown = try #require(try await store.statements(eventIDs: false).first?.result.get().head)
+      #expect(shown.contains("\"due_at\" >= to_timestamp("))
+      let select = String(try #require(shown.split(separator: ";").dropFirst(10).first))
+      let everything = select.split(separator: "\n").filter { !$0.contains(">= to_timestamp(") }.joined(separator: "\n")
+      return (try buffers(select), try buffers(everything))
+    }
+
+    private func buffers(_ select: String) throws -> Int {
+      let settings = "SET enable_seqscan = off; SET enable_bitmapscan = off; "
+      let plan = try database.psql("\(settings)EXPLAIN (ANALYZE, BUFFERS, COSTS OFF, TIMING OFF) \(select)")
+      // The first line with buffers is that of the whole statement.
+      let line = try #require(plan.split(separator: "\n").first { $0.contains("Buffers:") }, "\(plan)")
+      return line.split(separator: " ").reduce(0) { sum, word in
+        guard word.hasPrefix("hit=") || word.hasPrefix("read=") else { return sum }
+        return sum + (Int(word.drop { $0 != "=" }.dropFirst()) ?? 0)
+      }
+    }
+  }
+
+  private func database(_ sql: String = PostgreSQLSampleLayout.rows) throws -> TemporaryDatabase {
+    try TemporaryPostgres.shared().createDatabase(PostgreSQLSampleLayout.schema + sql)
+  }
+
+  private func milliseconds(_ time: Timestamp, minus age: Duration) -> String {
+    "\(Int64(((time.seconds - age.seconds) * 1000).rounded(.down)))"
+  }
+
+  @Test func `between two counts the head tells of every age while few events wait`() async throws {
+    let watched = Watched(try database())
+    let sample = try await watched.third()
+    let head = try #require(sample.head, "\(sample)")
+    #expect(head.isComplete)
+    let ages = head.ages.map {
+      "\($0.destination)|\($0.retry ? "t" : "f")|\(milliseconds(head.storeTime, minus: $0.oldest))"
+    }
+    #expect(
+      ages.sorted().joined(separator: "\n")
+        == (try watched.database.psql(
+          """
+          SELECT "Topic" COLLATE "C", attempts > 0, floor(extract(epoch FROM min(due_at)) * 1000) FROM outbox
+          WHERE status <> 'sent' AND due_at <= now() GROUP BY 1, 2 ORDER BY 1, 2
+          """)))
+    #expect(
+      head.stuckAges.map { "\($0.key.rawValue) \(milliseconds(head.storeTime, minus: $0.value))" }
+        == [
+          "lease_expired "
+            + (try watched.database.psql(
+              """
+              SELECT floor(extract(epoch FROM min(locked_until)) * 1000) FROM outbox
+              WHERE status = 'sending' AND locked_until <= now()
+              """))
+        ])
+    #expect(sample.intervals?.head == .seconds(15))
+  }
+
+  @Test func `of a long queue the head tells what its first events prove, and nothing else`() async throws {
+    let watched = Watched(
+      try database(
+        """
+        INSERT INTO outbox (status, "Topic", attempts, due_at)
+        SELECT 'pending', CASE WHEN i = 1000 THEN 'late' WHEN i % 2 = 0 THEN 'mail' ELSE 'push' END, 0,
+          now() - interval '1 hour' + i * interval '1 second'
+        FROM generate_series(1, 1000) i;
+        ANALYZE outbox;
+
+        """))
+    let head = try #require(try await watched.third().head)
+    #expect(!head.isComplete)
+    // `late` has one event, the youngest, and nothing was seen of it.
+    #expect(head.ages.map(\.destination) == ["mail", "push"])
+    #expect(
+      head.ages.map { milliseconds(head.storeTime, minus: $0.oldest) }.joined(separator: "\n")
+        == (try watched.database.psql(
+          """
+          SELECT floor(extract(epoch FROM min(due_at)) * 1000) FROM outbox WHERE "Topic" <> 'late' GROUP BY "Topic"
+          ORDER BY "Topic"
+          """)))
+    #expect(head.stuckAges == [.leaseExpired: .zero])
+  }
+
+  @Test func `without an index for it there is no look at the head, and the store still answers`() async throws {
+    let watched = Watched(
+      try database(PostgreSQLSampleLayout.rows + "DROP INDEX outbox_by_status;"))
+    for sample in [try await watched.third(), try await watched.sample()] {
+      #expect(sample.isGood && sample.head?.tellsNothing == true)
+      #expect(sample.intervals?.head == sample.intervals?.counts)
+    }
+  }
+
+  private static let deadRows = """
+    ALTER TABLE outbox SET (autovacuum_enabled = off);
+    INSERT INTO outbox (status, due_at)
+    SELECT 'pending', now() - interval '1 hour' + i * interval '100 milliseconds' FROM generate_series(1, 20000) i;
+    ANALYZE outbox;
+    DELETE FROM outbox WHERE id <= 18000;
+
+    """
+
+  @Test func `a head of dead rows is passed over once it is known where the living begin`() async throws {
+    let watched = Watched(try database(Self.deadRows))
+    #expect(try await watched.third().head?.isComplete == false)
+    // 100 rows of the table and the index's path to them: the 18,000 dead ones have 133 blocks and 78 of the index.
+    let buffers = try await watched.buffersOfTheHead()
+    #expect(buffers.bounded < 30 && buffers.unbounded > 60, "\(buffers)")
+  }
+
+  @Test func `on a replica too, where no scan may mark what is dead`() async throws {
+    let primary = try TemporaryPostgres()
+    let database = try primary.createDatabase(PostgreSQLSampleLayout.schema + Self.deadRows)
+    let replica = try TemporaryPostgres(replicaOf: primary)
+    let copy = TemporaryDatabase(name: database.name, server: replica)
+    try database.psql("ANALYZE dead_letters")
+    let written = try database.psql("SELECT pg_current_wal_insert_lsn()")
+    let isCaughtUp = try eventually { try copy.psql("SELECT pg_last_wal_replay_lsn() >= '\(written)'") == "t" }
+    #expect(isCaughtUp)
+    let watched = Watched(copy)
+    let sample = try await watched.third()
+    #expect(sample.head?.isComplete == false && sample.head?.replicaLag != nil)
+    // Every dead row is looked up in the table again, however often it was found dead.
+    let buffers = try await watched.buffersOfTheHead()
+    #expect(buffers.bounded < 30 && buffers.unbounded > 200, "\(buffers)")
+  }
+
+  @Test func `a count that would take too long is estimated from some blocks, and says so`() async throws {
+    let watched = Watched(
+      try database(
+        """
+        INSERT INTO outbox (status, "Topic", attempts, payload, due_at)
+        SELECT (ARRAY['pending', 'sent'])[1 + i % 2]::outbox_status, (ARRAY['mail', 'push', 'sms'])[1 + i % 3], i % 5 / 4,
+          repeat('x', 900), now() - i * interval '1 second'
+        FROM generate_series(1, 24000) i;
+
+        """))
+    let exact = try #require(try await watched.sample().snapshot)
+    #expect(exact.exact && !exact.isEstimate && exact.depth(.ready) == 12000)
+    // Never analysed: the planner knows nothing of the table, and is not asked.
+    let estimate = try #require(try await watched.sample(after: 240).snapshot)
+    #expect(estimate.isEstimate && !estimate.exact)
+    #expect(estimate.depths.map(\.destination) == exact.depths.map(\.destination))
+    for (guess, truth) in zip(estimate.depths, exact.depths) {
+      #expect(abs(guess.count - truth.count) * 4 < truth.count, "\(guess) for \(truth)")
+    }
+    #expect(estimate.depth != exact.depth)
+    let median = try #require(estimate.ages.first?.median?.seconds)
+    #expect(abs(median - 12000) < 2400)
+  }
+
+  @Test func `a small table is estimated from all of its blocks`() async throws {
+    let watched = Watched(try database())
+    let exact = try #require(try await watched.sample().snapshot)
+    let estimate = try #require(try await watched.sample(after: 240).snapshot)
+    #expect(estimate.isEstimate)
+    #expect(estimate.depths == exact.depths && estimate.dead.map(\.count) == exact.dead.map(\.count))
+    #expect(estimate.stuck.map(\.count) == exact.stuck.map(\.count))
+  }
+
+  @Test func `a count that runs into its time limit is replaced by an estimate in the same cycle`() async throws {
+    let database = try database(
+      """
+      INSERT INTO outbox (payload) SELECT repeat('x', 900) FROM generate_series(1, 24000) i;
+
+      """)
+    // A row that the first estimate will not read holds up whoever reads all of them.
+    let unread = try database.psql(
+      """
+      SELECT min(id) FROM outbox WHERE id NOT IN (SELECT id FROM outbox TABLESAMPLE SYSTEM (
+        (100 * 2000 / (pg_relation_size('outbox') / current_setting('block_size')::float8))) REPEATABLE (1))
+      """)
+    var limits = PostgreSQLLimits()
+    limits.statement = .milliseconds(500)
+    let layout = PostgreSQLSampleLayout.layout(
+      rows: "{status} = 'pending' AND CASE WHEN {id} = \(unread) THEN pg_sleep(60) IS NULL ELSE true END")
+    let sample = try await Watched(database, layout, limits: limits).sample()
+    let snapshot = try #require(sample.snapshot, "\(sample)")
+    #expect(snapshot.isEstimate)
+    #expect(abs(snapshot.depth(.ready) - 24000) < 3000)
+    let once = await PostgreSQLSampleLayout.store(database.conninfo(), layout, limits: limits).sample(SampleRequest())
+    #expect(once.first?.snapshot?.isEstimate == true)
+  }
+}

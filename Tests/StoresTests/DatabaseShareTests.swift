@@ -1,0 +1,112 @@
+import Outbox
+import Stores
+import TestSupport
+import Testing
+
+/// The rhythm of the counts, on a clock of the test's own: no database is asked.
+struct DatabaseShareTests {
+  private func share(_ percent: Double = 1, every interval: Duration = .seconds(15)) -> DatabaseShare {
+    DatabaseShare(SampleBudget(share: percent / 100, interval: interval))
+  }
+
+  @Test func `what is cheap is counted in every cycle`() {
+    var share = share()
+    for cycle in 0..<100 {
+      share.divide(among: ["a", "b"])
+      let now = Double(cycle) * 15
+      for name in ["a", "b"] {
+        #expect(share.next(name, at: now, hasHead: true) == .counts)
+        share.note(.counts, of: name, cost: 0.06, at: now)
+      }
+      #expect(share.intervals("a", hasHead: true) == SampleIntervals(head: .seconds(15), counts: .seconds(15)))
+    }
+  }
+
+  @Test func `a dear queue leaves the cheap ones their rhythm`() {
+    #expect(DatabaseShare.fair([0.001, 0.002, 0.5], 0.01).map { ($0 * 1e4).rounded() } == [10, 20, 70])
+    #expect(DatabaseShare.fair([0.5, 0.001, 0.5], 0.01).map { ($0 * 1e4).rounded() } == [45, 10, 45])
+    #expect(DatabaseShare.fair([0.001, 0.002], 0.01) == [0.001, 0.002])
+    var share = share()
+    share.note(.counts, of: "cheap", cost: 0.01, at: 0)
+    share.note(.counts, of: "dear", cost: 0.9, at: 0)
+    share.divide(among: ["cheap", "dear"])
+    #expect(share.next("cheap", at: 15, hasHead: true) == .counts)
+    #expect(share.next("dear", at: 15, hasHead: true) == .head)
+    #expect(share.next("dear", at: 15, hasHead: false) == .clock)
+    #expect(share.intervals("cheap", hasHead: true).counts == .seconds(15))
+    // 0.95 % less what the other one takes, for 0.9 s: every 101.9 s, in whole cycles.
+    #expect(share.intervals("dear", hasHead: true) == SampleIntervals(head: .seconds(15), counts: .seconds(105)))
+  }
+
+  @Test func `no rhythm is slower than four minutes, and what would have to be is estimated`() {
+    var share = share()
+    share.note(.counts, of: "a", cost: 2.2, at: 0)
+    share.divide(among: ["a"])
+    #expect(share.next("a", at: 225, hasHead: true) == .head)
+    #expect(share.next("a", at: 240, hasHead: true) == .counts)
+    #expect(share.intervals("a", hasHead: true).counts == .seconds(240))
+    share.note(.counts, of: "a", cost: 5, at: 240)
+    share.divide(among: ["a"])
+    #expect(share.next("a", at: 255, hasHead: true) == .estimate)
+    share.note(.estimate, of: "a", cost: 0.2, at: 255)
+    #expect(share.intervals("a", hasHead: true).counts == .seconds(45))
+    #expect(share.next("a", at: 270, hasHead: true) == .head)
+    // Half of the share for each: the count is tried again after 5 s / 0.475 %.
+    #expect(share.next("a", at: 240 + 1050, hasHead: true) == .estimate)
+    #expect(share.next("a", at: 240 + 1065, hasHead: true) == .counts)
+  }
+
+  @Test func `with all of the time nothing is ever put off`() {
+    var share = share(100)
+    share.note(.counts, of: "a", cost: 1000, at: 0)
+    share.divide(among: ["a"])
+    #expect(share.next("a", at: 0.1, hasHead: true) == .counts)
+  }
+
+  @Test(arguments: 0..<10) func `the share is kept whatever the readings cost`(round: Int) {
+    let seed = UInt64.random(in: .min ... .max)
+    var chance = SeededChance(seed: seed)
+    let interval = Double.random(in: 0.5...60, using: &chance)
+    let percent = Double.random(in: 0.1...20, using: &chance)
+    let names = (0..<Int.random(in: 1...12, using: &chance)).map { "q\($0)" }
+    let costs = names.map { _ in Double.random(in: -4...0.7, using: &chance) }.map(Self.tenToThe)
+    var share = DatabaseShare(SampleBudget(share: percent / 100, interval: .seconds(interval)))
+    var worked = 0.0
+    var counted: [String: Double] = [:]
+    let cycles = 2_000
+    for cycle in 0..<cycles {
+      let now = Double(cycle) * interval
+      share.divide(among: names)
+      for (name, cost) in zip(names, costs) {
+        let depth = share.next(name, at: now, hasHead: true)
+        let spent: Double =
+          switch depth {
+          case .counts: cost * .random(in: 0.8...1.2, using: &chance)
+          case .estimate: min(cost, 0.05)
+          case .head: 0.000_3
+          case .clock: 0
+          }
+        share.note(depth, of: name, cost: spent, at: now)
+        // The first count is what tells the cost.
+        if cycle > 0 { worked += spent }
+        let rhythm = share.intervals(name, hasHead: true).counts.seconds
+        #expect(rhythm <= max(240, interval) + 0.001, "seed \(seed)")
+        if depth == .counts || depth == .estimate {
+          if let last = counted[name] {
+            #expect(now - last <= max(240, interval * 1.06) + 0.001, "seed \(seed): \(name) after \(now - last)")
+          }
+          counted[name] = now
+        }
+      }
+    }
+    // Where even estimates are too dear there is a figure every four minutes all the same.
+    let least = zip(names, costs).reduce(0.0) { $0 + min($1.1, 0.05) / 240 }
+    let limit = max(percent / 100, least * 1.3)
+    #expect(worked / (Double(cycles) * interval) <= limit, "seed \(seed)")
+  }
+
+  private static func tenToThe(_ power: Double) -> Double {
+    // A hundredth of a power at a time: there is no libm here.
+    (0..<Int(abs(power) * 100)).reduce(1.0) { value, _ in power < 0 ? value / 1.023293 : value * 1.023293 }
+  }
+}
