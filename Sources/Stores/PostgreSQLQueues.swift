@@ -87,8 +87,9 @@ final class PostgreSQLQueues {
       return try read(queue)
     } catch {
       guard error.meansThatTheSchemaChanged(queue.schema) else { throw failure(error) }
+      let counting = isPreparedForCounting
       preparedIn = nil
-      guard let again = try current(counting: mark != nil).first(where: { $0.suffix == queue.suffix }) else {
+      guard let again = try current(counting: counting).first(where: { $0.suffix == queue.suffix }) else {
         throw failure(error)
       }
       do throws(PostgreSQLError) {
