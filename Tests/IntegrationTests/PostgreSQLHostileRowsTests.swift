@@ -4,34 +4,6 @@ import Stores
 import TestSupport
 import Testing
 
-/// A database that takes any bytes for text, as SQL_ASCII does.
-@Suite(needs("otelcol")) struct `Rows that are no text` {
-  @Test(withPostgreSQL) func `arrive as replacement characters, and a strict receiver takes them [153]`() async throws {
-    let server = try TemporaryPostgres.shared()
-    let name = server.uniqueName("bytes")
-    try server.psql("CREATE DATABASE \(name) ENCODING SQL_ASCII TEMPLATE template0 LC_COLLATE 'C' LC_CTYPE 'C'")
-    let database = TemporaryDatabase(name: name, server: server)
-    try database.psql(
-      """
-      CREATE TABLE outbox_events(id text, status text, topic text, "createdAt" timestamp, "updatedAt" timestamp);
-      CREATE INDEX ON outbox_events(status);
-      INSERT INTO outbox_events VALUES
-        ('x', 'pending', convert_from('\\xff6fc3'::bytea, 'SQL_ASCII'), now() AT TIME ZONE 'UTC', now() AT TIME ZONE 'UTC');
-      """)
-    let receiver = try OTLPReceiver.collector()
-    let fixture = try CommandFixture()
-    let configured = try fixture.configured(
-      """
-      outboxes: [{name: orders, dsn: "\(database.conninfo())", layout: kaireon, columns: {destination: topic}}]
-      export: [{endpoint: "\(receiver.base)"}]
-      """)
-    let outcome = try fixture.run(["--once"] + configured)
-    #expect(outcome.output.contains("Pushed "), "\(outcome)")
-    #expect(
-      await happens { receiver.output.contains("outbox.destination: Str(\u{fffd}o\u{fffd})") }, "\(receiver.output)")
-  }
-}
-
 /// A value in a row must stay a value, however the database reads backslashes.
 @Suite struct `Unexpected rows in PostgreSQL` {
   @Test(withPostgreSQL, arguments: ["on", "off"])
