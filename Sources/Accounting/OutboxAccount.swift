@@ -30,6 +30,19 @@ package struct OutboxAccount: Sendable, Hashable {
     destinations[destination] = DestinationAccount(start: start, overdueAtStart: overdue)
   }
 
+  /// Opens the account of a destination that was counted under another name so far.
+  ///
+  /// - Parameters:
+  ///   - start: from when on its movements are counted.
+  ///   - other: the name that they were counted under.
+  ///   - overdue: its waiting events that have been counted there as late.
+  package mutating func open(_ destination: String, start: Timestamp, from other: String, overdue: Int) {
+    guard destinations[destination] == nil else { return }
+    open(destination, start: start, overdue: overdue)
+    // They wait there no longer, and must not hide the next ones.
+    destinations[other]?.overdueAtStart -= overdue
+  }
+
   /// Adds movements, by the destinations' names on their series. All of them have to be open.
   package mutating func record(_ movements: [String: Movements.Counts]) {
     for (name, counts) in movements { destinations[name]?.record(counts, bounds) }

@@ -27,10 +27,12 @@ struct MovementSeries {
   ///   - movements: what moved, by the destinations' names on their series; nil where the counting begins.
   ///   - overdue: waiting events past their deadline, by the same names.
   ///   - destinations: the names that have series.
+  ///   - named: destinations that were counted under `_other` until now, with their overdue events at the last sample.
   ///   - previous: the time of the sample before.
   mutating func describe(
     _ reading: AccountingReading, movements: [String: Movements.Counts]?, overdue: [String: Int],
-    destinations: [String], objectiveAge: Duration?, previous: Timestamp, into sink: inout PointSink
+    destinations: [String], named: [String: Int], objectiveAge: Duration?, previous: Timestamp,
+    into sink: inout PointSink
   ) {
     restart = nil
     if let kept = account, let movements, kept.mark.method == reading.mark.method,
@@ -38,6 +40,9 @@ struct MovementSeries {
     {
       // Where a series has just ended its mark stands at that time.
       let start = endedAt == previous ? previous.advanced(by: .milliseconds(1)) : previous
+      for (name, overdue) in named {
+        account?.open(name, start: start, from: DestinationRoster.other, overdue: overdue)
+      }
       for name in Set(destinations).union(movements.keys) { account?.open(name, start: start, overdue: 0) }
       account?.record(movements)
     } else {

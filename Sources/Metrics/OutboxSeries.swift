@@ -12,6 +12,8 @@ struct OutboxSeries {
   private var outbox: WatchedOutbox
   private let base: [Attribute]
   private var roster: DestinationRoster
+  /// Waiting events past their deadline at the last sample, of the destinations that are sent as `_other`.
+  private var overdueOfOthers: [String: Int] = [:]
   private var hasAnswered = false
   private var hasReplicaLag = false
   private var hasDeadLetterAge = false
@@ -167,9 +169,11 @@ struct OutboxSeries {
     for (destination, counts) in moved { recorded[roster.name(for: destination), default: .init()].add(counts) }
     var overdue: [String: Int] = [:]
     for (destination, count) in snapshot.overdue { overdue[roster.name(for: destination), default: 0] += count }
+    let named = overdueOfOthers.filter { roster.name(for: $0.key) == $0.key }
+    overdueOfOthers = snapshot.overdue.filter { roster.name(for: $0.key) != $0.key }
     movements.describe(
       accounting, movements: accounting.movements == nil ? nil : recorded, overdue: overdue,
-      destinations: roster.current, objectiveAge: outbox.objective?.age, previous: previous, into: &sink)
+      destinations: roster.current, named: named, objectiveAge: outbox.objective?.age, previous: previous, into: &sink)
   }
 
   /// Why the counters begin anew although the reading goes on.

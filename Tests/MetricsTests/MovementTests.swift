@@ -174,4 +174,35 @@ import Testing
     #expect(points.allSatisfy { $0.attributes.contains(Attribute("otel.metric.overflow", .bool(true))) })
     #expect(describing.describer.recorded["orders"]?["_other"]?.enqueued == 3)
   }
+
+  @Test mutating func `count what is late once, whatever name its destination comes under`() {
+    func waiting(_ ready: [String: Int], overdue: [String: Int]) -> Snapshot {
+      var snapshot = Snapshot.ready(ready)
+      snapshot.overdue = overdue
+      return snapshot
+    }
+    func late(_ metrics: [Metric], _ destination: String) -> ArraySlice<PointValue> {
+      metrics.values(MetricCatalog.objectiveEvents, "outbox.slo.result=late", "outbox.destination=\(destination)")
+        .suffix(1)
+    }
+    describing = Describing(limit: 1)
+    _ = cycle(nil, waiting(["email": 1], overdue: [:]), outbox: Self.promised)
+    var metrics = cycle(
+      Self.moved("sms", .init(enqueued: 3)), waiting(["email": 1, "sms": 3], overdue: ["sms": 2]),
+      outbox: Self.promised)
+    #expect(late(metrics, "_other") == [.int(2)])
+    // Once there is room for it, sms has a series of its own; none of its events is late a second time.
+    describing.now = describing.now.advanced(by: .seconds(3600))
+    metrics = cycle(
+      Movements(["sms": .init(enqueued: 1), "fax": .init(enqueued: 1)]),
+      waiting(["sms": 4, "fax": 1], overdue: ["sms": 3, "fax": 1]), outbox: Self.promised)
+    #expect(late(metrics, "sms") == [.int(1)])
+    #expect(late(metrics, "_other") == [.int(3)])
+    var left = Movements.Counts(dispositions: [.delivered: 3])
+    for _ in 0..<3 { left.durations.record(100, DeliveryBounds(objective: .seconds(45))) }
+    metrics = cycle(
+      Self.moved("sms", left), waiting(["sms": 1, "fax": 1], overdue: ["sms": 1, "fax": 1]), outbox: Self.promised)
+    #expect(late(metrics, "sms") == [.int(2)])
+    #expect(late(metrics, "_other") == [.int(3)])
+  }
 }
