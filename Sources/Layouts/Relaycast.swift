@@ -73,6 +73,7 @@ extension Layout {
       Selection(
         rows: "{status} = 'failed'", state: .dead, since: "COALESCE({completed.seconds}, {created.seconds})"),
     ],
+    accounting: .init(created: "created"),
     // A claim raises the attempts, a failure does not; success deletes what was claimed.
     ledger: LedgerRules(
       waiting: "COALESCE({status}, '') NOT IN ('failed', 'completed')", delivered: "{status} = 'completed'",

@@ -43,6 +43,12 @@ package final class TemporaryDirectory: Sendable {
     contents(of: "\(path)/\(name)") ?? ""
   }
 
+  /// True where there is something of that name below the directory.
+  package func exists(_ name: String) -> Bool { unsafe access("\(path)/\(name)", F_OK) == 0 }
+
+  /// Removes a file below the directory; nothing happens where there is none.
+  package func remove(_ name: String) { unsafe unlink("\(path)/\(name)") }
+
   deinit {
     // The path is mkdtemp's own: nothing in it means anything to a shell.
     _ = unsafe system("rm -rf -- \(path)")

@@ -1,0 +1,242 @@
+import Outbox
+import TestSupport
+import Testing
+
+/// One way of counting one system's outboxes, and what the workload does there.
+struct OracleCase: Sendable {
+  let name: String
+  /// What the workload calls the system and how it is indexed.
+  let system: String
+  let layout: String
+  let store: Store
+  /// The method that each queue has to be counted by, by the suffix of its outbox.
+  let methods: [String: AccountingMethod]
+  let operations: [String]
+  let detail: Detail
+
+  enum Store: Sendable {
+    case postgresql
+    case sqlite
+    case files
+  }
+
+  /// What a method tells apart.
+  enum Detail: Sendable {
+    /// Destinations and outcomes.
+    case destinations
+    /// The sums over the destinations.
+    case totals
+    /// The same but for attempts, some of which nobody can have read before their file was gone.
+    case totalsWithoutAttempts
+  }
+
+  init(
+    _ name: String, system: String, layout: String? = nil, _ store: Store, _ methods: [String: AccountingMethod],
+    _ operations: [String], _ detail: Detail = .destinations
+  ) {
+    self.name = name
+    self.system = system
+    self.layout = layout ?? system.replacing("-unindexed", with: "")
+    self.store = store
+    self.methods = methods
+    self.operations = operations
+    self.detail = detail
+  }
+
+  /// The outboxes, as the sidecar names them.
+  var outboxes: [String] { methods.keys.map { $0.isEmpty ? name : "\(name)/\($0)" } }
+
+  private static let everyday = ["enqueue", "claim", "settle"]
+  private static let perilous = everyday + ["late", "crash", "rollback"]
+  private static let everything =
+    perilous + ["cancel", "requeue", "prune", "evict", "reap", "savepoint", "ledger"]
+  private static let files =
+    ["enqueue", "place", "link", "deliver", "fail", "die", "discard", "prune", "requeue", "copy", "crash"]
+
+  static let all = [
+    OracleCase(
+      "aihummer-ledger", system: "aihummer", .postgresql, ["": .ledger], everything + ["release", "move"]),
+    OracleCase(
+      "kaireon-ledger", system: "kaireon", .postgresql, ["": .ledger], everything + ["release", "move"]),
+    OracleCase(
+      "relaycast-ledger", system: "relaycast-postgresql", layout: "relaycast", .postgresql, ["pending_events": .ledger],
+      everything),
+    OracleCase("praisonai-ledger", system: "praisonai", .sqlite, ["": .ledger], everything + ["release"]),
+    OracleCase(
+      "relaycast-sqlite-ledger", system: "relaycast", .sqlite,
+      ["pending_events": .ledger, "webhook_deliveries": .ledger, "deliveries": .ledger], everything),
+    // OpenClaw takes no claim back but a producer's.
+    OracleCase(
+      "openclaw-ledger", system: "openclaw", .sqlite, ["": .ledger], everything.filter { $0 != "reap" }),
+    OracleCase(
+      "aihummer-history", system: "aihummer", .postgresql, ["": .history],
+      perilous + ["prune", "requeue", "reap", "release", "savepoint"]),
+    OracleCase(
+      "kaireon-history", system: "kaireon", .postgresql, ["": .history],
+      everyday + ["crash", "rollback", "prune", "cancel", "reap", "release"]),
+    OracleCase(
+      "praisonai-history", system: "praisonai", .sqlite, ["": .history],
+      perilous + ["prune", "requeue", "reap", "release"]),
+    OracleCase(
+      "relaycast-history", system: "relaycast", .sqlite,
+      ["pending_events": .statistics, "webhook_deliveries": .statistics, "deliveries": .history],
+      perilous + ["prune", "cancel", "reap", "tidal"], .totals),
+    OracleCase(
+      "aihummer-statistics", system: "aihummer-unindexed", .postgresql, ["": .statistics],
+      everyday + ["late", "prune", "cancel", "release"], .totals),
+    OracleCase(
+      "relaycast-statistics", system: "relaycast-postgresql", layout: "relaycast", .postgresql,
+      ["pending_events": .statistics], everyday + ["late", "cancel", "reap"], .totals),
+    OracleCase(
+      "praisonai-statistics", system: "praisonai-unindexed", .sqlite, ["": .statistics],
+      perilous + ["prune", "cancel", "release", "reap"], .totals),
+    OracleCase(
+      "openclaw-statistics", system: "openclaw", .sqlite, ["": .statistics],
+      perilous + ["cancel", "release", "reap", "tidal"], .totals),
+    // A sample may come while a file is written in place, and cannot know its destination yet.
+    OracleCase(
+      "files-watch", system: "openclaw-files", .files, ["": .watch], files.filter { $0 != "place" } + ["paced"]),
+    OracleCase(
+      "session-files-watch", system: "openclaw-session-files", .files, ["": .watch], files, .totalsWithoutAttempts),
+  ]
+
+  static let hasty = OracleCase(
+    "hasty-history", system: "praisonai", .sqlite, ["": .history], perilous + ["prune", "hasty"])
+
+  static let overflowing = OracleCase(
+    "overflow-watch", system: "openclaw-files", .files, ["": .watch], files.filter { $0 != "crash" },
+    .totalsWithoutAttempts)
+
+  /// Works and counts until there were so many events, and compares at every pause.
+  ///
+  /// - Returns: the truth in the end; nil where something differed.
+  func run(_ settings: OracleSettings, endpoint: String) async throws -> AccountingOracle.Truth? {
+    var random = SeededGenerator(seed: settings.seed)
+    let oracle = try AccountingOracle(self, endpoint: endpoint)
+    var sidecar = try await oracle.startCountingSidecar()
+    let workload = try oracle.startWorkload(seed: settings.seed)
+    var truth = AccountingOracle.Truth()
+    while true {
+      for _ in 0..<2 {
+        try await Task.sleep(for: .milliseconds(Int.random(in: settings.rounds, using: &random)))
+        // What happens to files while nobody watches is in no count.
+        guard store != .files, Bool.random(using: &random) else { continue }
+        sidecar.signal(9)
+        sidecar.wait()
+        sidecar = try oracle.startSidecar()
+      }
+      guard let told = await oracle.pause() else {
+        Issue.record("\(name), seed \(settings.seed): no pause: \(workload.standardError)")
+        return nil
+      }
+      truth = told
+      guard try await agrees(oracle, truth, sidecar, settings) else { return nil }
+      if store == .files, Bool.random(using: &random) {
+        sidecar.signal(9)
+        sidecar.wait()
+        sidecar = try await oracle.startCountingSidecar()
+        guard try await agrees(oracle, truth, sidecar, settings) else { return nil }
+      }
+      if truth.count("enqueued") >= settings.events { break }
+      await oracle.goOn()
+    }
+    // Nobody has done anything since the truth was told. Once every event that still waits has missed its deadline, two
+    // more cycles have all of it.
+    try await Task.sleep(for: AccountingOracle.objective + .milliseconds(300))
+    for _ in 0..<2 { await oracle.waitForCycle(of: sidecar) }
+    oracle.stop()
+    sidecar.signal(15)
+    sidecar.wait()
+    #expect(workload.wait() == 0, "\(name): \(workload.standardError)")
+    return truth
+  }
+
+  private func agrees(
+    _ oracle: AccountingOracle, _ truth: AccountingOracle.Truth, _ sidecar: ChildProcess, _ settings: OracleSettings
+  ) async throws -> Bool {
+    let expected = seen(truth.counts)
+    var found = AccountingOracle.Counts()
+    let agrees = try await slowly {
+      found = seen(try oracle.report().counts)
+      return found == expected
+    }
+    #expect(
+      agrees,
+      "\(name), seed \(settings.seed): \(found.differences(to: expected))\n\(sidecar.standardError.suffix(2_000))")
+    return agrees
+  }
+
+  /// What is compared: what the method sees, as far as it tells it apart.
+  private func seen(_ counts: AccountingOracle.Counts) -> AccountingOracle.Counts {
+    var seen = AccountingOracle.Counts()
+    for (place, kinds) in counts.counts {
+      guard let method = methods[place.queue] else { continue }
+      let destination = detail == .destinations ? place.destination : "all"
+      for (kind, count) in kinds {
+        guard let name = self.name(of: kind, by: method) else { continue }
+        seen.add(name, .init(queue: place.queue, destination: destination), count)
+      }
+    }
+    return seen
+  }
+
+  /// What a method calls a movement; nil for what it cannot see.
+  private func name(of kind: String, by method: AccountingMethod) -> String? {
+    switch (method, kind) {
+    case (.ledger, _): kind
+    // Relaycast's deliveries do not say how many attempts failed.
+    case (.history, "retried") where layout == "relaycast": nil
+    case (.history, "discarded"): "unseen"
+    case (.history, "released"): nil
+    case (.history, _): kind
+    case (.statistics, "requeued"): "enqueued"
+    case (.statistics, "delivered"), (.statistics, "discarded"): "unseen"
+    case (.statistics, "retried"), (.statistics, "released"): nil
+    case (.statistics, _): kind
+    case (.watch, "discarded"): "unseen"
+    case (.watch, "retried") where detail == .totalsWithoutAttempts: nil
+    case (.watch, _): kind
+    }
+  }
+
+  /// Compares what the Collector got with the truth.
+  func check(_ received: OracleReceived, against truth: AccountingOracle.Truth, _ settings: OracleSettings) {
+    for (queue, method) in methods {
+      let outbox = queue.isEmpty ? name : "\(name)/\(queue)"
+      let samples = received.samples(of: [outbox])
+      #expect(samples.count > 5, "\(outbox), seed \(settings.seed)")
+      for sample in samples where sample.depth != sample.moved {
+        Issue.record(
+          "\(outbox), seed \(settings.seed): depth \(sample.depth), by what moved \(sample.moved), at \(sample.time)")
+        break
+      }
+      guard method == .history || method == .ledger else { continue }
+      let (shortest, longest) = (truth.durations(queue, "took at least "), truth.durations(queue, "took at most "))
+      for (destination, durations) in truth.durations(queue, "took ") {
+        let buckets = received.buckets(of: outbox, destination)
+        if method == .history {
+          #expect(buckets == durations, "\(outbox) \(destination), seed \(settings.seed)")
+        } else {
+          // The trigger reads its clock after the row was made and before the workload reads it again.
+          let (earliest, latest) = (shortest[destination] ?? [:], longest[destination] ?? [:])
+          #expect(
+            buckets.isBetween(earliest, latest),
+            "\(outbox) \(destination), seed \(settings.seed): \(buckets), from \(earliest) to \(latest)")
+        }
+      }
+      // Of times in whole seconds a delivery may seem to be in time of which a sample has seen the deadline pass.
+      if method == .history && layout == "relaycast" { continue }
+      // Every event counts once: those that left before their deadline without delivery do not.
+      let onTime = received.objectiveEvents(outbox, "on_time")
+      let late = received.objectiveEvents(outbox, "late")
+      // Of those whose rows are gone a history cannot tell whether their deadline had passed since the last sample.
+      let most = truth.count("enqueued", queue) - truth.count("discarded on time", queue)
+      let fewest = method == .history ? truth.count("enqueued", queue) - truth.count("discarded", queue) : most
+      #expect(
+        (fewest...most).contains(onTime + late), "\(outbox), seed \(settings.seed): \(onTime) + \(late), \(most) true")
+      if truth.count("requeued", queue) == 0, method == .history {
+        #expect(onTime == truth.deliveriesOnTime(queue), "\(outbox), seed \(settings.seed)")
+      }
+    }
+  }
+}

@@ -1,0 +1,68 @@
+import Metrics
+import TestSupport
+
+/// What the Collector got from the sidecars of an oracle.
+struct OracleReceived {
+  private let byOutbox: [String: [EndToEndPoint]]
+  private let distributions: [String: String]
+
+  init(_ output: String) {
+    let dump = DebugDump(output)
+    byOutbox = Dictionary(grouping: EndToEndPoint.points(dump), by: \.outbox)
+    var distributions: [String: String] = [:]
+    for point in dump.points where point.metric == MetricCatalog.deliveryDuration.name {
+      distributions[point.attributes] = point.value
+    }
+    self.distributions = distributions
+  }
+
+  /// The last distribution of a destination: the counts of its buckets, by their bound.
+  func buckets(of outbox: String, _ destination: String) -> [Double: Int] {
+    let found = distributions.first {
+      $0.key.contains("outbox.name=Str(\(outbox))") && $0.key.contains("outbox.destination=Str(\(destination))")
+    }
+    let words = (found?.value ?? "").split(separator: " ")
+    guard let bounds = words.firstIndex(of: "bounds"), let buckets = words.firstIndex(of: "buckets") else { return [:] }
+    let upper = words[(bounds + 1)..<buckets].compactMap { Double($0) } + [.infinity]
+    let counts = words[(buckets + 1)...].compactMap { Int($0) }
+    return Dictionary(uniqueKeysWithValues: zip(upper, counts)).filter { $0.value > 0 }
+  }
+
+  /// The events that were last said to have kept the objective, or to have missed it.
+  func objectiveEvents(_ outbox: String, _ result: String) -> Int {
+    let points = (byOutbox[outbox] ?? []).filter {
+      $0.metric == "outbox_slo_events_total" && $0.labels["outbox_slo_result"] == result
+    }
+    let last = Dictionary(grouping: points, by: \.series).compactMapValues { $0.max { $0.time < $1.time }?.value }
+    return Int(last.values.reduce(0, +))
+  }
+
+  /// What every sample said of the depth, and what was counted until then adds up to.
+  func samples(of outboxes: [String]) -> [(time: Double, depth: Int, moved: Int)] {
+    outboxes.flatMap { outbox in
+      Dictionary(grouping: byOutbox[outbox] ?? [], by: \.time).sorted { $0.key < $1.key }.compactMap { time, points in
+        guard points.contains(where: { $0.metric == "outbox_depth" }) else { return nil }
+        func sum(_ metric: String, _ isCounted: (EndToEndPoint) -> Bool = { _ in true }) -> Int {
+          Int(points.filter { $0.metric == metric && isCounted($0) }.map(\.value).reduce(0, +))
+        }
+        let left = sum("outbox_deliveries_total") { point in
+          ["delivered", "dead", "discarded", "unseen"].contains(point.labels["outbox_disposition"])
+        }
+        let moved = sum("outbox_enqueued_total") + sum("outbox_requeued_total") - left
+        return (time, sum("outbox_depth"), moved)
+      }
+    }
+  }
+}
+
+extension [Double: Int] {
+  /// True where, up to each bound, there are no more than in one distribution and no fewer than in the other.
+  func isBetween(_ most: [Double: Int], _ fewest: [Double: Int]) -> Bool {
+    func upTo(_ bound: Double, _ counts: [Double: Int]) -> Int {
+      counts.reduce(0) { $1.key <= bound ? $0 + $1.value : $0 }
+    }
+    return Set(keys).union(most.keys).union(fewest.keys).allSatisfy { bound in
+      upTo(bound, fewest) <= upTo(bound, self) && upTo(bound, self) <= upTo(bound, most)
+    } && upTo(.infinity, self) == upTo(.infinity, most)
+  }
+}
