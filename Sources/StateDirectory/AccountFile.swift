@@ -11,6 +11,8 @@ import SystemCalls
 package final class AccountFile {
   /// What was kept of each outbox, by its name, when the file was opened.
   package let found: [String: OutboxAccount]
+  /// When each of them was kept.
+  package let keptAt: [String: Timestamp]
   private let connection: SQLiteConnection
   private var saved: [String: OutboxAccount]
   private var rolledUpAt: Timestamp?
@@ -54,6 +56,11 @@ package final class AccountFile {
       throw SQLiteError(attempt: "use the file", message: check == "ok" ? "it is of another version" : check)
     }
     found = try Self.accounts(connection)
+    var keptAt: [String: Timestamp] = [:]
+    try connection.query("SELECT outbox, saved FROM accounts") { row in
+      if let name = row.text(0), let time = row.integer(1) { keptAt[name] = Timestamp(nanoseconds: time) }
+    }
+    self.keptAt = keptAt
     saved = found
   }
 

@@ -2,6 +2,7 @@ package import Accounting
 import DedicatedThreads
 package import Outbox
 import SQLiteClient
+import SystemCalls
 
 /// Keeps what was counted between runs, on a thread of its own: a slow disk delays no sample.
 package actor AccountKeeper {
@@ -15,6 +16,7 @@ package actor AccountKeeper {
 
   private let executor = PinnedThreadExecutor()
   private let path: String
+  private let current: CurrentMark
   private var file: AccountFile?
   private var problem: String?
   private var hasSaved = false
@@ -26,6 +28,7 @@ package actor AccountKeeper {
   /// A keeper of the file in a state directory.
   package init(directory: String) {
     path = Self.path(in: directory)
+    current = CurrentMark(path: directory + "/accounts.current")
   }
 
   /// The file in a state directory.
@@ -33,20 +36,29 @@ package actor AccountKeeper {
 
   /// Opens the file.
   ///
-  /// Accounts that begin in the future come from another host's clock, or from before the clock was set back; they begin
-  /// anew, since no backend takes a series that starts after its points.
+  /// Accounts that begin or were kept in the future come from another host's clock, or from before the clock was set back;
+  /// they begin anew, since no backend takes a series that starts after its points. So do those that are behind what was
+  /// sent, because they could not be kept in the end.
   package func open(now: Timestamp) -> Found {
     var found = Found()
     do throws(SQLiteError) {
       let (file, notice) = try AccountFile.open(path, now: now)
       self.file = file
       if let notice { found.notices.append(notice) }
+      if !file.found.isEmpty, !current.isThere {
+        found.notices.append(
+          "the counters kept in \(path) are older than those that were sent last, which could not be kept; all of them "
+            + "begin anew")
+        for name in file.found.keys { unsavedRestarts[name] = "the last counts could not be kept" }
+        return found
+      }
       for (name, account) in file.found.sorted(by: { $0.key < $1.key }) {
-        if account.destinations.values.contains(where: { $0.start > now }) {
+        let isFuture = (file.keptAt[name] ?? now) > now.advanced(by: Self.tolerance)
+        if isFuture || account.destinations.values.contains(where: { $0.start > now }) {
           found.notices.append(
-            "\(name): the counters kept in \(path) begin in the future; the clock was set back, or they come from another "
+            "\(name): the counters kept in \(path) are from the future; the clock was set back, or they come from another "
               + "host. They begin anew")
-          unsavedRestarts[name] = "the kept counters began in the future"
+          unsavedRestarts[name] = "the kept counters were from the future"
         } else {
           found.accounts[name] = account
         }
@@ -55,9 +67,13 @@ package actor AccountKeeper {
       let text = cannotKeep(error)
       problem = text
       found.notices.append(text)
+      current.remove()
     }
     return found
   }
+
+  /// So far the clock may be behind the one that they were kept by: it is corrected now and then.
+  private static let tolerance = Duration.seconds(5)
 
   /// Commits totals and marks, with what moved since the last commit for the history.
   ///
@@ -80,6 +96,7 @@ package actor AccountKeeper {
         damage = notice ?? (hasSaved && opened.found.isEmpty ? "the counters kept in \(path) are gone" : nil)
       }
       try file?.save(accounts, movements: unsaved, restarts: unsavedRestarts, at: time)
+      try current.write()
       unsaved = [:]
       unsavedRestarts = [:]
       let wasTrouble = problem != nil
@@ -94,6 +111,7 @@ package actor AccountKeeper {
     } catch {
       // A file that was removed or replaced under us is opened anew.
       file = nil
+      current.remove()
       let text = cannotKeep(error)
       defer { problem = text }
       return (false, problem == text ? nil : text)
@@ -117,5 +135,31 @@ package actor AccountKeeper {
 
   deinit {
     executor.stop()
+  }
+}
+
+/// An empty file beside the counters while they are what was sent last. Counters that go on in memory take it away, which
+/// needs no room on a disk that is full: whoever starts next then knows that the file is behind.
+private final class CurrentMark {
+  private let path: String
+  private var isWritten = false
+
+  init(path: String) { self.path = path }
+
+  var isThere: Bool { (try? FileSystem.status(path)) ?? nil != nil }
+
+  func write() throws(SQLiteError) {
+    guard !isWritten else { return }
+    do throws(SystemError) {
+      try FileSystem.touch(path)
+    } catch {
+      throw SQLiteError(attempt: "mark the counters as current", message: "\(error)")
+    }
+    isWritten = true
+  }
+
+  func remove() {
+    isWritten = false
+    try? FileSystem.remove(path)
   }
 }

@@ -66,8 +66,9 @@ import Testing
   }
 
   @Test func `begin anew where they begin in the future`() async throws {
-    let (file, _) = try AccountFile.open(path, now: now)
-    try file.save(["orders": account(enqueued: 1, position: "1")], movements: [:], restarts: [:], at: now)
+    let first = AccountKeeper(directory: directory.path)
+    _ = await first.save(["orders": account(enqueued: 1, position: "1")], movements: [:], restarts: [:], at: now)
+    await first.close()
     let keeper = AccountKeeper(directory: directory.path)
     let found = await keeper.open(now: now.advanced(by: .seconds(-3600)))
     #expect(found.accounts.isEmpty)
@@ -75,6 +76,29 @@ import Testing
     await keeper.close()
     let later = AccountKeeper(directory: directory.path)
     #expect(await later.open(now: now.advanced(by: .seconds(2))).accounts.keys.sorted() == ["orders"])
+  }
+
+  @Test func `begin anew where the last of them could not be kept`() async throws {
+    let first = AccountKeeper(directory: directory.path)
+    _ = await first.save(["orders": account(enqueued: 1, position: "1")], movements: [:], restarts: [:], at: now)
+    let locked = try SQLiteConnection(path: path, access: .readWrite)
+    try locked.execute("BEGIN IMMEDIATE")
+    let second = await first.save(
+      ["orders": account(enqueued: 2, position: "2")], movements: [:], restarts: [:], at: now)
+    #expect(!second.isDurable)
+    try locked.execute("ROLLBACK")
+    let next = AccountKeeper(directory: directory.path)
+    let found = await next.open(now: now)
+    #expect(found.accounts.isEmpty && found.notices.count == 1 && found.notices[0].contains("begin anew"))
+    await next.close()
+    // Once they could be kept again, they are current again.
+    let third = await first.save(
+      ["orders": account(enqueued: 2, position: "2")], movements: [:], restarts: [:], at: now)
+    #expect(third.isDurable)
+    await first.close()
+    let last = AccountKeeper(directory: directory.path)
+    let kept = await last.open(now: now)
+    #expect(kept.accounts["orders"]?.mark.position == "2", "\(kept.notices)")
   }
 
   @Test func `that cannot be written say so once, and lose nothing once they can be`() async throws {

@@ -1,0 +1,225 @@
+import TestSupport
+import Testing
+
+/// What is wrong with the state directory, the store or the machine ends in a clear message and a new start time of the
+/// counters, never in a wrong number. By the real sidecar; what only root may bring about is skipped for others.
+@Suite(withPostgreSQL, programs("otelcol", "sqlite3"))
+struct CommandCountingMistakeTests {
+  private let collector: OTLPReceiver
+
+  init() throws { collector = try OTLPReceiver.collector() }
+
+  // MARK: The state directory
+
+  @Test func `damaged counters are set aside and begin anew`() async throws {
+    let outbox = try CountedOutbox("damaged", .sqlite, collector)
+    let first = try outbox.start()
+    try await sampled(first)
+    try outbox.enqueue(3)
+    let start = try #require(await outbox.counted(3, first))
+    kill(first)
+    for suffix in ["", "-wal", "-shm"] { outbox.command.home.remove("state/accounts.sqlite" + suffix) }
+    try outbox.command.home.write(String(repeating: "no database", count: 1_000), to: "state/accounts.sqlite")
+    try outbox.enqueue(2)
+    let second = try outbox.start()
+    await outbox.expectsWords("were damaged", second)
+    await outbox.expectsWords("all of them begin anew", second)
+    _ = await outbox.counted(0, since: start, second)
+    try outbox.enqueue(1)
+    _ = await outbox.counted(1, since: start, second)
+    outbox.expectHonesty()
+  }
+
+  @Test func `counters of another host's clock begin anew`() async throws {
+    let outbox = try CountedOutbox("foreign", .sqlite, collector)
+    for column in ["totals SET start = start", "accounts SET saved = saved"] {
+      let before = outbox.last
+      let first = try outbox.start()
+      try await sampled(first)
+      try outbox.enqueue(3)
+      let start = try #require(await outbox.counted((before?.value ?? 0) + 3, first))
+      kill(first)
+      try outbox.state("UPDATE \(column) + 86400000000000")
+      let second = try outbox.start()
+      await outbox.expectsWords("from the future", second)
+      try outbox.enqueue(1)
+      _ = await outbox.counted(1, since: start, second)
+      kill(second)
+    }
+    outbox.expectHonesty()
+  }
+
+  @Test func `counters that somebody else has locked go on, and are kept later`() async throws {
+    let outbox = try CountedOutbox("locked", .sqlite, collector)
+    let sidecar = try outbox.start()
+    try await sampled(sidecar)
+    try outbox.enqueue(3)
+    let start = try #require(await outbox.counted(3, sidecar))
+    let holder = try ChildProcess(
+      "sqlite3", [outbox.command.path("state/accounts.sqlite")],
+      input: "BEGIN IMMEDIATE;\n.shell echo held && exec sleep 600\n")
+    #expect(await happens { holder.standardOutput.contains("held") }, "\(holder.standardError)")
+    try outbox.enqueue(2)
+    await outbox.expectsWords("another program has locked it", sidecar)
+    #expect(await outbox.counted(5, sidecar) == start)
+    _ = try run("pkill", ["-P", "\(holder.pid)"])
+    holder.signal(9)
+    holder.wait()
+    await outbox.expectsWords("are kept in \(outbox.command.path("state")) again; nothing was lost", sidecar)
+    outbox.expectHonesty()
+  }
+
+  @Test(.enabled(if: PrivateDisk.isPossible, "only root may mount a file system"))
+  func `on a full disk the counters go on in memory, and begin anew after a restart`() async throws {
+    let outbox = try CountedOutbox("full", .sqlite, collector)
+    let disk = try await PrivateDisk(at: outbox.command.path("state"), kilobytes: 3_000)
+    let first = try outbox.start(behind: disk.inside)
+    try await sampled(first)
+    try outbox.enqueue(3)
+    let start = try #require(await outbox.counted(3, first))
+    try disk.fill()
+    try outbox.enqueue(3)
+    await outbox.expectsWords("make room on its file system", first)
+    #expect(await outbox.counted(6, first) == start)
+    kill(first)
+    try disk.makeRoom()
+    // What was counted and is gone could not be counted again from what was kept.
+    try outbox.sql("DELETE FROM outbound_queue WHERE id > 3")
+    let second = try outbox.start(behind: disk.inside)
+    await outbox.expectsWords("could not be kept; all of them begin anew", second)
+    try outbox.enqueue(1)
+    _ = await outbox.counted(1, since: start, second)
+    outbox.expectHonesty()
+  }
+
+  @Test func `a file of the counters that may not be written leaves them in memory`() async throws {
+    let outbox = try CountedOutbox("readonly", .sqlite, collector)
+    let first = try outbox.start()
+    try await sampled(first)
+    try outbox.enqueue(3)
+    let start = try #require(await outbox.counted(3, first))
+    kill(first)
+    for suffix in ["", "-wal", "-shm"] { outbox.command.setPermissions("state/accounts.sqlite" + suffix, 0) }
+    let second = try outbox.start(obeysPermissions: true)
+    await outbox.expectsWords("make the state directory writable", second)
+    try await sampled(second)
+    try outbox.enqueue(2)
+    let next = try #require(await outbox.counted(2, since: start, second))
+    kill(second)
+    for suffix in ["", "-wal", "-shm"] { outbox.command.setPermissions("state/accounts.sqlite" + suffix, 0o600) }
+    // What was sent last is in no file, and nothing may seem to begin before it.
+    let third = try outbox.start()
+    await outbox.expectsWords("could not be kept; all of them begin anew", third)
+    try outbox.enqueue(1)
+    _ = await outbox.counted(1, since: next, third)
+    outbox.expectHonesty()
+  }
+
+  // MARK: The store and the machine
+
+  @Test func `a reset of the database's statistics begins the counters anew`() async throws {
+    let database = try TemporaryPostgres.shared().createDatabase()
+    let outbox = try CountedOutbox("reset", .postgresql(database), collector)
+    let sidecar = try outbox.start()
+    try await sampled(sidecar)
+    try outbox.enqueue(3)
+    let start = try #require(await outbox.counted(3, sidecar))
+    try outbox.sql("SELECT pg_stat_reset()")
+    await outbox.expectsWords("the database's statistics were reset", sidecar)
+    try outbox.enqueue(2)
+    _ = await outbox.counted(2, since: start, sidecar)
+    outbox.expectHonesty()
+  }
+
+  @Test func `a ledger that is installed by half is not counted by, nor one whose table was altered`() async throws {
+    let database = try TemporaryPostgres.shared().createDatabase()
+    let outbox = try CountedOutbox("ledger", .postgresql(database), collector)
+    try outbox.ledger("install")
+    let first = try outbox.start()
+    try await sampled(first)
+    try outbox.enqueue(3)
+    let start = try #require(await outbox.counted(3, first))
+    kill(first)
+    try outbox.sql(
+      "DO $$ BEGIN EXECUTE (SELECT format('DROP TRIGGER %I ON outbox', tgname) FROM pg_trigger "
+        + "WHERE tgrelid = 'outbox'::regclass AND tgname LIKE '%update%' LIMIT 1); END $$")
+    let second = try outbox.start()
+    await outbox.expectsWords("`outbox-exporter ledger install` mends it", second)
+    await outbox.expectsWords("movements are counted by statistics from now on instead of ledger", second)
+    let other = try #require(await outbox.counted(0, since: start, second))
+    kill(second)
+    try outbox.ledger("install")
+    let third = try outbox.start()
+    await outbox.expectsWords("movements are counted by ledger from now on instead of statistics", third)
+    let restored = try #require(await outbox.counted(0, since: other, third))
+    // The triggers look for a column that is gone; the application does not notice.
+    try outbox.sql("ALTER TABLE outbox DROP COLUMN locked_at; UPDATE outbox SET status = 'sending'")
+    await outbox.expectsWords("ledger: what moves is counted anew from here", third)
+    let hasBegunAnew = await slowly { (outbox.last?.start ?? 0) > restored }
+    #expect(hasBegunAnew, "\(third.standardError)")
+    outbox.expectHonesty()
+  }
+
+  @Test(.enabled(if: PrivateDisk.isPossible, "only root may have a user namespace everywhere"))
+  func `without the kernel's reports a directory is compared, and the log says which limit was reached`()
+    async throws
+  {
+    let outbox = try CountedOutbox("watches", .files, collector)
+    let limited = [
+      "unshare", "-U", "-r", "sh", "-c", "echo 0 >/proc/sys/user/max_inotify_watches && exec \"$0\" \"$@\"",
+    ]
+    let sidecar = try outbox.start(behind: limited)
+    await outbox.expectsWords("fs.inotify.max_user_watches", sidecar)
+    try await sampled(sidecar)
+    try outbox.enqueue(3)
+    _ = await outbox.counted(3, sidecar)
+    outbox.expectHonesty()
+  }
+
+  // MARK: Doing
+
+  /// Waits until the sidecar has sampled twice: what comes from then on is counted.
+  private func sampled(_ sidecar: ChildProcess) async throws {
+    let exports = collector.exportsListed
+    #expect(await happens { collector.exportsListed >= exports + 2 || !sidecar.isRunning })
+    #expect(sidecar.isRunning, "\(sidecar.standardError)")
+  }
+
+  private func kill(_ sidecar: ChildProcess) {
+    sidecar.signal(9)
+    sidecar.wait()
+  }
+}
+
+/// A small file system that only those inside see. It goes when the last of them ends.
+private final class PrivateDisk {
+  static let isPossible =
+    (try? run("unshare", ["-m", "mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", "/mnt"]).code) == 0
+    && (try? run("unshare", ["-U", "-r", "true"]).code) == 0
+
+  private let holder: ChildProcess
+  private let path: String
+
+  init(at path: String, kilobytes: Int) async throws {
+    self.path = path
+    holder = try ChildProcess(
+      "unshare",
+      [
+        "-m", "sh", "-c",
+        "mount -t tmpfs -o size=\(kilobytes)k tmpfs '\(path)' && echo mounted && exec sleep 600",
+      ])
+    #expect(await happens { holder.standardOutput.contains("mounted") }, "\(holder.standardError)")
+  }
+
+  /// What stands in front of a command line to run it inside.
+  var inside: [String] { ["nsenter", "-m", "-t", "\(holder.pid)"] }
+
+  func fill() throws { try shell("cat /dev/zero >'\(path)/filling' 2>/dev/null || true") }
+
+  func makeRoom() throws { try shell("rm '\(path)/filling'") }
+
+  private func shell(_ script: String) throws {
+    let outcome = try run(inside[0], Array(inside.dropFirst()) + ["sh", "-c", script])
+    #expect(outcome.code == 0, "\(outcome.error)")
+  }
+}
