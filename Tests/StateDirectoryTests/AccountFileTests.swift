@@ -97,7 +97,7 @@ import Testing
     #expect(third.isDurable)
     await first.close()
     let last = AccountKeeper(directory: directory.path)
-    let kept = await last.open(now: now)
+    let kept = await last.open(now: now.advanced(by: .seconds(2)))
     #expect(kept.accounts["orders"]?.mark.position == "2", "\(kept.notices)")
   }
 
