@@ -116,11 +116,21 @@ import Testing
       ])
     #expect(result.code == 0, "\(result.error)")
     var seen: [String: Set<String>] = [:]
+    var bounds: [String: Set<String>] = [:]
     for line in result.output.split(separator: "\n") where !line.hasPrefix("#") && !line.hasPrefix("ALERTS") {
       guard let brace = line.firstIndex(of: "{") else { continue }
       let metric = String(line[..<brace])
       if seen[metric] == nil { seen[metric] = [] }
       seen[metric]?.formUnion(line.matches(of: /[{,](\w+)="/).map { String($0.output.1) })
+      if let bound = line.firstMatch(of: /[{,]le="([^"]+)"/) {
+        bounds[metric, default: []].insert(String(bound.output.1))
+      }
+    }
+    // The objectives are among the bounds of delivery times.
+    for instrument in MetricCatalog.all
+    where instrument.kind == .histogram && instrument.name != "outbox.delivery.duration" {
+      let shown = bounds["\(instrument.prometheusName)_bucket"] ?? []
+      #expect(Set(shown.compactMap { Double($0) }) == Set(instrument.bounds + [.infinity]), "\(instrument.name)")
     }
     var covered: Set<String> = []
     for (metric, labels) in seen {

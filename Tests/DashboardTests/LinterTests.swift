@@ -53,9 +53,7 @@ import Testing
       for selector in PromQLSelectors(text).selectors {
         let follows = Set(
           selector.matchers.filter { $0.comparison == "=~" && $0.value == "$" + variable($0.label) }.map(\.label))
-        if selector.metric == "ALERTS" {
-          #expect(follows == ["outbox_name"], "\(place)")
-        } else if ["outbox_build"].contains(selector.metric) || selector.metric.hasPrefix("outbox_spool_")
+        if ["outbox_build"].contains(selector.metric) || selector.metric.hasPrefix("outbox_spool_")
           || selector.metric.hasPrefix("otel_sdk_")
         {
           #expect(follows == ["outbox_environment"], "\(place): \(selector.metric)")

@@ -160,10 +160,9 @@ class Exporter:
         yield "outbox_build", self.base | {"version": "0.1.0", "revision": "0123456789ab"}, 1
         yield "otel_sdk_exporter_metric_data_point_exported_total", kind, self.points
         yield "otel_sdk_exporter_metric_data_point_inflight", kind, points
-        counts = [0, 0, self.cycles - self.cycles // 20, self.cycles // 20] + [0] * (len(SAMPLE_BOUNDS) - 3)
         yield from histogram(
-            "otel_sdk_exporter_operation_duration_seconds", kind | {"http_response_status_code": "200"},
-            SAMPLE_BOUNDS, counts, self.cycles * 0.005)
+            "otel_sdk_exporter_operation_duration_seconds", kind | {"http_response_status_code": "200"}, (),
+            [self.cycles], self.cycles * 0.005)
         for name in ("depth", "age_seconds"):
             yield f"outbox_spool_{name}", self.base | endpoint, 0
         for reason in ("full", "too_old", "rejected", "too_large", "corrupt"):
@@ -218,15 +217,16 @@ def incident(stage, outboxes, now, start, first):
             destination.alive = not broken
 
 
+# What the shipped rules would say: name, severity, outbox, destination.
 ALERTS = {
-    "channel-down": ("OutboxDeliveryStopped", "critical", "orders", "sms"),
-    "dead-letters": ("OutboxDeadLettersGrowing", "warning", "orders", "webhook"),
-    "dead-worker": ("OutboxDeliveryStopped", "critical", "bots", "telegram"),
-    "stuck-claims": ("OutboxStuckEvents", "warning", "orders", None),
-    "burst-and-drain": ("OutboxOldestEventTooOld", "warning", "orders", None),
-    "store-down": ("OutboxStoreUnreachable", "critical", "bots", None),
-    "exporter-gone": ("OutboxExporterDown", "critical", "orders", None),
-    "fleet": ("OutboxDeliveryStopped", "critical", "shop-42", "email"),
+    "channel-down": [("OutboxOldestEventTooOld", "critical", "orders", "sms")],
+    "dead-letters": [("OutboxDeadLettersArriving", "warning", "orders", "webhook")],
+    "dead-worker": [("OutboxWorkerDead", "critical", "bots", name) for name in ("telegram", "slack")],
+    "stuck-claims": [("OutboxEventsStuck", "warning", "orders", "email")],
+    "burst-and-drain": [("OutboxOldestEventTooOld", "warning", "orders", "email")],
+    "store-down": [("OutboxStoreUnreachable", "critical", "bots", None)],
+    "exporter-gone": [("OutboxExporterGone", "critical", name, None) for name in ("orders", "bots", "billing")],
+    "fleet": [("OutboxWorkerDead", "critical", "shop-42", "email")],
 }
 STAGES = ("healthy", "channel-down", "dead-letters", "dead-worker", "stuck-claims", "burst-and-drain", "store-down",
           "exporter-gone", "recovered", "fleet", "twins", "bare")
@@ -256,8 +256,7 @@ def stage_series(stage, end, seed, interval, length, report=None):
         for exporter in exporters:
             for sample in [*samples, *exporter.series(len(samples))]:
                 yield exporter, now - PHASE, sample
-    if stage in ALERTS:
-        name, severity, outbox, destination = ALERTS[stage]
+    for name, severity, outbox, destination in ALERTS.get(stage, []):
         labels = {"alertname": name, "alertstate": "firing", "severity": severity, "outbox_name": outbox}
         labels |= {"outbox_environment": "production"} | ({"outbox_destination": destination} if destination else {})
         for now in range(start + 900, end + 1, 60):

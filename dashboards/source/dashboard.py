@@ -44,7 +44,7 @@ def variables(destination):
 
 def alert_annotation(name, severity, enabled, color):
     """Marks when alerts of the shipped rules were firing. Rules that Grafana evaluates leave no such series."""
-    expr = f'ALERTS{{alertname=~"Outbox.+", alertstate="firing", severity="{severity}", outbox_name=~"$outbox"}}'
+    expr = of("ALERTS", 'alertname=~"Outbox.+"', 'alertstate="firing"', f'severity="{severity}"')
     return {
         "name": name, "datasource": DATASOURCE, "enable": enabled, "hide": False, "iconColor": color, "expr": expr,
         "titleFormat": "{{alertname}}", "textFormat": "{{outbox_name}} {{outbox_destination}}",

@@ -42,18 +42,19 @@ def strip():
         stat(
             2, "Late, last hour",
             "The share of events that missed their objective in the last hour: delivered late, dead, or still waiting "
-            "when the deadline passed. No data: no objective is configured, or no deadline passed.",
-            late_share("1h", destination=True), unit="percentunit", missing="no deadline"),
+            "when the deadline passed. No data: no objective is configured, no deadline passed, or it is not read now.",
+            late_share("1h", destination=True, now=True), unit="percentunit", missing="no data"),
         stat(
             3, "Budget burn, 1 h",
             "How fast the objective's allowance of late events is used up: 1 uses exactly what is allowed, 14.4 uses a "
-            "month's allowance in two days. The worst outbox counts.",
-            f'max({late_share("1h", OUTBOX, True)} / (1 - {once(of("outbox_objective_target"), *OUTBOX)} > 0))',
-            decimals=1, missing="no objective", thresholds=steps(PLAIN, (0, GREEN), (1, YELLOW), (14.4, RED))),
+            "month's allowance in two days. The worst outbox counts. No data: as beside.",
+            f'max({late_share("1h", OUTBOX, True, True)} / (1 - {once(of("outbox_objective_target"), *OUTBOX)} > 0))',
+            decimals=1, missing="no data", thresholds=steps(PLAIN, (0, GREEN), (1, YELLOW), (14.4, RED))),
         stat(
             4, "Delivery time, p99",
-            "99 of 100 events delivered in the last hour took at most this long since they were first due. Events that "
-            "are not delivered are not in it: a dead worker looks fast here. Look at Oldest waiting beside it.",
+            "99 of 100 events delivered in the last hour took at most about this long since they were first due: an "
+            "estimate between the bounds of a histogram, which may exceed the longest wait. Events that are not "
+            "delivered are not in it: a dead worker looks fast here. Look at Oldest waiting beside it.",
             quantile(0.99, "1h"), unit="s", decimals=1, missing="no delivery"),
         stat(
             5, "Failed attempts, 1 h",
@@ -62,7 +63,7 @@ def strip():
             f'{attempts(FAILED, "1h")} / ({attempts(ENDED, "1h")} > 0)', unit="percentunit",
             missing="no attempt"),
         stat(
-            6, "New dead letters, 1 h",
+            6, "New dead, 1 h",
             "Events given up on within the last hour. Each one is a message that does not arrive.",
             new_dead([], True), thresholds=steps(PLAIN, (0, GREEN), (1, RED))),
         stat(
@@ -125,11 +126,11 @@ def destinations():
             targets, columns, (24, 8), "Oldest waiting", missing="–"),
         state_timeline(
             10, "Destinations in trouble, or draining",
-            "Destinations whose own trend is neither ok nor idle, and when. Empty is good. A dead channel shows here "
-            "although the outbox as a whole still moves.",
+            "Destinations whose own trend is neither ok nor idle, and when. Empty is good, of outboxes that are read. A "
+            "dead channel shows here although the outbox as a whole still moves.",
             [target(f"{destination_trouble(True)} and {worst_destinations()}", HERE)],
             {number: shown for number, shown in CONDITIONS.items() if number in TROUBLE}, (24, 6),
-            "none: every destination is ok or idle", [DESTINATION_LINK]),
+            "none is known to be in trouble", [DESTINATION_LINK]),
     ]
 
 

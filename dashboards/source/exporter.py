@@ -126,8 +126,10 @@ def sending():
     results = (
         f'sum by (error_type) (label_replace(60 * rate({exported}[$__rate_interval]), "error_type", "exported", '
         '"error_type", ""))')
-    duration = own("otel_sdk_exporter_operation_duration_seconds_bucket")
-    counted = f"sum by (le) (rate({duration}[$__rate_interval]))"
+    # The conventions advise one bucket without bounds for it, so there is a mean and no quantile.
+    spent, ended = (
+        f'sum by ({labels}) (rate({own("otel_sdk_exporter_operation_duration_seconds_" + part)}[$__rate_interval]))'
+        for part in ("sum", "count"))
     waiting = f'sum by ({labels}) ({own("outbox_spool_depth")})'
     dropped = f'sum by (outbox_drop_reason) (60 * rate({own("outbox_spool_dropped_total")}[$__rate_interval]))'
     return [
@@ -140,11 +142,8 @@ def sending():
             overrides=[color("exported", GREEN)]),
         timeseries(
             17, "Duration of exports",
-            "What an export takes, all attempts and waits included. Seconds are retries.",
-            [
-                target(f"histogram_quantile({share}, {counted})", name, ref=ref)
-                for ref, share, name in (("A", 0.99, "p99"), ("B", 0.5, "p50"))
-            ], "s", (8, 8), overrides=[color("p99", ORANGE), color("p50", BLUE)]),
+            "What an export takes on average, all attempts and waits included, by endpoint. Seconds are retries.",
+            [target(f"{spent} / ({ended} > 0)", ENDPOINT)], "s", (8, 8)),
         timeseries(
             18, "Data points in flight",
             "Data points handed over whose export has not ended yet. A plateau is normal, a climb is an endpoint that "

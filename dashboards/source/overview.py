@@ -59,7 +59,7 @@ def strip():
             total(of("outbox_stuck"), [], "outbox_destination", "outbox_stuck_reason"),
             thresholds=steps(PLAIN, (0, GREEN), (1, ORANGE))),
         stat(
-            8, "New dead letters, 1 h",
+            8, "New dead, 1 h",
             "Events given up on within the last hour: counted as they died, or the rise of the dead-letter queue where "
             "that is larger or all there is. Each one is a message that does not arrive.",
             new_dead([]), thresholds=steps(PLAIN, (0, GREEN), (1, RED))),

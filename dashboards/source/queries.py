@@ -117,13 +117,18 @@ def new_dead(labels, destination=False):
     return f"sum by ({', '.join(labels)}) ({inner})" if labels else f"sum({inner})"
 
 
-def late_share(window, labels=(), destination=False):
-    """The share of events that missed their objective; nothing where no deadline passed."""
+def late_share(window, labels=(), destination=False, now=False):
+    """The share of events that missed their objective; nothing where no deadline passed. With `now` only of outboxes that
+    are read at the moment: of the others the past hour says nothing."""
     late = of("outbox_slo_events_total", 'outbox_slo_result="late"', destination=destination)
     every = of("outbox_slo_events_total", destination=destination)
-    missed = total(f"increase({late}[{window}])", list(labels), "outbox_destination")
-    due = total(f"increase({every}[{window}])", list(labels), "outbox_destination", "outbox_slo_result")
-    return f"{missed} / ({due} > 0)"
+    read = f' and on ({", ".join(OUTBOX)}) ({once(of("outbox_up"), *OUTBOX)} == 1)' if now else ""
+
+    def counted(selector, *over):
+        found = once(f"increase({selector}[{window}])", *dict.fromkeys([*OUTBOX, *labels, "outbox_destination", *over]))
+        return f"sum by ({', '.join(labels)}) ({found}{read})" if labels else f"sum({found}{read})"
+
+    return f"{counted(late)} / ({counted(every, 'outbox_slo_result')} > 0)"
 
 
 def quantile(share, window, destination=True):
