@@ -173,8 +173,10 @@ def legend_below(shown, panel, height):
         text = "".join(f" <i>{heading}: {html.escape(value)}</i>" for heading, value in shown_values)
         shown_name = html.escape(config.get("displayName", name))
         color = series_color(config, index)
-        entries.append(f'<span><b style="background:{color}"></b>{shown_name}{text}</span>')
-    return f'<div class="legend" style="height:{height}px">{"".join(entries)}</div>'
+        entries.append((-numbers["max"][1], f'<span><b style="background:{color}"></b>{shown_name}{text}</span>'))
+    if panel["options"]["legend"].get("sortDesc"):
+        entries.sort(key=lambda entry: entry[0])
+    return f'<div class="legend" style="height:{height}px">{"".join(text for _, text in entries)}</div>'
 
 
 def state_timeline(panel, session, width, height):

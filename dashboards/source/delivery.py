@@ -158,7 +158,7 @@ def waiting():
             12, "Longest wait by destination",
             "How long the oldest due event of each destination has waited, for those with the longest waits.",
             [target(f"{age(DESTINATION, True)} and {worst_destinations()}", HERE)], "s", links=[DESTINATION_LINK],
-            decimals=1),
+            decimals=1, ranked=True),
         timeseries(
             13, "Undelivered events: first attempts and retries",
             "What was never tried, against what failed before and waits again. Growing retries under a flat rest are a "

@@ -80,9 +80,10 @@ def stat(identity, title, description, expr, unit="short", thresholds=None, widt
 
 def timeseries(
     identity, title, description, targets, unit, size=(12, 8), stacked=False, bars=False, overrides=(),
-    limits=None, calcs=("lastNotNull", "max"), table=False, **defaults,
+    limits=None, calcs=("lastNotNull", "max"), ranked=False, **defaults,
 ):
-    """Series over time. Stacked only where the series are parts of a whole."""
+    """Series over time. Stacked only where the series are parts of a whole; `ranked` has the largest first in the legend,
+    which shows but a few of many."""
     custom = {
         "axisBorderShow": False, "axisColorMode": "text", "axisLabel": "", "axisPlacement": "auto",
         "barAlignment": 0, "drawStyle": "bars" if bars else "line",
@@ -95,9 +96,9 @@ def timeseries(
     }
     options = {
         "legend": {
-            "calcs": list(calcs), "displayMode": "table" if table else "list",
-            "placement": "right" if table else "bottom", "showLegend": True,
-        } | ({"sortBy": "Max", "sortDesc": True} if table else {}),
+            "calcs": list(calcs), "displayMode": "table" if ranked else "list",
+            "placement": "bottom", "showLegend": True,
+        } | ({"sortBy": "Max", "sortDesc": True} if ranked else {}),
         "tooltip": {"mode": "multi", "sort": "desc"},
     }
     fields = {

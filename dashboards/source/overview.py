@@ -149,7 +149,7 @@ def charts():
                 target(f"{promised} and {worst_outboxes()}", "promised: " + NAME, ref="B"),
             ], "s",
             overrides=[color("/^promised: /", GREY, True, **dashed, custom__hideFrom={
-                "legend": True, "tooltip": True, "viz": False})], links=[OUTBOX_LINK], decimals=1),
+                "legend": True, "tooltip": True, "viz": False})], links=[OUTBOX_LINK], decimals=1, ranked=True),
         timeseries(
             15, "Outcomes of attempts",
             "Events a minute by how an attempt or a wait ended. Yellow is a retry: work that will be done again. Red "
