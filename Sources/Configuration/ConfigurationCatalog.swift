@@ -64,7 +64,7 @@ package enum ConfigurationCatalog {
     ),
     .init(
       "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", nil, "URL of the endpoint, used as it is; beats the one above."),
-    .init("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf", "`http/protobuf` or `grpc`; `http/json` is not there yet."),
+    .init("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf", "`http/protobuf`, `http/json` or `grpc`."),
     .init("OTEL_EXPORTER_OTLP_METRICS_PROTOCOL", nil, "Beats the one above."),
     .init(
       "OTEL_EXPORTER_OTLP_INSECURE", "false",

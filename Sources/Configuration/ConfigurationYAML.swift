@@ -111,6 +111,7 @@ package enum ConfigurationYAML {
         ? nil : ("headers", .mapping(destination.headers.map { ($0.name, .scalar(mask)) })),
       ("timeout", .scalar(DurationText.text(destination.timeout ?? .zero))),
       ("compression", .scalar(destination.compression.rawValue)),
+      destination.requestLimit.map { ("max_request_bytes", .scalar("\($0)")) },
       destination.certificate.map { ("certificate", .scalar($0)) },
       destination.clientCertificate.map { ("client_certificate", .scalar($0)) },
       destination.clientKey.map { ("client_key", .scalar($0)) },

@@ -58,13 +58,8 @@ extension ConfigurationReader {
   }
 
   private mutating func transportOfVariables() -> ExportDestination.Transport {
-    let names = Self.otlpVariables("PROTOCOL")
-    let known = ExportDestination.Transport.allCases.map(\.rawValue) + ["http/json"]
-    guard let word = word(of: names, among: known) else { return .http }
-    if let transport = ExportDestination.Transport(rawValue: word) { return transport }
-    let name = names.first { variable($0)?.lowercased() == word } ?? names[1]
-    problem(.variable(name), "the protocol `\(word)` is not there yet", "use http/protobuf, or grpc")
-    return .http
+    let known = ExportDestination.Transport.allCases.map(\.rawValue)
+    return word(of: Self.otlpVariables("PROTOCOL"), among: known).flatMap { .init(rawValue: $0) } ?? .http
   }
 
   private mutating func headersOfVariables(_ transport: ExportDestination.Transport) -> [ExportHeader] {
@@ -128,6 +123,7 @@ extension ConfigurationReader {
     destination.headers = headers
     if let timeout { destination.timeout = timeout == .zero ? nil : timeout }
     destination.compression = compression ?? .none
+    destination.requestLimit = integer(keys["max_request_bytes"], from: 1_000)
     return url == nil ? nil : destination
   }
 
@@ -135,11 +131,7 @@ extension ConfigurationReader {
     guard let value, let text = text(value) else { return .http }
     let word = text.text.lowercased()
     if let transport = ExportDestination.Transport(rawValue: word) { return transport }
-    problem(
-      text.place,
-      word == "http/json"
-        ? "the protocol `\(text.shown)` is not there yet" : "`\(text.shown)` is not a protocol",
-      "use http/protobuf, or grpc")
+    problem(text.place, "`\(text.shown)` is not a protocol", "use http/protobuf, http/json or grpc")
     return .http
   }
 

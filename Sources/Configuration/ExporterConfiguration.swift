@@ -140,6 +140,8 @@ package struct ExportDestination: Sendable, Hashable {
   package var timeout: Duration? = .seconds(10)
   /// How bodies are compressed.
   package var compression = Compression.none
+  /// The largest request in bytes before compression; nil for one that every receiver takes.
+  package var requestLimit: Int?
   /// Path of the PEM file with the authorities to trust instead of the system's.
   package var certificate: String?
   /// Path of the PEM file with the client's certificate.
@@ -158,11 +160,13 @@ package struct ExportDestination: Sendable, Hashable {
   package enum Transport: String, Sendable, Hashable, CaseIterable {
     /// OTLP/HTTP with protobuf.
     case http = "http/protobuf"
+    /// OTLP/HTTP with JSON.
+    case httpJSON = "http/json"
     /// OTLP/gRPC.
     case grpc
 
     /// Where a collector listens unless the user says otherwise.
-    var standardEndpoint: String { self == .http ? EndpointURL.standard : "http://localhost:4317" }
+    var standardEndpoint: String { self == .grpc ? "http://localhost:4317" : EndpointURL.standard }
   }
 
   /// How bodies are compressed.

@@ -127,7 +127,7 @@ extension OTLPExporter {
   fileprivate func activity(index: Int) -> ExportActivity {
     let observation = observe()
     return ExportActivity(
-      component: "otlp_\(destination.transport == .grpc ? "grpc" : "http")_metric_exporter/\(index)",
+      component: "\(destination.transport.componentType)/\(index)",
       serverAddress: destination.server?.address ?? "",
       serverPort: destination.server?.port ?? 0, exported: Int(clamping: observation.exportedPoints),
       failed: observation.failedPoints.mapValues { Int(clamping: $0) }, inflight: observation.inflightPoints,

@@ -219,16 +219,27 @@ extension ExporterConfiguration {
   }
 }
 
+extension ExportDestination.Transport {
+  fileprivate var ofOTLP: OTLPDestination.Transport {
+    switch self {
+    case .http: .http
+    case .httpJSON: .httpJSON
+    case .grpc: .grpc
+    }
+  }
+}
+
 extension ExporterConfiguration {
   /// One for each endpoint, with a spool each where there is a directory for them.
   fileprivate func exporters(_ spoolDirectory: String?) -> [OTLPExporter] {
     let destinations = destinations.map { destination in
       OTLPDestination(
-        endpoint: destination.url.revealed, transport: destination.transport == .grpc ? .grpc : .http,
+        endpoint: destination.url.revealed, transport: destination.transport.ofOTLP,
         headers: destination.headers.map { ($0.name, $0.value.revealed) },
         timeout: destination.timeout, compression: destination.compression == .gzip ? .gzip : .none,
         authorities: destination.certificate, clientCertificate: destination.clientCertificate,
-        clientKey: destination.clientKey, ageLimit: spool.ageLimit)
+        clientKey: destination.clientKey, requestLimit: destination.requestLimit ?? OTLPSchema.requestLimit,
+        ageLimit: spool.ageLimit)
     }
     let paths = spoolDirectory.map { Spool.paths(in: $0, destinations) }
     return destinations.enumerated().map { index, destination in

@@ -4,6 +4,7 @@ internal import SQLiteClient
 /// A request that waits, compressed as it will be sent.
 struct QueuedRequest: Sendable, Hashable {
   var body: [UInt8]
+  var encoding = OTLPEncoding.protobuf
   var compression = OTLPDestination.Compression.none
   var pointCount: Int
   /// When it was handed over.
@@ -33,6 +34,7 @@ struct DeliveryQueue {
     var place: Place
     var byteCount: Int
     var pointCount: Int
+    var encoding: OTLPEncoding
     var compression: OTLPDestination.Compression
     var created: Timestamp
     var firstAttempt: Int64?
@@ -73,7 +75,7 @@ struct DeliveryQueue {
       add(
         Entry(
           place: .spool(request.id), byteCount: request.byteCount, pointCount: request.pointCount,
-          compression: request.compression, created: request.created))
+          encoding: request.encoding, compression: request.compression, created: request.created))
     }
   }
 
@@ -105,7 +107,9 @@ struct DeliveryQueue {
       case .spool(let id): (try? spool?.file.body(id)) ?? nil
       }
     return body.map {
-      QueuedRequest(body: $0, compression: entry.compression, pointCount: entry.pointCount, created: entry.created)
+      QueuedRequest(
+        body: $0, encoding: entry.encoding, compression: entry.compression, pointCount: entry.pointCount,
+        created: entry.created)
     }
   }
 
@@ -122,8 +126,8 @@ struct DeliveryQueue {
     }
     add(
       Entry(
-        place: place, byteCount: request.body.count, pointCount: request.pointCount, compression: request.compression,
-        created: request.created))
+        place: place, byteCount: request.body.count, pointCount: request.pointCount, encoding: request.encoding,
+        compression: request.compression, created: request.created))
     return enforceLimits(at: request.created)
   }
 

@@ -28,7 +28,7 @@ extension OTLPDestination {
 
   func makeTransport(version: String) -> any DeliveryTransport {
     switch transport {
-    case .http: HTTPTransport(self, version: version)
+    case .http, .httpJSON: HTTPTransport(self, version: version)
     case .grpc: GRPCTransport(self, version: version)
     }
   }

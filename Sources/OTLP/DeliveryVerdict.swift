@@ -55,8 +55,12 @@ package enum DeliveryVerdict: Sendable, Hashable {
   init(_ response: HTTPResponse, endpoint: String, now: Timestamp) {
     guard !(200..<300).contains(response.status) else {
       // Receivers answer with an empty body, another type, or something unreadable. They have the data all the same.
-      let isProtobuf = response.mediaType == "application/x-protobuf" && response.bodyDefect == nil
-      let partial = isProtobuf ? ServerMessage.partialSuccess(response.body) : nil
+      let partial =
+        switch response.bodyDefect == nil ? response.mediaType : nil {
+        case OTLPEncoding.protobuf.mediaType: ServerMessage.partialSuccess(response.body)
+        case OTLPEncoding.json.mediaType: JSONServerMessage.partialSuccess(response.body)
+        default: nil as (rejected: Int64, message: String)?
+        }
       self = .delivered(rejected: partial?.rejected ?? 0, message: excerpt(partial?.message ?? ""))
       return
     }
@@ -139,6 +143,8 @@ enum DeliveryAdvice {
         "The receiver expects TLS: begin the endpoint with https://"
       case 407:
         "A proxy wants credentials: http://user:password@host in http_proxy; hosts in no_proxy are reached without it"
+      case 400 where said.contains("json encoding isn't supported"):
+        "It takes no JSON: set OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf"
       case 413: "The receiver takes only smaller requests"
       case 415: "Where it takes OTLP over gRPC only, set OTEL_EXPORTER_OTLP_PROTOCOL=grpc"
       default: nil
@@ -208,8 +214,13 @@ enum DeliveryAdvice {
 
   /// What the body says: the message of a google.rpc.Status, or the beginning of a text.
   private static func serverText(_ response: HTTPResponse) -> String {
-    if response.mediaType == "application/x-protobuf" {
+    if response.mediaType == OTLPEncoding.protobuf.mediaType {
       return excerpt(ServerMessage.status(response.body) ?? "")
+    }
+    if response.mediaType == OTLPEncoding.json.mediaType, let said = JSONServerMessage.status(response.body),
+      !said.isEmpty
+    {
+      return excerpt(said)
     }
     return excerpt(String(decoding: response.body.prefix(2000), as: UTF8.self))
   }

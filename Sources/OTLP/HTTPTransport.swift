@@ -21,8 +21,7 @@ actor HTTPTransport: DeliveryTransport {
   }
 
   func send(_ queued: QueuedRequest, timeout: Duration?) -> AttemptOutcome {
-    // Exactly this type, without parameters: Prometheus and Mimir compare the whole header.
-    var headers = [HTTPHeader("Content-Type", "application/x-protobuf")]
+    var headers = [HTTPHeader("Content-Type", queued.encoding.mediaType)]
     if queued.compression == .gzip { headers.append(HTTPHeader("Content-Encoding", "gzip")) }
     let request = HTTPRequest(
       .post, destination.endpoint, headers: headers + destination.headers, body: queued.body, timeout: timeout)

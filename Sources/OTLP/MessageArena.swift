@@ -35,23 +35,12 @@ private typealias HistogramDataPoint = Opentelemetry__Proto__Metrics__V1__Histog
     unsafe chunks.forEach { unsafe $0.deallocate() }
   }
 
-  /// Takes back everything that was handed out.
-  mutating func reset() {
-    unsafe chunks.dropFirst().forEach { unsafe $0.deallocate() }
-    unsafe chunks.removeLast(max(0, chunks.count - 1))
-    unsafe next = chunks.first
-    left = unsafe chunks.isEmpty ? 0 : Self.chunkSize
-  }
-
   /// Room for a value, aligned for every type that is stored here.
   fileprivate mutating func allocate(_ size: Int) -> UnsafeMutableRawPointer {
     let size = (size + 15) & ~15
     if size > left {
-      // A value larger than a chunk gets one of its own size; the first chunk always has the usual size.
+      // A value larger than a chunk gets one of its own size.
       let chunkSize = max(size, Self.chunkSize)
-      if unsafe chunks.isEmpty, size > Self.chunkSize {
-        unsafe chunks.append(.allocate(byteCount: Self.chunkSize, alignment: 16))
-      }
       let chunk = UnsafeMutableRawPointer.allocate(byteCount: chunkSize, alignment: 16)
       unsafe chunks.append(chunk)
       unsafe next = chunk
@@ -131,25 +120,16 @@ private typealias HistogramDataPoint = Opentelemetry__Proto__Metrics__V1__Histog
   private var points: UnsafeMutablePointer<UnsafeMutableRawPointer?>?
   private var metricPointCount = 0
   private var bounds: [Double] = []
-  // Neighbouring points share most of their attributes, so each is compared with the last one at its place.
-  private var lastEntries: [Entry] = []
+  // Points share most of their attributes with others near them: at each place of the list, the last eight different ones
+  // are kept, and the one that was found last is looked at first.
+  private static let keptEntries = 8
+  private var kept: [(entries: [Entry], found: Int, oldest: Int)] = []
 
   /// Data points in the closed metrics and in the open one.
   private(set) var pointCount = 0
 
   /// A request without metrics, which may hold so many.
   init(resource: [Attribute], scopeVersion: String, metricCapacity: Int) {
-    unsafe request = arena.message(opentelemetry__proto__collector__metrics__v1__export_metrics_service_request__init)
-    unsafe scopeMetrics = arena.message(opentelemetry__proto__metrics__v1__scope_metrics__init)
-    open(resource: resource, scopeVersion: scopeVersion, metricCapacity: metricCapacity)
-  }
-
-  /// Starts over with an empty request.
-  mutating func restart(resource: [Attribute], scopeVersion: String, metricCapacity: Int) {
-    arena.reset()
-    lastEntries.removeAll(keepingCapacity: true)
-    unsafe metric = nil
-    pointCount = 0
     unsafe request = arena.message(opentelemetry__proto__collector__metrics__v1__export_metrics_service_request__init)
     unsafe scopeMetrics = arena.message(opentelemetry__proto__metrics__v1__scope_metrics__init)
     open(resource: resource, scopeVersion: scopeVersion, metricCapacity: metricCapacity)
@@ -338,23 +318,41 @@ private typealias HistogramDataPoint = Opentelemetry__Proto__Metrics__V1__Histog
     let list = unsafe arena.room(for: UnsafeMutablePointer<KeyValue>?.self, count: attributes.count)
     var count = 0
     var size = 0
-    for attribute in attributes where !attribute.key.isEmpty && attribute.value != .string("") {
-      let entry: Entry
-      if count < lastEntries.count, lastEntries[count].attribute == attribute {
-        entry = lastEntries[count]
-      } else {
-        entry = newEntry(attribute)
-        if count < lastEntries.count {
-          lastEntries[count] = entry
-        } else {
-          lastEntries.append(entry)
-        }
-      }
-      unsafe list[count] = entry.message
+    for attribute in attributes {
+      guard let (message, entrySize) = unsafe entry(attribute, at: count) else { continue }
+      unsafe list[count] = message
       count += 1
-      size += entry.size
+      size += entrySize
     }
     return unsafe (list, count, size)
+  }
+
+  /// The message of an attribute at a place of a list, and what it adds; nil where it is empty and left out.
+  private mutating func entry(_ attribute: Attribute, at place: Int) -> (UnsafeMutablePointer<KeyValue>, Int)? {
+    if place < kept.count {
+      let found = kept[place].found
+      if kept[place].entries[found].attribute == attribute {
+        return unsafe (kept[place].entries[found].message, kept[place].entries[found].size)
+      }
+      for index in kept[place].entries.indices where kept[place].entries[index].attribute == attribute {
+        kept[place].found = index
+        return unsafe (kept[place].entries[index].message, kept[place].entries[index].size)
+      }
+    }
+    guard !attribute.key.isEmpty, attribute.value != .string("") else { return nil }
+    let entry = newEntry(attribute)
+    if place == kept.count {
+      kept.append(([entry], 0, 0))
+    } else if kept[place].entries.count < Self.keptEntries {
+      kept[place].found = kept[place].entries.count
+      kept[place].entries.append(entry)
+    } else {
+      let oldest = kept[place].oldest
+      kept[place].entries[oldest] = entry
+      kept[place].found = oldest
+      kept[place].oldest = (oldest + 1) % Self.keptEntries
+    }
+    return unsafe (entry.message, entry.size)
   }
 
   private mutating func newEntry(_ attribute: Attribute) -> Entry {

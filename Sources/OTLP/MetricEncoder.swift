@@ -18,7 +18,7 @@ package enum OTLPSchema {
 
 /// An encoded ExportMetricsServiceRequest, complete in itself.
 package struct EncodedRequest: Sendable, Hashable {
-  /// The protobuf bytes.
+  /// The bytes, protobuf or JSON.
   package let body: [UInt8]
   /// The data points in it, at least one.
   package let pointCount: Int
@@ -35,6 +35,17 @@ package struct EncodedBatch: Sendable, Hashable {
   package var tooLargePointCount = 0
 }
 
+/// How messages are written (`OTEL_EXPORTER_OTLP_PROTOCOL`).
+package enum OTLPEncoding: String, Sendable, Hashable {
+  /// Protobuf's wire format.
+  case protobuf
+  /// OTLP's JSON.
+  case json
+
+  /// The media type of requests, without parameters: Prometheus and Mimir compare the whole header.
+  var mediaType: String { self == .json ? "application/json" : "application/x-protobuf" }
+}
+
 /// Metric values to OTLP bytes.
 package enum MetricEncoder {
   /// Encodes a batch into as few requests as the limit allows. Every request has the resource and the scope.
@@ -42,8 +53,13 @@ package enum MetricEncoder {
   /// Attributes with an empty text are left out: Prometheus would make a job named "/name" of an empty
   /// `service.namespace`.
   ///
-  /// - Parameter limit: the largest request in bytes, before compression.
-  package static func encode(_ batch: MetricBatch, limit: Int = OTLPSchema.requestLimit) -> EncodedBatch {
+  /// - Parameters:
+  ///   - encoding: protobuf or JSON.
+  ///   - limit: the largest request in bytes, before compression.
+  package static func encode(
+    _ batch: MetricBatch, as encoding: OTLPEncoding = .protobuf, limit: Int = OTLPSchema.requestLimit
+  ) -> EncodedBatch {
+    if encoding == .json { return JSONMetricEncoder.encode(batch, limit: limit) }
     var encoded = EncodedBatch()
     guard !batch.metrics.isEmpty else { return encoded }
     var tree = RequestTree(
@@ -52,14 +68,15 @@ package enum MetricEncoder {
       let isHistogram = metric.instrument.kind == .histogram
       tree.openMetric(metric.instrument, pointCapacity: metric.points.count)
       for (index, point) in metric.points.enumerated() {
-        guard isValid(point, isHistogram: isHistogram) else {
+        guard point.isValid(isHistogram: isHistogram) else {
           encoded.invalidPointCount += 1
           continue
         }
         if tree.add(point, isHistogram: isHistogram, limit: limit) { continue }
         if tree.pointCount > 0 {
           encoded.requests.append(tree.pack())
-          tree.restart(resource: batch.resource, scopeVersion: batch.scopeVersion, metricCapacity: batch.metrics.count)
+          tree = RequestTree(
+            resource: batch.resource, scopeVersion: batch.scopeVersion, metricCapacity: batch.metrics.count)
           tree.openMetric(metric.instrument, pointCapacity: metric.points.count - index)
           if tree.add(point, isHistogram: isHistogram, limit: limit) { continue }
         }
@@ -71,10 +88,14 @@ package enum MetricEncoder {
     return encoded
   }
 
-  private static func isValid(_ point: DataPoint, isHistogram: Bool) -> Bool {
-    guard point.time.nanoseconds > 0 else { return false }
-    if let start = point.start, start.nanoseconds < 0 || start > point.time { return false }
-    switch point.value {
+}
+
+extension DataPoint {
+  /// False where no receiver would take the point.
+  func isValid(isHistogram: Bool) -> Bool {
+    guard time.nanoseconds > 0 else { return false }
+    if let start, start.nanoseconds < 0 || start > time { return false }
+    switch value {
     case .int: return !isHistogram
     case .double(let value): return !isHistogram && value.isFinite
     case .noRecordedValue: return true

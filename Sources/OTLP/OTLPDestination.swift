@@ -7,8 +7,19 @@ package struct OTLPDestination: Sendable, Hashable {
   package enum Transport: Sendable, Hashable {
     /// OTLP/HTTP.
     case http
+    /// OTLP/HTTP with JSON instead of protobuf.
+    case httpJSON
     /// OTLP/gRPC.
     case grpc
+
+    /// The attribute `otel.component.type` (semantic conventions, "OTel component attributes").
+    package var componentType: String {
+      switch self {
+      case .http: "otlp_http_metric_exporter"
+      case .httpJSON: "otlp_http_json_metric_exporter"
+      case .grpc: "otlp_grpc_metric_exporter"
+      }
+    }
   }
 
   /// How requests are compressed (`OTEL_EXPORTER_OTLP_COMPRESSION`).
@@ -64,6 +75,9 @@ package struct OTLPDestination: Sendable, Hashable {
     self.queueLimit = queueLimit
     self.ageLimit = ageLimit
   }
+
+  /// How the messages are written.
+  var encoding: OTLPEncoding { transport == .httpJSON ? .json : .protobuf }
 
   /// The endpoint as it may be shown: user information and query can hold secrets.
   package var shownEndpoint: String { urlWithoutSecrets(endpoint) }

@@ -42,6 +42,7 @@ package actor OTLPExporter {
   private var backOff: Task<Void, Never>?
   private var consecutiveFailures = 0
   private var consecutiveRefusals = 0
+  private var throttle: Duration?
   private var outage: Outage?
   private var lastComplaint = ""
   // Set while somebody waits for the end of all deliveries.
@@ -77,7 +78,7 @@ package actor OTLPExporter {
   /// Hands over a batch for delivery and returns at once.
   package func enqueue(_ batch: MetricBatch) {
     openSpool()
-    let encoded = MetricEncoder.encode(batch, limit: destination.requestLimit)
+    let encoded = MetricEncoder.encode(batch, as: destination.encoding, limit: destination.requestLimit)
     if encoded.invalidPointCount > 0 {
       lose(encoded.invalidPointCount, DeliveryFailure(errorType: "invalid", message: "points without a usable value"))
     }
@@ -143,7 +144,8 @@ package actor OTLPExporter {
     noteDepartures(
       queue.append(
         QueuedRequest(
-          body: body, compression: destination.compression, pointCount: request.pointCount, created: timing.wall())))
+          body: body, encoding: destination.encoding, compression: destination.compression,
+          pointCount: request.pointCount, created: timing.wall())))
   }
 
   private func openSpool() {
@@ -254,7 +256,9 @@ package actor OTLPExporter {
       case .retry(let failure, let serverDelay):
         beginOutage(failure)
         consecutiveFailures += 1
-        let delay = policy.delay(failures: consecutiveFailures, serverDelay: serverDelay, random: timing.random())
+        throttle =
+          destination.transport == .grpc ? policy.throttle(after: throttle, serverDelay: serverDelay) : serverDelay
+        let delay = policy.delay(failures: consecutiveFailures, serverDelay: throttle, random: timing.random())
         if isShutDown || cannotWait(delay) {
           endWithout(failure)
           break delivering
@@ -353,6 +357,7 @@ package actor OTLPExporter {
 
   private func endOutage() {
     consecutiveFailures = 0
+    throttle = nil
     guard let outage else { return }
     self.outage = nil
     announce.yield(

@@ -36,6 +36,17 @@ package struct RetryPolicy: Sendable, Hashable {
     return max(jittered, min(serverDelay ?? .zero, serverDelayLimit))
   }
 
+  /// What a gRPC server's wish amounts to after further failures: the delays grow from it, up to the longest back-off or to
+  /// what the server itself asked for (OTLP specification, "OTLP/gRPC Throttling").
+  ///
+  /// - Parameters:
+  ///   - previous: what it amounted to after the failure before; nil where the server had no wish since the last success.
+  ///   - serverDelay: what it asks for now.
+  package func throttle(after previous: Duration?, serverDelay: Duration?) -> Duration? {
+    let grown = previous.map { min($0 * multiplier, max(maximumDelay, $0)) }
+    return [grown, serverDelay.map { min($0, serverDelayLimit) }].compactMap(\.self).max()
+  }
+
   /// The statuses after which the same request is sent again; after every other failure it is dropped
   /// (OTLP specification, "Retryable Response Codes").
   package static let retryableStatuses: Set<Int> = [429, 502, 503, 504]

@@ -7,6 +7,7 @@ struct SpooledRequest: Sendable, Hashable {
   var id: Int64
   var created: Timestamp
   var pointCount: Int
+  var encoding: OTLPEncoding
   var compression: OTLPDestination.Compression
   var byteCount: Int
 }
@@ -104,10 +105,12 @@ final class SpoolFile {
         if let reason = row.text(0).flatMap(DropReason.init) { dropped[reason] = Int(clamping: row.integer(1) ?? 0) }
       }
       try connection.query("SELECT id, created, points, encoding, length(body) FROM requests ORDER BY id") { row in
+        let form = (row.text(3) ?? "").split(separator: "+")
         found.append(
           SpooledRequest(
             id: row.integer(0) ?? 0, created: Timestamp(nanoseconds: row.integer(1) ?? 0),
-            pointCount: Int(clamping: row.integer(2) ?? 0), compression: row.text(3) == "gzip" ? .gzip : .none,
+            pointCount: Int(clamping: row.integer(2) ?? 0), encoding: form.contains("json") ? .json : .protobuf,
+            compression: form.contains("gzip") ? .gzip : .none,
             byteCount: Int(clamping: row.integer(4) ?? 0)))
       }
     } catch {
@@ -152,11 +155,17 @@ final class SpoolFile {
         [
           "id": .integer(id), "created": .integer(request.created.nanoseconds),
           "points": .integer(Int64(request.pointCount)),
-          "encoding": .text(request.compression == .gzip ? "gzip" : ""), "checksum": .integer(checksum(request.body)),
+          "encoding": .text(Self.form(request)), "checksum": .integer(checksum(request.body)),
           "body": .blob(request.body),
         ])
     }
     return id
+  }
+
+  /// What the bytes are, for who reads them later: empty for protobuf as it is.
+  private static func form(_ request: QueuedRequest) -> String {
+    let parts = [request.encoding == .json ? "json" : nil, request.compression == .gzip ? "gzip" : nil]
+    return parts.compactMap(\.self).joined(separator: "+")
   }
 
   /// The bytes of a request; nil where they are not those that were kept.

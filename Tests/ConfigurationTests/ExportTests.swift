@@ -97,7 +97,7 @@ struct ExportTests {
   @Test func `the protocol is a word in any case [125]`() throws {
     for (text, transport) in [
       ("http/protobuf", ExportDestination.Transport.http), ("Http/Protobuf", .http), ("", .http), ("grpc", .grpc),
-      ("GRPC", .grpc),
+      ("GRPC", .grpc), ("HTTP/JSON", .httpJSON),
     ] {
       let loaded = try ConfigurationCase(watching: ["OTEL_EXPORTER_OTLP_PROTOCOL": text]).load()
       #expect(loaded.warnings.isEmpty)
@@ -105,12 +105,10 @@ struct ExportTests {
     }
     #expect(
       try ConfigurationCase(watching: ["OTEL_EXPORTER_OTLP_PROTOCOL": "thrift"]).warnings() == [
-        "OTEL_EXPORTER_OTLP_PROTOCOL: `thrift` is not known and is ignored (one of `http/protobuf`, `grpc`, `http/json`)"
+        "OTEL_EXPORTER_OTLP_PROTOCOL: `thrift` is not known and is ignored (one of `http/protobuf`, `http/json`, `grpc`)"
       ])
     #expect(
-      ConfigurationCase(watching: ["OTEL_EXPORTER_OTLP_METRICS_PROTOCOL": "HTTP/JSON"]).problems() == [
-        "OTEL_EXPORTER_OTLP_METRICS_PROTOCOL: the protocol `http/json` is not there yet (use http/protobuf, or grpc)"
-      ])
+      try destination(["OTEL_EXPORTER_OTLP_METRICS_PROTOCOL": "http/json"]).url.revealed.hasSuffix(":4318/v1/metrics"))
     let overridden = ["OTEL_EXPORTER_OTLP_PROTOCOL": "grpc", "OTEL_EXPORTER_OTLP_METRICS_PROTOCOL": "http/protobuf"]
     #expect(try destination(overridden).transport == .http)
   }
@@ -262,7 +260,7 @@ struct ExportTests {
           compression: gzip
           certificate: ca.pem
         - {url: "http://b/api/push?x=1", timeout: 0s}
-        - {endpoint: "https://c:4317", protocol: grpc}
+        - {endpoint: "https://c:4317", protocol: grpc, max_request_bytes: 1000}
       """
     var input = ConfigurationCase(
       file: file, ConfigurationCase.watched.merging(["TENANT": "shop"]) { $1 },
@@ -286,6 +284,7 @@ struct ExportTests {
     #expect(configuration.destinations[1].timeout == nil)
     #expect(configuration.destinations[2].url.revealed == "https://c:4317")
     #expect(configuration.destinations[2].transport == .grpc)
+    #expect(configuration.destinations.map(\.requestLimit) == [nil, nil, 1000])
 
     // Variables without an endpoint do not reach into the file's endpoints, and say so.
     input.environment["OTEL_EXPORTER_OTLP_HEADERS"] = "a=hunter2"
@@ -319,7 +318,7 @@ struct ExportTests {
     #expect(
       input.problems() == [
         "outbox.yaml:2:16: the URL has no scheme (begin it with http:// or https://)",
-        "outbox.yaml:2:44: `thrift` is not a protocol (use http/protobuf, or grpc)",
+        "outbox.yaml:2:44: `thrift` is not a protocol (use http/protobuf, http/json or grpc)",
         "outbox.yaml:3:33: both `endpoint` and `url` are set (keep one of them)",
         "outbox.yaml:4:5: `endpoint` is missing (for example endpoint: http://localhost:4318)",
         "outbox.yaml:4:19: `zstd` is not known here (known are `none`, `gzip`)",

@@ -33,6 +33,20 @@ extension Rules {
     hold(ServerMessage.status(message) == said, "\(said) is read otherwise")
   }
 
+  mutating func json(_ bytes: [UInt8]) {
+    let type = [HTTPHeader("content-type", "application/json")]
+    for status in [200, 400, 503] {
+      let response = HTTPResponse(status: status, headers: type, body: bytes)
+      let judged = DeliveryVerdict(response, endpoint: "http://c/v1/metrics", now: Self.now)
+      verdict(judged)
+      if case .delivered = judged { hold(status == 200, "\(status) is a success") }
+    }
+    let rejected = Int64(bitPattern: bytes.number)
+    let read = JSONServerMessage.partialSuccess(
+      Array("{\"partialSuccess\":{\"rejectedDataPoints\":\"\(rejected)\"}}".utf8))
+    hold(read?.rejected == rejected, "\(rejected) is read as \(String(describing: read))")
+  }
+
   mutating func retryInfo(_ bytes: [UInt8]) {
     if let delay = ServerMessage.retryDelay(bytes) {
       hold(delay > .zero && delay <= .seconds(86_403), "a delay of \(delay)")

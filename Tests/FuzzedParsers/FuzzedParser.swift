@@ -17,6 +17,8 @@ package enum FuzzedParser: String, CaseIterable, Sendable {
   case partialSuccess = "partial-success"
   /// A google.rpc.Status in the body of an HTTP answer.
   case status = "status"
+  /// The same messages in JSON.
+  case json = "json"
   /// A google.rpc.RetryInfo in the details of a google.rpc.Status.
   case retryInfo = "retry-info"
   /// `grpc-message`, percent-encoded.
@@ -41,6 +43,7 @@ package enum FuzzedParser: String, CaseIterable, Sendable {
     case .gzip: rules.gzip(bytes)
     case .partialSuccess: rules.partialSuccess(bytes)
     case .status: rules.status(bytes)
+    case .json: rules.json(bytes)
     case .retryInfo: rules.retryInfo(bytes)
     case .grpcMessage: rules.grpcMessage(bytes)
     case .binaryMetadata: rules.binaryMetadata(bytes)

@@ -8,15 +8,14 @@ import Testing
 
   /// What does not concern this exporter, and why.
   private static let notApplicable: [ClosedRange<Int>: String] = [
-    2...2: "no logs are sent", 4...4: "JSON is not offered", 75...75: "no logs are sent",
+    2...2: "no logs are sent", 75...75: "no logs are sent",
     78...78: "not offered: what waits is compressed already, and every receiver has to take gzip",
     161...167: "no exponential histograms are sent", 169...169: "no exponential histograms are sent",
-    170...172: "JSON is not offered",
   ]
 
   /// Where it does something else, and what.
   private static let deviations: [Int: String] = [
-    19: "deviates: batches are split into requests below 4 MiB, which is what receivers of gRPC take; not configurable",
+    19: "deviates: the default is just below 4 MiB, which receivers of gRPC take; `max_request_bytes` sets it",
     138: "deviates: only cumulative; `delta` and `lowmemory` warn",
   ]
 

@@ -87,9 +87,6 @@ import Testing
       "an endpoint with a password", outbox, ["OTEL_EXPORTER_OTLP_ENDPOINT": "http://u:\(secret)@collector:4318"],
       says: ["OTEL_EXPORTER_OTLP_ENDPOINT", "password", "OTEL_EXPORTER_OTLP_HEADERS"]),
     Mistake(
-      "a protocol that is not there yet", outbox, ["OTEL_EXPORTER_OTLP_PROTOCOL": "http/json"],
-      says: ["OTEL_EXPORTER_OTLP_PROTOCOL", "http/json", "http/protobuf"]),
-    Mistake(
       "certificates that are not there", outbox, ["OTEL_EXPORTER_OTLP_CERTIFICATE": "nowhere.pem"],
       says: ["OTEL_EXPORTER_OTLP_CERTIFICATE", "No such file"]),
   ]

@@ -46,6 +46,15 @@ struct `The OpenTelemetry Collector over every transport` {
     await expectDump(receiver, of: batch)
   }
 
+  @Test(arguments: [OTLPDestination.Compression.none, .gzip])
+  func `gets every point as it is in JSON [170]`(compression: OTLPDestination.Compression) async throws {
+    let receiver = try receiver(.http, .plain)
+    let batch = batchWithEveryKindOfPoint(at: now())
+    let report = await push(batch, to: receiver, compression, transport: .httpJSON)
+    #expect(report.deliveredPoints == 11 && report.isComplete, "\(report)")
+    await expectDump(receiver, of: batch)
+  }
+
   @Test func `gets every point of a batch that needs several requests over gRPC, in order`() async throws {
     let receiver = try OTLPReceiver.collector(.grpc)
     let batch = batchWithEveryKindOfPoint(at: now())
@@ -95,6 +104,23 @@ struct `The OpenTelemetry Collector over every transport` {
         #expect(report.droppedPoints == 11 && report.failure?.message.contains(advice) == true, "\(report)")
       }
     }
+  }
+}
+
+@Suite struct `JSON` {
+  @Test(needs("prometheus")) func `is taken by Prometheus`() async throws {
+    let receiver = try OTLPReceiver.prometheus()
+    let report = await push(batchWithEveryKindOfPoint(at: now()), to: receiver, transport: .httpJSON)
+    #expect(report.deliveredPoints == 11 && report.isComplete, "\(report)")
+    let answer = try receiver.get("/api/v1/query?query=\(percentEncoded("outbox_enqueued_total{outbox_shard=\"-3\"}"))")
+    #expect(answer.contains("9007199254740992"), "\(answer)")
+  }
+
+  @Test(needs("victoria-metrics")) func `is refused by VictoriaMetrics, which is said`() async throws {
+    let receiver = try OTLPReceiver.victoriaMetrics()
+    let report = await push(batchWithEveryKindOfPoint(at: now()), to: receiver, transport: .httpJSON)
+    #expect(report.droppedPoints == 11 && report.failure?.status == 400)
+    #expect(report.failure?.message.contains("OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf") == true, "\(report)")
   }
 }
 

@@ -113,6 +113,21 @@ struct `A push over gRPC` {
   }
 }
 
+struct `A pause that a gRPC server asks for` {
+  @Test func `is where the next ones grow from, until a success [89]`() async {
+    // google.rpc.Status { code: UNAVAILABLE, details: [RetryInfo { retry_delay: 4 s }] }
+    let wish = [("grpc-status-details-bin", "CA4aMAoodHlwZS5nb29nbGVhcGlzLmNvbS9nb29nbGUucnBjLlJldHJ5SW5mbxIECgIIBA")]
+    let (asked, busy) = (
+      ScriptedHTTP2Server.Step.frames(.status("14", wish)), ScriptedHTTP2Server.Step.frames(.status("14"))
+    )
+    let server = ScriptedHTTP2Server([asked, busy, busy, asked, .frames(.answer()), busy, .frames(.answer())])
+    let exporter = Exporter(server)
+    #expect(await exporter.push().isComplete)
+    #expect(await exporter.push().isComplete)
+    #expect(exporter.time.sleeps == [4, 6, 9, 13.5, 1].map { .seconds($0) })
+  }
+}
+
 struct `The end of a call` {
   /// ExportMetricsServiceResponse { partial_success { rejected_data_points: 3, error_message: "no" } }, framed.
   private let partial: [UInt8] = [0, 0, 0, 0, 8, 0x0a, 0x06, 0x08, 0x03, 0x12, 0x02, 0x6e, 0x6f]

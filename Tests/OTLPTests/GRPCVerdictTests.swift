@@ -55,7 +55,7 @@ struct `The verdict about a status of gRPC` {
     #expect(report.failure?.errorType == "UNKNOWN" && server.requests.count == 1)
   }
 
-  @Test func `heeds RetryInfo where it means something [88] [89] [90] [91]`() {
+  @Test func `heeds RetryInfo where it means something [88] [90] [91]`() {
     #expect(delay(verdict(.resourceExhausted, details(seconds: [2], nanos: half))) == .seconds(2.5))
     #expect(delay(verdict(.unavailable, details(seconds: [2], nanos: half))) == .seconds(2.5))
     #expect(delay(verdict(.unavailable)) == nil && isRetried(verdict(.unavailable)))

@@ -14,9 +14,13 @@ enum IndependentDecoder {
   }
 
   /// One line per resource attribute, scope, metric and point of a request, in order.
-  static func describe(_ request: [UInt8]) throws -> [String] {
+  ///
+  /// - Parameter isJSON: the request is in JSON, which is read by the rules of protobuf.
+  static func describe(_ request: [UInt8], isJSON: Bool = false) throws -> [String] {
     let hex = request.map { byte in String(byte >> 4, radix: 16) + String(byte & 15, radix: 16) }.joined()
-    let result = try run(python ?? "", ["-c", program], environment: ["PYTHONIOENCODING": "utf-8"], input: hex)
+    let result = try run(
+      python ?? "", ["-c", program, isJSON ? "json" : "protobuf"], environment: ["PYTHONIOENCODING": "utf-8"],
+      input: hex)
     guard result.code == 0 else { throw Refused(description: result.error) }
     return result.output.split(separator: "\n").map(String.init)
   }
@@ -26,9 +30,14 @@ enum IndependentDecoder {
     from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
     from google.protobuf.unknown_fields import UnknownFieldSet
     data = bytes.fromhex(sys.stdin.read())
-    request = ExportMetricsServiceRequest.FromString(data)
-    # Nothing unknown, nothing lost, nothing out of order.
-    assert request.SerializeToString(deterministic=True) == data, "does not serialize to the same bytes"
+    if sys.argv[1] == "json":
+        from google.protobuf.json_format import Parse
+        # Nothing unknown: Parse refuses it.
+        request = Parse(data, ExportMetricsServiceRequest())
+    else:
+        request = ExportMetricsServiceRequest.FromString(data)
+        # Nothing unknown, nothing lost, nothing out of order.
+        assert request.SerializeToString(deterministic=True) == data, "does not serialize to the same bytes"
     def value(v):
         kind = v.WhichOneof("value")
         return kind.split("_")[0] + ":" + (str(getattr(v, kind)).lower() if kind == "bool_value" else str(getattr(v, kind)))

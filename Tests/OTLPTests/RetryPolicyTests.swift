@@ -9,6 +9,15 @@ private let example: Int64 = 784_111_777
 struct `Back-off` {
   private let policy = RetryPolicy()
 
+  @Test func `what a gRPC server asks for grows up to the longest back-off, or is itself longer [89] [90]`() {
+    let policy = RetryPolicy()
+    #expect(policy.throttle(after: nil, serverDelay: nil) == nil)
+    #expect(policy.throttle(after: .seconds(25), serverDelay: nil) == .seconds(30))
+    #expect(policy.throttle(after: .seconds(60), serverDelay: nil) == .seconds(60))
+    #expect(policy.throttle(after: .seconds(4), serverDelay: .seconds(20)) == .seconds(20))
+    #expect(policy.throttle(after: nil, serverDelay: .seconds(86_400)) == .seconds(300))
+  }
+
   @Test func `it grows by half from one second to thirty`() {
     let longest = (1...12).map { policy.delay(failures: $0, serverDelay: nil, random: 1) / .seconds(1) }
     let expected = [1, 1.5, 2.25, 3.375, 5.0625, 7.59375, 11.390625, 17.0859375, 25.62890625, 30, 30, 30]
