@@ -113,7 +113,7 @@ package enum LedgerReading {
     let losses =
       mark.map {
         """
-        (SELECT count(*) FROM \(LedgerNames.losses) WHERE journal = \(label) AND (txid >= '\($0.ceiling)'
+        (SELECT count(*) FROM \(LedgerNames.losses) WHERE journal = \(label) AND txid < ceiling AND (txid >= '\($0.ceiling)'
               OR txid = ANY ('{\($0.open.map(String.init).joined(separator: ","))}'::xid8[])))
         """
       } ?? "0"

@@ -74,30 +74,84 @@ package struct LedgerScript: Sendable, Hashable {
       ]
   }
 
-  /// The statements that remove the ledger of this table, and what ledgers share once the last one goes.
+  /// The statements that remove the ledger of this table, those that tables left which are gone, and what ledgers share
+  /// once the last one goes.
   package var removal: [String] {
-    let label = SQLIdentifier.literal(names.label, .postgresql)
     let table = tables[TableQueue.mainTable] ?? ""
-    return ["LOCK TABLE \(table) IN ACCESS EXCLUSIVE MODE"]
-      + LedgerChange.allCases.filter { tables[$0.tableRole] != nil }.map(dropTrigger)
-      + LedgerChange.allCases.map { "DROP FUNCTION IF EXISTS \(names.function($0))()" }
-      + [
-        "DROP TABLE IF EXISTS \(names.journal)",
-        """
-        DO $ledger$ BEGIN
-          IF to_regclass('\(LedgerNames.watched)') IS NOT NULL THEN
-            DELETE FROM \(LedgerNames.watched) WHERE journal = \(label);
-            DELETE FROM \(LedgerNames.losses) WHERE journal = \(label);
-            DELETE FROM \(LedgerNames.readers) WHERE journal = \(label);
-            IF NOT EXISTS (SELECT FROM \(LedgerNames.watched)) THEN
-              DROP FUNCTION \(LedgerNames.purge)(text, text, xid8, integer);
-              DROP TABLE \(LedgerNames.watched), \(LedgerNames.losses), \(LedgerNames.readers);
-              DROP SCHEMA \(LedgerNames.schema);
-            END IF;
+    return [
+      "LOCK TABLE \(table) IN ACCESS EXCLUSIVE MODE",
+      Self.removal(
+        of: SQLIdentifier.literal(names.label, .postgresql),
+        orRelation: SQLIdentifier.literal(table, .postgresql) + "::regclass"),
+    ]
+  }
+
+  /// The statement that removes the ledgers that tables left which are gone.
+  package static let leftoversRemoval = removal(of: "NULL::text", orRelation: "NULL")
+
+  /// The tables whose ledgers are left although they are gone themselves.
+  package static let leftovers = """
+    SELECT w.journal FROM \(LedgerNames.watched) w
+    WHERE NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = w.relation) ORDER BY 1
+    """
+
+  /// Ledgers that were made for a table which is called like this one's now, or is gone: they would be removed with it.
+  package var others: String {
+    """
+    SELECT w.journal FROM \(LedgerNames.watched) w WHERE w.journal <> \(SQLIdentifier.literal(names.label, .postgresql))
+      AND (w.relation = \(SQLIdentifier.literal(tables[TableQueue.mainTable] ?? "", .postgresql))::regclass
+        OR NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = w.relation)) ORDER BY 1
+    """
+  }
+
+  /// A ledger is known by what it was called when it was made, or by the table that it is on, whatever that is called
+  /// now. What belongs to it is found by its functions.
+  private static func removal(of label: String, orRelation relation: String) -> String {
+    let changes = LedgerChange.allCases.map { "'\($0.rawValue)'" }.joined(separator: ", ")
+    return """
+      DO $ledger$
+      DECLARE
+        labels text[] := ARRAY[\(label)];
+        label text;
+        part record;
+      BEGIN
+        IF to_regnamespace('\(LedgerNames.schema)') IS NULL THEN
+          RETURN;
+        END IF;
+        IF to_regclass('\(LedgerNames.watched)') IS NOT NULL THEN
+          labels := labels || ARRAY(SELECT w.journal FROM \(LedgerNames.watched) w WHERE w.relation = \(relation)
+            OR NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = w.relation));
+        END IF;
+        FOREACH label IN ARRAY labels LOOP
+          CONTINUE WHEN label IS NULL;
+          FOR part IN SELECT t.tgname, t.tgrelid::regclass AS relation FROM pg_trigger t JOIN pg_proc f ON f.oid = t.tgfoid
+            WHERE f.pronamespace = '\(LedgerNames.schema)'::regnamespace AND f.proname IN
+              (SELECT label || ' ' || change FROM unnest(ARRAY[\(changes)]) change)
+          LOOP
+            EXECUTE format('DROP TRIGGER %I ON %s', part.tgname, part.relation);
+          END LOOP;
+          FOR part IN SELECT f.proname FROM pg_proc f
+            WHERE f.pronamespace = '\(LedgerNames.schema)'::regnamespace AND f.proname IN
+              (SELECT label || ' ' || change FROM unnest(ARRAY[\(changes)]) change)
+          LOOP
+            EXECUTE format('DROP FUNCTION \(LedgerNames.schema).%I()', part.proname);
+          END LOOP;
+          IF to_regclass(format('\(LedgerNames.schema).%I', label)) IS NOT NULL THEN
+            EXECUTE format('DROP TABLE \(LedgerNames.schema).%I', label);
           END IF;
-        END $ledger$
-        """,
-      ]
+          IF to_regclass('\(LedgerNames.watched)') IS NOT NULL THEN
+            DELETE FROM \(LedgerNames.watched) WHERE journal = label;
+            DELETE FROM \(LedgerNames.losses) WHERE journal = label;
+            DELETE FROM \(LedgerNames.readers) WHERE journal = label;
+          END IF;
+        END LOOP;
+        IF to_regclass('\(LedgerNames.watched)') IS NOT NULL AND NOT EXISTS (SELECT FROM \(LedgerNames.watched)) THEN
+          DROP FUNCTION \(LedgerNames.purge)(text, text, xid8, integer);
+          DROP TABLE \(LedgerNames.watched), \(LedgerNames.losses), \(LedgerNames.readers);
+          DROP SCHEMA \(LedgerNames.schema);
+        END IF;
+      END $ledger$
+      """
   }
 
   /// What the role that samples needs besides, to read the ledger and to throw away what it has read.
@@ -129,10 +183,6 @@ package struct LedgerScript: Sendable, Hashable {
     "Changes under session_replication_role = replica (logical replication), with triggers disabled, or written to a "
       + "partition by its own name are not seen.",
   ]
-
-  private func dropTrigger(_ change: LedgerChange) -> String {
-    "DROP TRIGGER IF EXISTS \(change.trigger) ON \(tables[change.tableRole] ?? "")"
-  }
 
   private func createTrigger(_ change: LedgerChange) -> String {
     let event =

@@ -21,7 +21,14 @@ struct PostgreSQLLedgerPlace: LedgerPlace {
     let queues = PostgreSQLQueues(
       definition, session: session, limits: limits, clock: { SystemClock.monotonicNanoseconds() })
     var all: [(suffixes: [String], place: any LedgerPlace)] = []
-    for queue in try queues.current(counting: false) {
+    let prepared: [PostgreSQLQueues.Prepared]
+    do throws(SampleFailure) {
+      prepared = try queues.current(counting: false)
+    } catch {
+      guard error.reason == .schema, let left = leftovers(session, limits, error) else { throw error }
+      return [([], left)]
+    }
+    for queue in prepared {
       do throws(LayoutProblem) {
         let script = try LedgerScript(queue: queue.queue, schema: queue.schema)
         let place = PostgreSQLLedgerPlace(
@@ -34,7 +41,40 @@ struct PostgreSQLLedgerPlace: LedgerPlace {
     return all
   }
 
-  func status() throws(SampleFailure) -> LedgerInstallation.Status { try look().status }
+  /// What tables left that are gone; nil where there is nothing.
+  private static func leftovers(
+    _ session: PostgreSQLSession, _ limits: PostgreSQLLimits, _ failure: SampleFailure
+  ) -> LedgerLeftovers? {
+    let statement = PostgreSQLMessage.transaction([LedgerScript.leftovers], limits)
+    guard let found = try? session.query(statement)[PostgreSQLMessage.firstResult], found.rowCount > 0 else {
+      return nil
+    }
+    let tables = (0..<found.rowCount).compactMap { found.text($0, 0) }
+    return LedgerLeftovers(tables: tables, failure: failure) { () throws(SampleFailure) in
+      do throws(PostgreSQLError) {
+        _ = try session.query(PostgreSQLMessage.change([LedgerScript.leftoversRemoval], limits))
+      } catch {
+        throw SampleFailure(error, database: session.databaseName, role: session.userName, limits: limits)
+      }
+    }
+  }
+
+  func status() throws(SampleFailure) -> LedgerInstallation.Status {
+    var status = try look().status
+    let others = others
+    status.problems += others.map {
+      "a ledger that was made for the table \($0) is left; `outbox-exporter ledger remove` takes it away"
+    }
+    if status.state == .absent, !others.isEmpty { status.state = .broken }
+    return status
+  }
+
+  /// Ledgers of this table under another name, and of tables that are gone; none where our role may not know.
+  private var others: [String] {
+    let message = PostgreSQLMessage.transaction([script.others], limits)
+    guard let found = try? session.query(message)[PostgreSQLMessage.firstResult] else { return [] }
+    return (0..<found.rowCount).compactMap { found.text($0, 0) }
+  }
 
   private func look() throws(SampleFailure) -> (status: LedgerInstallation.Status, hasJournal: Bool) {
     let catalog = PostgreSQLLedgerCatalog(try look(PostgreSQLLedgerCatalog.statement(script)), script)

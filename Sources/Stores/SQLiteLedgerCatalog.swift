@@ -62,6 +62,19 @@ struct SQLiteLedgerCatalog {
     problems = found.problems(script, own, columns, record)
   }
 
+  /// The ledgers whose tables are gone, and whether there are others.
+  static func orphans(
+    _ connection: borrowing SQLiteConnection
+  ) throws(SQLiteError) -> (ledgers: [Other], hasOthers: Bool, hasRegistry: Bool) {
+    let found = try Found(connection)
+    let orphans = found.ledgers.filter { !found.hasTable($0) }.sorted().map { table in
+      let names = SQLiteLedgerNames(table: table)
+      return Other(names: names, triggers: Set(found.triggers(of: names).keys), isOrphan: true)
+    }
+    let registry = try columns(SQLiteLedgerNames.registry, connection)
+    return (orphans, orphans.count < found.ledgers.count, registry == SQLiteLedgerScript.registryColumns)
+  }
+
   private static func record(
     _ names: SQLiteLedgerNames, _ connection: borrowing SQLiteConnection
   ) throws(SQLiteError) -> Record? {

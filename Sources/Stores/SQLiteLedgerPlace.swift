@@ -30,6 +30,7 @@ struct SQLiteLedgerPlace: LedgerPlace {
         }
       }
     }
+    if all.isEmpty, problem == nil, let left = leftovers(pattern, lock) { return [([], left)] }
     if all.isEmpty {
       let hint = "the layout \(definition.layout.name) has no ledger in SQLite"
       throw SampleFailure(
@@ -37,6 +38,27 @@ struct SQLiteLedgerPlace: LedgerPlace {
       )
     }
     return all
+  }
+
+  /// What tables left that are gone, in one file; nil where there is nothing.
+  private static func leftovers(_ path: String, _ lock: Duration) -> LedgerLeftovers? {
+    let place = SQLiteLedgerPlace(path: path, queue: TableQueue(tables: [:], columns: [:], selections: []), lock: lock)
+    guard !Glob.hasMagic(path), let connection = try? place.open(.readOnly),
+      let orphans = try? SQLiteLedgerCatalog.orphans(connection), !orphans.ledgers.isEmpty
+    else { return nil }
+    let failure = SampleFailure(.schema, "\(path): none of the layout's tables is there")
+    return LedgerLeftovers(tables: orphans.ledgers.map(\.names.table), failure: failure) { () throws(SampleFailure) in
+      try place.changing { connection throws(SQLiteError) in
+        let orphans = try SQLiteLedgerCatalog.orphans(connection)
+        for (index, ledger) in orphans.ledgers.enumerated() {
+          let isLast = index == orphans.ledgers.count - 1 && !orphans.hasOthers
+          try connection.execute(
+            SQLiteLedgerScript.removal(
+              ledger.names, triggers: ledger.triggers,
+              registry: !orphans.hasRegistry ? .absent : isLast ? .drop : .keep))
+        }
+      }
+    }
   }
 
   private enum Problem: Error {
@@ -178,13 +200,27 @@ struct SQLiteLedgerPlace: LedgerPlace {
   private func changing(
     _ body: (borrowing SQLiteConnection, SQLiteLedgerScript) throws(SQLiteError) -> Void
   ) throws(SampleFailure) {
+    var problem: Problem?
+    try changing { connection throws(SQLiteError) in
+      do throws(Problem) {
+        guard let script = try script(connection) else { throw gone }
+        do throws(SQLiteError) { try body(connection, script) } catch { throw .sqlite(error) }
+      } catch {
+        if case .sqlite(let error) = error { throw error }
+        problem = error
+      }
+    }
+    if let problem { throw failure(problem) }
+  }
+
+  /// Runs a body in a transaction that has the file's write lock.
+  private func changing(_ body: (borrowing SQLiteConnection) throws(SQLiteError) -> Void) throws(SampleFailure) {
     do throws(Problem) {
       let connection = try open(.existing)
-      do { try connection.execute("BEGIN IMMEDIATE") } catch { throw .sqlite(error) }
       // Closing the connection rolls back what was not committed.
-      guard let script = try script(connection) else { throw gone }
       do {
-        try body(connection, script)
+        try connection.execute("BEGIN IMMEDIATE")
+        try body(connection)
         try connection.execute("COMMIT")
       } catch {
         throw .sqlite(error)

@@ -102,4 +102,53 @@ import Testing
     #expect(fixture.total.destinations["mail"]?.enqueued == 5000)
     #expect(fixture.total.destinations["held"] == nil)
   }
+
+  @Test(arguments: [
+    "ALTER TABLE outbox RENAME TO outbox2", "ALTER SCHEMA public RENAME TO elsewhere; CREATE SCHEMA public",
+    "DROP TABLE outbox",
+  ])
+  func `is found and removed by whatever its table is called now`(_ change: String) throws {
+    var layout = Layout.aiHummer
+    let fixture = try LedgerFixture(layout, LedgerSchemas.aiHummer)
+    #expect(try fixture.installation().install(grantingTo: nil))
+    let schema = LedgerSchemas.aiHummer.replacing("CREATE TABLE outbox (", with: "CREATE TABLE IF NOT EXISTS outbox (")
+      .replacing("CREATE TABLE outbox_dlq", with: "CREATE TABLE IF NOT EXISTS outbox_dlq")
+    if change.hasPrefix("DROP") {
+      try fixture.database.psql("DROP TABLE outbox; \(schema)")
+    } else {
+      try fixture.database.psql(change)
+    }
+    if change.contains("outbox2") { layout.queues[0].tables["events"] = TableName("outbox2") }
+    if change.contains("elsewhere") {
+      layout.queues[0].tables = [
+        "events": TableName("elsewhere.outbox"), "dead": TableName("elsewhere.outbox_dlq", optional: true),
+      ]
+    }
+    let definition = OutboxDefinition(
+      name: "o", address: .postgresql(Secret(fixture.database.conninfo())), layout: layout)
+    let ledger = try #require(try LedgerInstallation.all(of: definition, limits: PostgreSQLLimits()).first)
+    #expect(try ledger.status().state == .broken)
+    #expect(try ledger.remove())
+    #expect(try !ledger.remove())
+    #expect(try fixture.database.psql("SELECT count(*) FROM pg_namespace WHERE nspname = 'outbox_ledger'") == "0")
+    #expect(try fixture.database.psql("SELECT count(*) FROM pg_trigger WHERE NOT tgisinternal") == "0")
+  }
+
+  @Test func `of a table that is gone is found and removed, and others are left alone`() throws {
+    let fixture = try LedgerFixture(.aiHummer, LedgerSchemas.aiHummer + LedgerSchemas.kaireon)
+    let definition = OutboxDefinition(
+      name: "k", address: .postgresql(Secret(fixture.database.conninfo())), layout: .kaireon)
+    let other = try #require(try LedgerInstallation.all(of: definition, limits: PostgreSQLLimits()).first)
+    #expect(try fixture.installation().install(grantingTo: nil))
+    #expect(try other.install(grantingTo: nil))
+    try fixture.database.psql("DROP TABLE outbox, outbox_dlq")
+    let left = try fixture.installation()
+    #expect(try left.status().problems.contains { $0.contains("public.outbox, which is not there any more") })
+    #expect(throws: SampleFailure.self) { try left.install(grantingTo: nil) }
+    #expect(try left.remove())
+    #expect(try other.status().state == .installed)
+    #expect(throws: SampleFailure.self) { try fixture.installation() }
+    #expect(try other.remove())
+    #expect(try fixture.database.psql("SELECT count(*) FROM pg_namespace WHERE nspname = 'outbox_ledger'") == "0")
+  }
 }

@@ -153,6 +153,18 @@ import Testing
     #expect(try fixture.schema().filter { $0.contains("outbox_ledger") } == [])
   }
 
+  @Test func `a table that was the only one leaves a ledger, which is found and removed`() throws {
+    let fixture = try SQLiteLedgerFixture(.praisonAI, praisonAISchema)
+    #expect(try fixture.installation().install(grantingTo: nil))
+    try fixture.application.execute("DROP TABLE outbound_queue")
+    let left = try fixture.installation()
+    #expect(try left.status().problems.contains { $0.contains("outbound_queue, which is not there any more") })
+    #expect(throws: SampleFailure.self) { try left.install(grantingTo: nil) }
+    #expect(try left.remove())
+    #expect(try fixture.schema().filter { $0.contains("outbox_ledger") } == [])
+    #expect(throws: SampleFailure.self) { try fixture.installation() }
+  }
+
   @Test func `a table of the application that is called like the ledger's is left alone`() throws {
     let fixture = try SQLiteLedgerFixture(.praisonAI, praisonAISchema + "CREATE TABLE outbox_ledger (mine);")
     let before = try fixture.schema()
