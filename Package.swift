@@ -163,7 +163,7 @@ let package = Package(
     tests("YAMLClientTests", ["YAMLClient"]),
     tests(
       "DashboardTests", ["Outbox", "Metrics", "HTTPClient", "TestSupport"],
-      exclude: ["grafana_model.py", "simulated_outbox.py", "synthetic.py"]),
+      exclude: ["grafana_model.py", "incident.sql", "simulated_outbox.py", "synthetic.py"]),
     tests(
       "IntegrationTests",
       [

@@ -5,7 +5,8 @@
 
 Every panel, variable and annotation is asked twice: with All chosen, and with every value chosen by name. Prints one
 line (with --json one object) for each query: what it returned, or why it failed. Ends with 1 where one fails; a query
-without data is no failure, since much of what could go wrong has not gone wrong. --empty lists only those.
+without data is no failure, since much of what could go wrong has not gone wrong. --empty lists only those. --divide N
+divides every duration by N, as alerts/generate does, to look at a rehearsal.
 """
 
 import argparse
@@ -22,14 +23,14 @@ from live import Backend, QueryFailed, Session, every_panel, seconds  # noqa: E4
 HERE = pathlib.Path(__file__).resolve().parent
 
 
-def results(backend, dashboard, end, length, choices):
+def results(backend, dashboard, end, length, choices, divide):
     """One entry for each query of a dashboard."""
-    everything = Session(backend, dashboard, end, length, choices=choices)
+    everything = Session(backend, dashboard, end, length, choices=choices, divide=divide)
     named = {name: values for name, values in everything.options.items() if values}
     for name, values in everything.options.items():
         yield {"dashboard": dashboard["uid"], "variable": name, "values": sorted(values)}
     for mode, chosen in (("all", choices), ("each", {**named, **(choices or {})})):
-        session = Session(backend, dashboard, end, length, choices=chosen)
+        session = Session(backend, dashboard, end, length, choices=chosen, divide=divide)
         annotations = [
             {"id": 0, "title": annotation["name"], "targets": [{"refId": "annotation", "expr": annotation["expr"]}]}
             for annotation in dashboard["annotations"]["list"] if annotation.get("expr")
@@ -65,6 +66,7 @@ def main():
     options.add_argument("--time", type=float, help="the end of the time range, in Unix seconds; now by default")
     options.add_argument("--range", default="3h", help="its length")
     options.add_argument("--choose", action="append", default=[], metavar="VARIABLE=VALUE", help="may be repeated")
+    options.add_argument("--divide", type=float, default=1, metavar="N", help="divide every duration by N")
     options.add_argument("--json", action="store_true", help="one object a line")
     options.add_argument("--empty", action="store_true", help="only queries without data, and failures")
     options.add_argument("dashboards", nargs="*", type=pathlib.Path, default=sorted(HERE.glob("outbox-*.json")))
@@ -79,7 +81,7 @@ def main():
         try:
             entries = list(results(
                 Backend(arguments.url), dashboard, arguments.time or time.time(), seconds(arguments.range),
-                choices or None))
+                choices or None, arguments.divide))
         except QueryFailed as failure:
             sys.exit(f"{path.name}: {failure}")
         for entry in entries:

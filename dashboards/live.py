@@ -62,15 +62,21 @@ def every_panel(dashboard):
 
 def seconds(text):
     """A Grafana duration such as 30s."""
-    return int(text[:-1]) * {"s": 1, "m": 60, "h": 3600, "d": 86400}[text[-1]]
+    return int(text[:-1]) * {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}[text[-1]]
+
+
+def duration(length):
+    """Seconds as PromQL writes them."""
+    return f"{length:g}s" if length == int(length) else f"{round(length * 1000)}ms"
 
 
 class Session:
-    """A dashboard that is open on a backend, at a time range, with choices made."""
+    """A dashboard that is open on a backend, at a time range, with choices made; with `divide` one of a rehearsal, in
+    which all durations are that much shorter."""
 
-    def __init__(self, backend, dashboard, end, length=10800, points=1000, choices=None):
-        self.backend, self.dashboard = backend, dashboard
-        self.end, self.length, self.points = int(end), length, points
+    def __init__(self, backend, dashboard, end, length=10800, points=1000, choices=None, divide=1):
+        self.backend, self.dashboard, self.divide = backend, dashboard, divide
+        self.end, self.length, self.points = (int(end) if divide == 1 else end), length / divide, points
         self.options = {}
         self.values = {}
         for variable in dashboard["templating"]["list"]:
@@ -97,14 +103,20 @@ class Session:
 
     def step(self, panel):
         """The resolution that Grafana asks for."""
-        return max(seconds(panel.get("interval", "15s")), -(-self.length // self.points))
+        least = seconds(panel.get("interval", "15s")) / self.divide
+        return least if self.length <= least * self.points else -(-self.length // self.points)
 
     def expression(self, text, panel):
         """An expression as it is sent."""
-        step, scrape = self.step(panel), seconds(panel.get("interval", "15s"))
+        step, scrape = self.step(panel), seconds(panel.get("interval", "15s")) / self.divide
+        if self.divide != 1:
+            text = re.sub(
+                r"(\[|offset )(\d+[smhdw])\b", lambda found: found[1] + duration(seconds(found[2]) / self.divide), text)
+            # An objective where none is configured.
+            text = re.sub(r"(?<=\* 0 \+ )\d+", lambda found: f"{int(found[0]) / self.divide:g}", text)
         macros = {
-            "$__rate_interval": f"{max(step + scrape, 4 * scrape)}s", "$__interval": f"{step}s",
-            "$__range": f"{self.length}s",
+            "$__rate_interval": duration(max(step + scrape, 4 * scrape)), "$__interval": duration(step),
+            "$__range": duration(self.length),
         }
         for macro, value in macros.items():
             text = text.replace(macro, value)
@@ -116,5 +128,6 @@ class Session:
         if target.get("instant"):
             return self.backend.instant(expression, self.end)
         step = self.step(panel)
-        last = self.end // step * step
+        # Grafana asks for full steps; in a rehearsal the end is the moment of a sample.
+        last = self.end // step * step if self.divide == 1 else self.end
         return self.backend.range(expression, last - self.length // step * step, last, step)

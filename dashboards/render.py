@@ -29,6 +29,7 @@ def main():
     options.add_argument("--range", default="3h", help="its length")
     options.add_argument("--width", type=int, default=1920, help="of the page in pixels")
     options.add_argument("--choose", action="append", default=[], metavar="VARIABLE=VALUE", help="may be repeated")
+    options.add_argument("--divide", type=float, default=1, metavar="N", help="divide every duration by N, as check.py does")
     options.add_argument("--open", action="store_true", help="open the closed rows")
     options.add_argument("dashboard", type=pathlib.Path)
     options.add_argument("output", type=pathlib.Path, help="a name that ends in .html or .png")
@@ -41,7 +42,7 @@ def main():
     try:
         session = Session(
             Backend(arguments.url), dashboard, arguments.time or time.time(), seconds(arguments.range),
-            choices=choices)
+            choices=choices, divide=arguments.divide)
         text, height = page(dashboard, session, arguments.width, arguments.open)
     except QueryFailed as failure:
         sys.exit(f"{arguments.dashboard.name}: {failure}")

@@ -85,11 +85,14 @@ package final class OTLPReceiver {
   ///   - identity: its certificate; nil speaks without TLS.
   ///   - authority: who has signed it, and clients' certificates.
   ///   - client: what the test itself asks with; every client has to have one then.
+  ///   - configuration: added to its file.
+  ///   - added: to its command line.
   package static func prometheus(
-    identity: TestAuthority.Identity? = nil, authority: String? = nil, client: TestAuthority.Identity? = nil
+    identity: TestAuthority.Identity? = nil, authority: String? = nil, client: TestAuthority.Identity? = nil,
+    configuration: String = "", arguments added: [String] = []
   ) throws -> OTLPReceiver {
     let directory = try TemporaryDirectory()
-    try directory.write("global: {scrape_interval: 1h}\n", to: "prometheus.yml")
+    try directory.write("global: {scrape_interval: 1h}\n" + configuration, to: "prometheus.yml")
     let port = freePort()
     var arguments = [
       "--config.file=prometheus.yml", "--storage.tsdb.path=data", "--web.listen-address=127.0.0.1:\(port)",
@@ -105,14 +108,16 @@ package final class OTLPReceiver {
     }
     return try OTLPReceiver(
       "prometheus", scheme: identity == nil ? "http" : "https", port: port, path: "/api/v1/otlp/v1/metrics",
-      directory: directory, arguments: arguments,
+      directory: directory, arguments: arguments + added,
       tls: TLSFiles(authorities: authority, certificate: client?.certificate, key: client?.key)
     ) { $0.status("/-/ready") == 200 }
   }
 
   /// VictoriaMetrics with Prometheus' names. It demands no client certificates (its enterprise edition does).
+  ///
+  /// - Parameter added: to its command line.
   package static func victoriaMetrics(
-    identity: TestAuthority.Identity? = nil, authority: String? = nil
+    identity: TestAuthority.Identity? = nil, authority: String? = nil, arguments added: [String] = []
   ) throws -> OTLPReceiver {
     let port = freePort()
     let certificates = identity.map { ["-tls", "-tlsCertFile=\($0.certificate)", "-tlsKeyFile=\($0.key)"] }
@@ -122,7 +127,7 @@ package final class OTLPReceiver {
       arguments: [
         "-httpListenAddr=127.0.0.1:\(port)", "-storageDataPath=data", "-opentelemetry.usePrometheusNaming",
         "-search.latencyOffset=0s",
-      ] + (certificates ?? []), tls: TLSFiles(authorities: authority)
+      ] + (certificates ?? []) + added, tls: TLSFiles(authorities: authority)
     ) { $0.status("/health") == 200 }
   }
 

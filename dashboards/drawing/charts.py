@@ -24,13 +24,13 @@ class Frame:
     def axis(self):
         """Vertical lines at round times."""
         room = max(2, (self.right - self.left) // 90)
-        every = next(step for step in (300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400, 10 ** 9)
+        every = next(step for step in (15, 30, 60, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400, 10 ** 9)
                      if (self.end - self.start) / step <= room)
         for moment in range(math.ceil(self.start / every) * every, int(self.end) + 1, every):
             x = self.x(moment)
             yield f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{self.top}" y2="{self.bottom}" stroke="{GRID}"/>'
             if self.left + 10 < x < self.right - 10:
-                label = time.strftime("%H:%M", time.gmtime(moment))
+                label = time.strftime("%H:%M" if every >= 60 else "%H:%M:%S", time.gmtime(moment))
                 yield (f'<text x="{x:.1f}" y="{self.height - 7}" fill="{WEAK}" text-anchor="middle" {FONT}>'
                        f"{label}</text>")
 

@@ -63,8 +63,9 @@ def header(dashboard, session):
         for variable in dashboard["templating"]["list"] if variable["type"] == "query")
     span = f"{time.strftime('%Y-%m-%d %H:%M', time.gmtime(session.end - session.length))} to " \
         f"{time.strftime('%H:%M UTC', time.gmtime(session.end))}"
+    pace = "" if session.divide == 1 else f" Every duration of the dashboard is divided by {session.divide:g}."
     return (f"<header><h1>{html.escape(dashboard['title'])}</h1><p>Drawn from {dashboard['uid']}.json and live data by "
-            f"dashboards/render.py, not by Grafana.</p><div>{chosen}<span>{span}</span></div></header>")
+            f"dashboards/render.py, not by Grafana.{pace}</p><div>{chosen}<span>{span}</span></div></header>")
 
 
 def shown_value(variable, session):
