@@ -133,4 +133,47 @@ struct PostgreSQLTopologyTests {
     #expect(isAlone)
     #expect(try #require(await snapshot(store).replicaLag) > .zero)
   }
+
+  @Test func `a replica whose primary is under load is sampled at one moment each time, and says how old that is`()
+    async throws
+  {
+    let primary = try TemporaryPostgres()
+    let database = try database(primary)
+    // Every transaction keeps the number of waiting events, whatever it does with them.
+    try database.psql(
+      """
+      CREATE PROCEDURE churn() LANGUAGE plpgsql AS $$
+      BEGIN LOOP
+        WITH gone AS (
+          DELETE FROM outbox WHERE id IN (SELECT id FROM outbox WHERE status <> 'sent' ORDER BY random() LIMIT 20) RETURNING *)
+        INSERT INTO outbox (status, "Topic", attempts, locked_until)
+          SELECT (ARRAY['pending', 'sending'])[1 + (random() < 0.5)::int]::outbox_status, "Topic", attempts + 1, locked_until
+          FROM gone;
+        COMMIT;
+      END LOOP; END $$
+      """)
+    let replica = try TemporaryPostgres(replicaOf: primary)
+    let copy = TemporaryDatabase(name: database.name, server: replica)
+    let writer = try ChildProcess("psql", ["-d", database.conninfo(), "-X", "-q", "-c", "CALL churn()"])
+    func replayed() throws -> Double {
+      Double(try copy.psql("SELECT extract(epoch FROM pg_last_xact_replay_timestamp())")) ?? 0
+    }
+    let begin = try replayed()
+    #expect(try eventually { try replayed() > begin })
+    let depth = Int(try database.psql("SELECT count(*) FROM outbox WHERE status <> 'sent'"))
+    let store = PostgreSQLSampleLayout.store(copy.conninfo())
+    var seen: Set<[String]> = []
+    for _ in 0..<20 {
+      let before = try replayed()
+      let snapshot = try await snapshot(store)
+      let after = try replayed()
+      #expect(snapshot.depth == depth)
+      let lag = try #require(snapshot.replicaLag)
+      // Zero where all that was received has been replayed.
+      let commit = snapshot.storeTime.seconds - lag.seconds
+      #expect(lag == .zero || commit > before - 0.001 && commit < after + 0.001, "\(before) \(commit) \(after)")
+      seen.insert(figureLines(snapshot).sorted())
+    }
+    #expect(seen.count > 10 && writer.isRunning, "\(writer.standardError)")
+  }
 }

@@ -108,6 +108,11 @@ package final class ChildProcess {
   }
 }
 
+/// Stops a process that is nobody's child here, as a debugger or a full machine does, or lets it go on.
+package func signalProcess(_ process: Int32, stop: Bool) {
+  kill(process, stop ? SIGSTOP : SIGCONT)
+}
+
 /// Runs a program to its end: exit code, standard output, standard error.
 package func run(
   _ program: String, _ arguments: [String] = [], environment: [String: String?] = [:], input: String? = nil,

@@ -10,8 +10,9 @@ package final class PgBouncer {
   // Distributions keep it where only root's PATH looks.
   private static let searchPath = (currentEnvironment()["PATH"] ?? "/usr/bin:/bin") + ":/usr/sbin"
 
-  /// Where it listens, on the loopback address.
+  /// Where it listens.
   package let port: Int
+  private let address: String
   private let directory: TemporaryDirectory
   private let process: ChildProcess
   // Ends the pooler when this process ends before it.
@@ -19,8 +20,14 @@ package final class PgBouncer {
 
   /// Starts a pooler with room for one server connection per database.
   ///
-  /// - Parameter mode: `session`, `transaction` or `statement`.
-  package init(mode: String, before server: TemporaryPostgres) throws {
+  /// - Parameters:
+  ///   - mode: `session`, `transaction` or `statement`.
+  ///   - namespace: the network that it listens in, at the address; the machine's own if nil.
+  package init(
+    mode: String, before server: TemporaryPostgres, in namespace: NetworkNamespace? = nil,
+    at address: String = "127.0.0.1"
+  ) throws {
+    self.address = address
     directory = try TemporaryDirectory(openToAll: true)
     port = freePort()
     try directory.write(
@@ -28,7 +35,7 @@ package final class PgBouncer {
       [databases]
       * = host=\(server.socketDirectory) port=\(server.port) user=postgres
       [pgbouncer]
-      listen_addr = 127.0.0.1
+      listen_addr = \(address)
       listen_port = \(port)
       unix_socket_dir =
       auth_type = any
@@ -39,18 +46,20 @@ package final class PgBouncer {
       """, to: "pgbouncer.ini")
     // It refuses to run as root, and drops to another user by itself.
     let user = getuid() == 0 ? ["-u", "postgres"] : []
-    process = try ChildProcess(
-      "env", ["pgbouncer"] + user + ["\(directory.path)/pgbouncer.ini"], environment: ["PATH": Self.searchPath])
+    let pooler = ["env", "pgbouncer"] + user + ["\(directory.path)/pgbouncer.ini"]
+    let command = namespace.map { $0.entering(pooler) } ?? pooler
+    process = try ChildProcess(command[0], Array(command.dropFirst()), environment: ["PATH": Self.searchPath])
     watchdog = try ChildProcess(
       "sh", ["-c", "while kill -0 \(getpid()) 2>/dev/null; do sleep 0.5; done; kill -9 \(process.pid)"])
-    guard eventually(within: .seconds(10), { canConnect(toPort: port) }) else {
+    // From here another network cannot be looked into: whoever is in it waits for its own first answer.
+    guard namespace != nil || eventually(within: .seconds(10), { canConnect(toPort: port) }) else {
       throw TemporaryPostgres.Failure(program: "pgbouncer", text: process.standardError)
     }
   }
 
   /// A conninfo through the pooler.
   package func conninfo(_ database: TemporaryDatabase) -> String {
-    "host=127.0.0.1 port=\(port) dbname=\(database.name) user=postgres"
+    "host=\(address) port=\(port) dbname=\(database.name) user=postgres"
   }
 }
 
