@@ -140,9 +140,13 @@ class Job:
         return str(path)
 
 
-def ours(job, name="outbox-exporter", configuration="outbox-exporter.yaml"):
-    path = job.configuration(configuration, job.url("ours"))
-    return Contestant(name, job.exporter, ["--config", path, "--log-level", "error"])
+EVERY_FIGURE = "outbox-exporter, every figure in every cycle"
+AS_IT_COMES = "outbox-exporter"
+
+
+def ours(job, name, *flags):
+    path = job.configuration("outbox-exporter.yaml", job.url("ours"))
+    return Contestant(name, job.exporter, ["--config", path, "--log-level", "error", *flags])
 
 
 def floor(job):
@@ -191,8 +195,8 @@ ROLES = ["ours", "floor", "postgres_exporter", "sql_exporter", "collector", "psq
 
 
 def everybody(job):
-    """All that can be had on this machine, this project's exporter first and the floor second."""
-    all = [ours(job), floor(job), postgres_exporter(job), sql_exporter(job), collector(job),
+    """All that can be had on this machine, this project's exporter first and the floor after it."""
+    all = [ours(job, EVERY_FIGURE, "--database-share", "100%"), ours(job, AS_IT_COMES), floor(job), postgres_exporter(job), sql_exporter(job), collector(job),
            ShellLoop("psql in a loop", job.url("psql"))]
     return [contestant for contestant in all if contestant]
 
