@@ -4,7 +4,7 @@ import Testing
 /// Many outboxes in many databases, and many destinations in one outbox. What 500 outboxes cost, `scripts/bench scale` says.
 @Suite(withPostgreSQL)
 struct ScaleTests {
-  private typealias Fixture = IncidentFixture
+  private typealias Fixture = TroubleFixture
 
   @Test func `many outboxes in many databases have their own figures, over one connection for each database`()
     async throws

@@ -5,10 +5,10 @@ import Testing
 /// Incidents of a database or a network, re-enacted with the real sidecar: it must not make them worse, and must not let one
 /// outbox's trouble become another's.
 ///
-/// Short here; `OUTBOX_INCIDENT_CYCLES=1200 swift test --filter IncidentTests` holds every trouble for five minutes.
+/// Short here; `OUTBOX_TROUBLE_CYCLES=1200 swift test --filter TroubleTests` holds every trouble for five minutes.
 @Suite(withPostgreSQL)
-struct IncidentTests {
-  private typealias Fixture = IncidentFixture
+struct TroubleTests {
+  private typealias Fixture = TroubleFixture
 
   static let withNamespaces = ConditionTrait.enabled(
     if: NetworkNamespace.unavailable == nil && PgBouncer.unavailable == nil,

@@ -1,7 +1,7 @@
 import TestSupport
 
 /// Outboxes of KaireonAI in several tables of a database, and sidecars that watch them.
-enum IncidentFixture {
+enum TroubleFixture {
   /// A table of its own, with events of so many destinations: every destination has three waiting events and one in flight,
   /// and there are as many delivered ones.
   static func table(_ name: String, destinations: Int = 2) -> String {
@@ -29,8 +29,8 @@ enum IncidentFixture {
     (["interval: \(interval)", "outboxes:"] + outboxes).joined(separator: "\n") + "\n"
   }
 
-  /// How many cycles a comparison takes; `OUTBOX_INCIDENT_CYCLES` makes them longer.
-  static let cycles = Int(currentEnvironment()["OUTBOX_INCIDENT_CYCLES"] ?? "") ?? 12
+  /// How many cycles a comparison takes; `OUTBOX_TROUBLE_CYCLES` makes them longer.
+  static let cycles = Int(currentEnvironment()["OUTBOX_TROUBLE_CYCLES"] ?? "") ?? 12
 
   /// How many samples of our sessions in a database, and how many of their locks are waited for.
   static func sessions(_ database: TemporaryDatabase) throws -> (sessions: Int, waiting: Int) {
@@ -58,8 +58,8 @@ struct PairedSidecars {
   ) throws {
     self.healthy = healthy.map(\.name)
     let outboxes = healthy.map(\.outbox)
-    alone = try WatchingSidecar(IncidentFixture.configuration(outboxes, interval: interval))
-    beside = try WatchingSidecar(IncidentFixture.configuration(sick + outboxes, interval: interval), in: namespace)
+    alone = try WatchingSidecar(TroubleFixture.configuration(outboxes, interval: interval))
+    beside = try WatchingSidecar(TroubleFixture.configuration(sick + outboxes, interval: interval), in: namespace)
   }
 
   /// Waits until both have good figures of all healthy outboxes, and of those named besides.
@@ -71,7 +71,7 @@ struct PairedSidecars {
   }
 
   /// How many more cycles the second has completed than the first, of each healthy outbox, while the first did so many.
-  func differences(cycles: Int = IncidentFixture.cycles, meanwhile: () throws -> Void = {}) async throws -> [Int] {
+  func differences(cycles: Int = TroubleFixture.cycles, meanwhile: () throws -> Void = {}) async throws -> [Int] {
     let before = (alone.cycles, beside.cycles)
     _ = try await happens(within: .seconds(600)) {
       try meanwhile()
