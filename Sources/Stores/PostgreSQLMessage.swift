@@ -73,33 +73,35 @@ enum PostgreSQLMessage {
 
   // MARK: - What the database has
 
-  /// One row for each table that is there: queue, role, schema, name, whether row-level security hides rows from us.
-  static func tables(of queues: [TableQueue]) -> String {
+  /// One row for each column of each table that is there: queue, role, schema, name, whether row-level security hides rows
+  /// from us; column, type, whether it leads a complete index, whether it is never NULL; and the type's number where it is
+  /// an enum or a domain, of which ``types(_:)`` tells more.
+  ///
+  /// It is the first statement of every `--once`, for which a new session costs more than the rows, so it stays simple.
+  static func columns(of queues: [TableQueue]) -> String {
     """
-    SELECT w.queue, w.role, n.nspname, c.relname, row_security_active(c.oid)
+    SELECT w.queue, w.role, n.nspname, c.relname, row_security_active(c.oid), a.attname, format_type(a.atttypid, NULL),
+      EXISTS (
+        SELECT FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid JOIN pg_am m ON m.oid = x.relam
+        WHERE i.indrelid = c.oid AND i.indisvalid AND i.indpred IS NULL AND i.indkey[0] = a.attnum
+          AND m.amname = 'btree'),
+      a.attnotnull, (SELECT t.oid FROM pg_type t WHERE t.oid = a.atttypid AND t.typtype IN ('d', 'e'))
     FROM \(wanted(queues))
+    LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
     """
   }
 
-  /// One row for each of their columns, or for each word of its type where that is an enum: queue, role, column, type
-  /// beneath any domain, whether the column leads a complete index, whether it is never NULL, the word, whether there is a
-  /// domain.
-  static func columns(of queues: [TableQueue]) -> String {
+  /// One row for each of these types, or for each of its words where it is an enum: the number, the type beneath any
+  /// domain, whether there is a domain, the word.
+  static func types(_ numbers: some Sequence<Int>) -> String {
     """
-    SELECT w.queue, w.role, a.attname, format_type(b.oid, NULL), EXISTS (
-      SELECT FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid JOIN pg_am m ON m.oid = x.relam
-      WHERE i.indrelid = c.oid AND i.indisvalid AND i.indpred IS NULL AND i.indkey[0] = a.attnum AND m.amname = 'btree'),
-      a.attnotnull, l.enumlabel, b.oid <> a.atttypid
-    FROM \(wanted(queues))
-    JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
-    CROSS JOIN LATERAL (
-      WITH RECURSIVE types(oid, base) AS (
-        SELECT t.oid, t.typbasetype FROM pg_type t WHERE t.oid = a.atttypid
-        UNION ALL
-        SELECT t.oid, t.typbasetype FROM types d JOIN pg_type t ON t.oid = d.base
-      )
-      SELECT oid FROM types WHERE base = 0) b
-    LEFT JOIN pg_enum l ON l.enumtypid = b.oid
+    WITH RECURSIVE types(number, oid, base) AS (
+      SELECT t.oid, t.oid, t.typbasetype FROM pg_type t WHERE t.oid IN (\(numbers.map(String.init).joined(separator: ", ")))
+      UNION ALL
+      SELECT d.number, t.oid, t.typbasetype FROM types d JOIN pg_type t ON t.oid = d.base
+    )
+    SELECT y.number, format_type(y.oid, NULL), y.oid <> y.number, l.enumlabel
+    FROM types y LEFT JOIN pg_enum l ON l.enumtypid = y.oid WHERE y.base = 0
     """
   }
 

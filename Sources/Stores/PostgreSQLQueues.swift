@@ -191,8 +191,10 @@ final class PostgreSQLQueues {
 
   private func prepare() throws(SampleFailure) -> [Prepared] {
     let queues = definition.layout.queues
-    let found = try look(PostgreSQLMessage.tables(of: queues), PostgreSQLMessage.columns(of: queues))
-    let tables = PostgreSQLTables(found[0], columns: found[1])
+    var tables = PostgreSQLTables(try look(PostgreSQLMessage.columns(of: queues))[0])
+    if !tables.unreadTypes.isEmpty {
+      tables.take(try look(PostgreSQLMessage.types(tables.unreadTypes.keys.sorted()))[0])
+    }
     if let hidden = tables.underRowSecurity.first {
       throw .rowSecurity(
         "database \(session.databaseName): row-level security is in force on \(hidden)", role: session.userName)

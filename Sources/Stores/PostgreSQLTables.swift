@@ -8,27 +8,48 @@ struct PostgreSQLTables {
   /// Tables from which row-level security would hide rows.
   private(set) var underRowSecurity: [String] = []
 
-  /// Reads the answers to ``PostgreSQLMessage/tables(of:)`` and ``PostgreSQLMessage/columns(of:)``.
-  init(_ tables: PostgreSQLResult, columns: PostgreSQLResult) {
-    for row in 0..<tables.rowCount {
-      guard let queue = tables.integer(row, 0), let role = tables.text(row, 1), let schema = tables.text(row, 2),
-        let name = tables.text(row, 3)
-      else { continue }
-      let reference = "\(SQLIdentifier.quoted(schema)).\(SQLIdentifier.quoted(name))"
-      schemas[queue, default: QueueSchema(tables: [:])].tables[role] = QueueSchema.Table(
-        reference: reference, columns: [:])
-      if tables.truth(row, 4) == true { underRowSecurity.append("\(schema).\(name)") }
-    }
+  /// Numbers of the types about which ``PostgreSQLMessage/types(_:)`` has to be asked, each with its columns.
+  private(set) var unreadTypes: [Int: [ColumnPlace]] = [:]
+
+  /// A column of a table of a queue.
+  struct ColumnPlace {
+    var queue: Int
+    var role: String
+    var column: String
+  }
+
+  /// Reads the answer to ``PostgreSQLMessage/columns(of:)``.
+  init(_ columns: PostgreSQLResult) {
     for row in 0..<columns.rowCount {
-      guard let queue = columns.integer(row, 0), let role = columns.text(row, 1), let name = columns.text(row, 2),
-        let type = columns.text(row, 3)
+      guard let queue = columns.integer(row, 0), let role = columns.text(row, 1), let schema = columns.text(row, 2),
+        let table = columns.text(row, 3)
       else { continue }
+      if schemas[queue]?.tables[role] == nil {
+        schemas[queue, default: QueueSchema(tables: [:])].tables[role] = QueueSchema.Table(
+          reference: "\(SQLIdentifier.quoted(schema)).\(SQLIdentifier.quoted(table))", columns: [:])
+        if columns.truth(row, 4) == true { underRowSecurity.append("\(schema).\(table)") }
+      }
+      guard let name = columns.text(row, 5), let type = columns.text(row, 6) else { continue }
       schemas[queue]?.tables[role]?.columns[name] = type
-      if columns.truth(row, 4) == true { schemas[queue]?.tables[role]?.indexedColumns.insert(name) }
-      if columns.truth(row, 5) == true { schemas[queue]?.tables[role]?.filledColumns.insert(name) }
-      guard let word = columns.text(row, 6) else { continue }
-      let underDomain = columns.truth(row, 7) == true ? type : nil
-      schemas[queue]?.tables[role]?.enums[name, default: .init(underDomain: underDomain)].add(word)
+      if columns.truth(row, 7) == true { schemas[queue]?.tables[role]?.indexedColumns.insert(name) }
+      if columns.truth(row, 8) == true { schemas[queue]?.tables[role]?.filledColumns.insert(name) }
+      if let number = columns.integer(row, 9) {
+        unreadTypes[number, default: []].append(ColumnPlace(queue: queue, role: role, column: name))
+      }
+    }
+  }
+
+  /// Reads the answer to ``PostgreSQLMessage/types(_:)``.
+  mutating func take(_ types: PostgreSQLResult) {
+    for row in 0..<types.rowCount {
+      guard let number = types.integer(row, 0), let type = types.text(row, 1) else { continue }
+      let underDomain = types.truth(row, 2) == true ? type : nil
+      for place in unreadTypes[number, default: []] {
+        schemas[place.queue]?.tables[place.role]?.columns[place.column] = type
+        guard let word = types.text(row, 3) else { continue }
+        schemas[place.queue]?.tables[place.role]?.enums[place.column, default: .init(underDomain: underDomain)].add(
+          word)
+      }
     }
   }
 }
