@@ -125,10 +125,19 @@ package struct Sidecar: Sendable {
         log.warning("the cycle took longer than the interval of \(settings.interval.text); skipped \(missed)")
         tick = tick.advanced(by: settings.interval * missed)
       }
+      if outcome.batch.metrics.reduce(0, { $0 + $1.points.count }) > Self.manyPoints {
+        // By then the batch is delivered as a rule, and the next one is not yet described.
+        let rest = clock.now.duration(to: tick)
+        try? await clock.sleep(until: clock.now.advanced(by: rest / 4), tolerance: nil)
+        ThisProcess.returnFreedMemory()
+      }
       try? await clock.sleep(until: tick, tolerance: nil)
     }
     return nil
   }
+
+  /// So many points take megabytes while they are described and encoded, which the C library keeps until it is told.
+  private static let manyPoints = 5_000
 
   private func stopCleanly() async {
     log.info("stopping: the last push takes \(settings.lastPush.text) at most")

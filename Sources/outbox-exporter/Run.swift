@@ -56,6 +56,7 @@ struct Run: Subcommand {
   }
 
   private func runSidecar(_ configuration: ExporterConfiguration) async throws {
+    ThisProcess.sharePoolsOfMemory()
     let log = configuration.log
     let state: SidecarState
     do {

@@ -5,6 +5,9 @@
 // setfsuid: lets a test that runs as root read files as somebody else, on one thread.
 #include <sys/fsuid.h>
 
+// mallopt, malloc_trim: how much freed memory the C library keeps.
+#include <malloc.h>
+
 // eventfd: wakes a thread that waits for a descriptor.
 #include <sys/eventfd.h>
 
