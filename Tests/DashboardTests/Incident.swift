@@ -77,7 +77,8 @@ final class Incident {
     _ script: () async throws -> Void
   ) async throws {
     let start = wallSeconds()
-    let before = try watches.map { try $0.alerts() }
+    // At a moment between two writes of vmalert's, VictoriaMetrics may have none of them.
+    let before = try watches.map { try $0.alerts(since: start - pace.seconds(3)) }
     try await script()
     try await wait { watch in
       let alerts = try watch.alerts()
