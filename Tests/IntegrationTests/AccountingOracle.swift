@@ -32,7 +32,7 @@ struct AccountingOracle {
     let made = try run(Self.python ?? "", [Self.script, "make", one.system, address])
     #expect(made.code == 0, "\(one.name): \(made.error)")
     if one.methods.values.contains(.ledger) {
-      let installed = try command.run(["ledger", "install", "--dsn", dsn, "--layout", one.layout])
+      let installed = try command.run(["ledger", "install", "--all", "--dsn", dsn, "--layout", one.layout])
       #expect(installed.code == 0, "\(one.name): \(installed.error)")
     }
     try command.home.write(

@@ -65,7 +65,8 @@ struct CommandCountingMistakeTests {
     _ = try run("pkill", ["-P", "\(holder.pid)"])
     holder.signal(9)
     holder.wait()
-    await outbox.expectsWords("are kept in \(outbox.command.path("state")) again; nothing was lost", sidecar)
+    await outbox.expectsWords(
+      "are kept in \(outbox.command.path("state/accounts.sqlite")) again; nothing was lost", sidecar)
     outbox.expectHonesty()
   }
 
