@@ -7,7 +7,7 @@ struct SampleJournal {
   private var failing: [String: SampleFailure.Reason] = [:]
   private var unanswered = 0
   private var notices: [String: String] = [:]
-  private var estimated: Set<String> = []
+  private var countsSinceEstimate: [String: Int] = [:]
 
   init(log: Logger) {
     self.log = log
@@ -42,21 +42,21 @@ struct SampleJournal {
     self.unanswered = unanswered
   }
 
-  /// Estimates are told of when they begin and when they end.
+  /// Estimates are told of when they begin, and that they are over once two counts have come without one between them.
   private mutating func noteRhythm(_ sample: OutboxSample) {
     guard let snapshot = sample.snapshot else { return }
     let name = sample.outbox.name
-    if snapshot.isEstimate, estimated.insert(name).inserted {
-      log.warning(
-        """
-        \(name): counting every event would take more than the exporter's share of the database's time; its counts are \
-        estimates from now on, and outbox.sample.exact is 0
-        """)
-    } else if !snapshot.isEstimate, estimated.contains(name),
-      sample.intervals.map({ $0.counts <= .seconds(240) }) ?? true
-    {
-      estimated.remove(name)
-      log.notice("\(name): every event is counted again")
+    if snapshot.isEstimate {
+      if countsSinceEstimate.updateValue(0, forKey: name) == nil {
+        log.warning(
+          """
+          \(name): counting every event would take more than the exporter's share of the database's time; its counts are \
+          estimates from now on, and outbox.sample.exact is 0
+          """)
+      }
+    } else if let counts = countsSinceEstimate[name] {
+      countsSinceEstimate[name] = counts == 0 ? 1 : nil
+      if counts > 0 { log.notice("\(name): every event is counted again") }
     }
   }
 
