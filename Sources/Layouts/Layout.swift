@@ -98,6 +98,9 @@ package struct TableQueue: Sendable, Hashable {
 
   /// The role of the main table.
   package static let mainTable = "events"
+
+  /// SQL template of the identifier of a row of the main table; nil where the layout names none.
+  package var key: String? { columns["id"].flatMap { $0.table == Self.mainTable ? "{id}" : nil } }
 }
 
 /// A table's name as the user or the system spells it: `table` or `schema.table`, quoted part by part when it is used.

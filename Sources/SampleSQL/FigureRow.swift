@@ -30,8 +30,10 @@ package struct FigureRow: Sendable, Hashable {
   package var cell = 0
   /// Attempts of all of them that ended with a retry, where that was asked for.
   package var retries = 0
-  /// The cells in which they were written, where that was asked for; without those of the distant past.
-  package var created: [Int] = []
+  /// When they were written, where that was asked for; without those of the distant past.
+  package var created: [WrittenRow] = []
+  /// Each of the dead rows, where they are told apart.
+  package var died: [FinishedRow] = []
 
   /// A row.
   package init(

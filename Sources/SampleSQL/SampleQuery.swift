@@ -106,7 +106,11 @@ package struct SampleQuery: Sendable, Hashable {
     if !events.selects.isEmpty { branches.append(bringingTimes(rows, cells, count, deadline: deadline)) }
     if !events.dead.isEmpty {
       let cell = cells.map { $0.number("f", dialect) } ?? "0"
-      let counted = cells.map { ", \(sum("a", dialect)), \($0.letters("c", dialect))" } ?? ""
+      let counted =
+        cells.map {
+          let told = $0.finished("f", where: "f >= \($0.toldStart ?? "0")", dialect)
+          return ", \(sum("a", dialect)), \($0.written(dialect)),\n    \(told)"
+        } ?? ""
       branches.append(
         """
         SELECT d, 'dead', \(cell), NULL, \(count.all),
@@ -140,7 +144,7 @@ package struct SampleQuery: Sendable, Hashable {
       SELECT d, s, r, k, \(count.all), min(t), group_concat(CAST(round(t * 1000000) AS INTEGER)), NULL, min(kt),
           \(count.of("x = 1")),
           min(CASE WHEN u > :now THEN u END), \(nextFirstDue), min(CASE WHEN b > :now THEN b END), \(overdue), \(next)\
-      \(cells.map { ",\n    \(sum("a", .sqlite)), \($0.letters("c", .sqlite))" } ?? "")
+      \(cells.map { ",\n    \(sum("a", .sqlite)), \($0.written(.sqlite)), NULL" } ?? "")
       FROM (
       \(rows.indented(2))
       ) c
@@ -155,7 +159,7 @@ package struct SampleQuery: Sendable, Hashable {
   ) -> String {
     let overdue = deadline.map { count.of("r < 2 AND t < \($0)") } ?? "0"
     return """
-      SELECT d, s, CASE WHEN r < 2 THEN r ELSE r - 2 END, k, n, t, q[1], q[2], kt, x, o\(cells == nil ? "" : ", a, c")
+      SELECT d, s, CASE WHEN r < 2 THEN r ELSE r - 2 END, k, n, t, q[1], q[2], kt, x, o\(cells == nil ? "" : ", a, c, i")
       FROM (
         SELECT d, COALESCE(s, 'ready') AS s, r, k, CASE WHEN grouping(s) = 0 THEN \(count.all) ELSE 0 END AS n, min(t) AS t,
             CASE WHEN grouping(s) = 1
@@ -176,7 +180,8 @@ package struct SampleQuery: Sendable, Hashable {
     """
     ,
             CASE WHEN grouping(s) = 0 THEN \(sum("a", .postgresql)) ELSE 0 END AS a,
-            CASE WHEN grouping(s) = 0 THEN \(cells.letters("c", .postgresql)) END AS c
+            CASE WHEN grouping(s) = 0 THEN \(cells.written(.postgresql)) END AS c,
+            \(cells.finished("f", where: "r >= 2 + \(cells.told ?? 0)", .postgresql)) AS i
     """
   }
 
@@ -192,9 +197,10 @@ package struct SampleQuery: Sendable, Hashable {
       isOnePass && cells != nil ? "CASE WHEN r < 2 THEN r ELSE 2 + \(cells?.number("f", dialect) ?? "0") END AS r" : "r"
     let deadHasTime = isOnePass ? " OR s = 'dead'" : ""
     let isImpossible = isOnePass ? "\n        OR y = 2 AND (f < \(Self.floor) OR f > \(now) + \(Self.skew))" : ""
+    let counted = cells.map { $0.told == nil ? ", a, c" : ", a, c, i" } ?? ""
     // Without the OFFSET each use of a column would compute it again.
     return """
-      SELECT d, s, \(retry)\(withID ? ", id" : "")\(isWeighted ? ", g" : "")\(cells == nil ? "" : ", a, c"), u, f, b,
+      SELECT d, s, \(retry)\(withID ? ", id" : "")\(isWeighted ? ", g" : "")\(counted), u, f, b,
           \(firstDue(now, or: deadHasTime)) AS t,
           CASE WHEN b <= \(now) THEN w END AS k,
           CASE WHEN b <= \(now) THEN b END AS kt,

@@ -42,15 +42,18 @@ struct SelectionWriter {
   let dialect: SQLDialect
   /// True where the selects also bring a, the attempts that ended with a retry, and c, when the event was written.
   private let counts: Bool
+  /// True where they bring i as well, what tells the rows of a cell apart.
+  private let tells: Bool
   /// What is read of each table, by role, where the selects bring g too: how many rows a row stands for.
   private let parts: [String: TablePart]?
   private var template: SQLTemplate
 
   init(
-    queue: TableQueue, schema: QueueSchema, dialect: SQLDialect, counts: Bool = false,
+    queue: TableQueue, schema: QueueSchema, dialect: SQLDialect, counts: Bool = false, tells: Bool = false,
     parts: [String: TablePart]? = nil
   ) {
     self.counts = counts
+    self.tells = tells
     self.parts = parts
     self.queue = queue
     self.schema = schema
@@ -209,8 +212,22 @@ struct SelectionWriter {
       let retries = selection.state == .dead ? accounting.deadRetries ?? accounting.retries : accounting.retries
       columns.append(("a", isMain ? try number(retries) : "0"))
       columns.append(("c", try time(isMain ? accounting.created.map { "{\($0).seconds}" } : nil).sql))
+      // A row is the same one in whatever state it is.
+      if tells { columns.append(("i", try key(isMain ? queue.key : nil))) }
     }
     return columns
+  }
+
+  /// What tells one row of a table from the others, as a short word; nothing where the layout names no identifier.
+  mutating func key(_ source: String?) throws(LayoutProblem) -> String {
+    guard let source else { return "''" }
+    let value = try template.expand(source)
+    if value == "NULL" { return "''" }
+    return switch dialect {
+    case .postgresql:
+      "left(encode(int8send(hashtextextended((\(value))::text COLLATE \"C\", 0)), 'base64'), 8)"
+    case .sqlite: "hex(\(value))"
+    }
   }
 
   /// What a template says, for a row without it zero.

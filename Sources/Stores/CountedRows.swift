@@ -15,7 +15,33 @@ struct CountedRows: Sendable, Hashable {
   /// Dead rows by when they died.
   var died: [Int64: Finished] = [:]
   /// Rows by when they were written.
-  var created: [Int64: Int] = [:]
+  var created: [Int64: Written] = [:]
+
+  /// Rows that were written in one cell.
+  struct Written: Sendable, Hashable {
+    var count = 0
+    /// What each is told from others by, those that have gone since among them; nil where they are only counted.
+    var keys: [UInt64]? = []
+
+    mutating func add(_ other: Written) {
+      count += other.count
+      keys = if let keys, let others = other.keys { keys + others } else { nil }
+    }
+
+    /// How many are here and were not there before.
+    func since(_ before: Written) -> Int {
+      guard let keys, let known = before.keys else { return max(0, count - before.count) }
+      var unmatched = UnmatchedKeys(known)
+      return keys.reduce(0) { unmatched.remove($1) ? $0 : $0 + 1 }
+    }
+
+    /// With what was there before and has gone: should it come back, it was written no second time.
+    func remembering(_ before: Written) -> Written {
+      guard let keys, let known = before.keys else { return self }
+      var unmatched = UnmatchedKeys(keys)
+      return Written(count: count, keys: keys + known.filter { !unmatched.remove($0) })
+    }
+  }
 
   /// Finished rows of one cell.
   struct Finished: Sendable, Hashable {
@@ -25,16 +51,43 @@ struct CountedRows: Sendable, Hashable {
     var sum: Int64 = 0
     /// Attempts that ended with a retry, of all of them.
     var retries = 0
+    /// What each is told from others by; nil where they are only counted.
+    var keys: [UInt64]? = []
+    /// Each by itself, in the order of the keys; not kept.
+    var rows: [Row] = []
+
+    /// What is counted of one row.
+    struct Row: Sendable, Hashable {
+      var bucket: Int?
+      var duration: Int64
+      var retries: Int
+    }
 
     mutating func add(_ other: Finished) {
       count += other.count
       buckets.merge(other.buckets, uniquingKeysWith: +)
       sum += other.sum
       retries += other.retries
+      keys = if let keys, let others = other.keys { keys + others } else { nil }
+      rows += other.rows
     }
 
-    /// What is here and was not there before. A row that has gone since takes nothing from another bucket.
+    /// What is here and was not there before. Where rows are told apart, one that has gone since hides none; where they are
+    /// only counted, it takes nothing from another bucket.
     func since(_ before: Finished) -> Finished {
+      guard let keys, let known = before.keys, rows.count == keys.count else { return countedSince(before) }
+      var new = Finished()
+      var unmatched = UnmatchedKeys(known)
+      for (key, row) in zip(keys, rows) where !unmatched.remove(key) {
+        new.count += 1
+        new.sum += row.duration
+        new.retries += row.retries
+        if let bucket = row.bucket { new.buckets[bucket, default: 0] += 1 }
+      }
+      return new
+    }
+
+    private func countedSince(_ before: Finished) -> Finished {
       let count = max(0, count - before.count)
       let buckets = buckets.reduce(into: [Int: Int]()) { new, bucket in
         let more = bucket.value - before.buckets[bucket.key, default: 0]
@@ -49,8 +102,29 @@ struct CountedRows: Sendable, Hashable {
   /// True where nothing would have to be remembered.
   var isEmpty: Bool { self == CountedRows() }
 
-  /// How many numbers it takes to remember.
+  /// How many numbers it takes to remember, without the keys.
   var size: Int { 3 + created.count + 3 * died.count + delivered.values.reduce(0) { $0 + 3 + $1.buckets.count } }
+
+  /// How many keys there are in a cell; nil where one of its rows has none.
+  func keyCount(_ start: Int64) -> Int? {
+    guard let written = created[start, default: .init()].keys, let delivered = delivered[start, default: .init()].keys,
+      let died = died[start, default: .init()].keys
+    else { return nil }
+    return written.count + delivered.count + died.count
+  }
+
+  /// From now on the rows of a cell are only counted.
+  mutating func forgetKeys(_ start: Int64) {
+    created[start]?.keys = nil
+    delivered[start]?.keys = nil
+    died[start]?.keys = nil
+  }
+
+  /// Forgets what is of no use to the next look.
+  mutating func forgetRows() {
+    delivered = delivered.mapValues { $0.withoutRows }
+    died = died.mapValues { $0.withoutRows }
+  }
 
   /// The same with the cells put together so that only those that are kept remain; what is before them is forgotten.
   func inCells(_ kept: [Int64]) -> CountedRows {
@@ -59,8 +133,48 @@ struct CountedRows: Sendable, Hashable {
       kept.cell(of: start).map { rows.delivered[$0, default: .init()].add(finished) }
     }
     for (start, finished) in died { kept.cell(of: start).map { rows.died[$0, default: .init()].add(finished) } }
-    for (start, count) in created { kept.cell(of: start).map { rows.created[$0, default: 0] += count } }
+    for (start, written) in created { kept.cell(of: start).map { rows.created[$0, default: .init()].add(written) } }
     return rows
+  }
+}
+
+extension CountedRows.Finished {
+  fileprivate var withoutRows: CountedRows.Finished {
+    var finished = self
+    finished.rows = []
+    return finished
+  }
+
+  /// Rows as a look saw them.
+  ///
+  /// - Parameters:
+  ///   - rows: each of them, where they are told apart.
+  ///   - bounds: the bounds by which their durations are counted.
+  init(
+    count: Int, buckets: [Int: Int] = [:], sum: Int64 = 0, retries: Int, rows: [FinishedRow], bounds: DeliveryBounds
+  ) {
+    self.init(count: count, buckets: buckets, sum: sum, retries: retries, keys: nil)
+    guard rows.count == count else { return }
+    keys = rows.map(\.key)
+    self.rows = rows.map { row in
+      Row(
+        bucket: row.duration.map { bounds.bucket(of: Double($0) / 1e6) }, duration: row.duration ?? 0,
+        retries: row.retries)
+    }
+  }
+}
+
+/// Keys that were there before and are not found again yet. The same key may stand for several rows.
+private struct UnmatchedKeys {
+  private var counts: [UInt64: Int]
+
+  init(_ keys: [UInt64]) { counts = Dictionary(keys.map { ($0, 1) }, uniquingKeysWith: +) }
+
+  /// Finds one; false where there is none any more.
+  mutating func remove(_ key: UInt64) -> Bool {
+    guard let count = counts[key], count > 0 else { return false }
+    counts[key] = count - 1
+    return true
   }
 }
 
@@ -95,30 +209,45 @@ struct CountingLook {
   /// Adds up a sample's rows.
   ///
   /// - Parameter deadKeepCreation: false where a dead row may have lost the time at which it was written.
-  mutating func count(_ figures: [FigureRow], _ delivered: [DeliveredRow], deadKeepCreation: Bool) {
+  mutating func count(
+    _ figures: [FigureRow], _ delivered: [DeliveredRow], deadKeepCreation: Bool, _ bounds: DeliveryBounds
+  ) {
     for row in figures {
       var counts = rows[row.destination] ?? CountedRows()
       if row.state == .dead {
         counts.dead += row.count
         if let start = start(row.cell) {
-          counts.died[start, default: .init()].add(.init(count: row.count, retries: row.retries))
+          counts.died[start, default: .init()]
+            .add(.init(count: row.count, retries: row.retries, rows: row.died, bounds: bounds))
         }
       } else {
         counts.depth += row.count
         counts.retries += row.retries
       }
-      for cell in row.created where row.state != .dead || deadKeepCreation {
-        if let start = start(cell) { counts.created[start, default: 0] += 1 }
-      }
+      if row.state != .dead || deadKeepCreation { add(row.created, to: &counts) }
       rows[row.destination] = counts
     }
     for row in delivered {
       guard let start = start(row.cell) else { continue }
       var counts = rows[row.destination] ?? CountedRows()
       counts.delivered[start, default: .init()]
-        .add(.init(count: row.count, buckets: row.buckets, sum: row.sum, retries: row.retries))
-      for cell in row.created { if let start = self.start(cell) { counts.created[start, default: 0] += 1 } }
+        .add(
+          .init(
+            count: row.count, buckets: row.buckets, sum: row.sum, retries: row.retries, rows: row.rows, bounds: bounds))
+      add(row.created, to: &counts)
       rows[row.destination] = counts
+    }
+  }
+
+  private func add(_ written: [WrittenRow], to counts: inout CountedRows) {
+    for row in written {
+      guard let start = start(row.cell) else { continue }
+      counts.created[start, default: .init()].count += 1
+      if let key = row.key {
+        counts.created[start]?.keys?.append(key)
+      } else {
+        counts.created[start]?.keys = nil
+      }
     }
   }
 

@@ -87,14 +87,19 @@ extension CountingMark {
       var seen = seen
       // What was not looked at is as it was.
       let before = rows[name] ?? CountedRows()
-      for (start, count) in before.created where start < look.since { seen.created[start] = count }
+      for (start, written) in before.created {
+        seen.created[start] = start < look.since ? written : seen.created[start, default: .init()].remembering(written)
+      }
       for (start, finished) in before.delivered where start < look.since { seen.delivered[start] = finished }
+      seen.forgetRows()
       rows[name] = seen
     }
     for name in rows.keys where look.rows[name] == nil {
       let before = rows[name] ?? CountedRows()
       var rest = CountedRows()
-      rest.created = before.created.filter { $0.key < look.since }
+      rest.created = before.created.reduce(into: [:]) { kept, cell in
+        kept[cell.key] = cell.key < look.since ? cell.value : CountedRows.Written().remembering(cell.value)
+      }
       rest.delivered = before.delivered.filter { $0.key < look.since }
       rows[name] = rest
     }
@@ -152,7 +157,7 @@ private struct Change {
   init(from before: CountedRows, to now: CountedRows, since: Int64) {
     depth = now.depth - before.depth
     enqueued = now.created.reduce(0) { sum, cell in
-      cell.key < since ? sum : sum + max(0, cell.value - before.created[cell.key, default: 0])
+      cell.key < since ? sum : sum + cell.value.since(before.created[cell.key, default: .init()])
     }
     for (start, finished) in now.delivered where start >= since {
       delivered.add(finished.since(before.delivered[start] ?? .init()))

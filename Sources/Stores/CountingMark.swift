@@ -38,6 +38,8 @@ struct CountingMark: Sendable, Hashable {
   static let longest: Int64 = 3_600_000_000
   /// How many numbers a mark may hold.
   static let largest = 20_000
+  /// How many rows are told apart at the most; of more than that the older ones are only counted.
+  static let mostKeys = 100_000
 
   /// What a mark holds for: numbers of one place say nothing in another, nor for another layout or other buckets.
   static func identity(place: String, _ queue: TableQueue, objective: Duration?) -> String {
@@ -75,6 +77,19 @@ struct CountingMark: Sendable, Hashable {
     while starts.count > 2, rows.values.reduce(0, { $0 + $1.size }) > Self.largest {
       put(into: Array(starts.dropFirst()))
     }
+    var count = 0
+    var isFull = false
+    for start in starts.reversed() {
+      count += rows.values.reduce(0) { $0 + ($1.keyCount(start) ?? 0) }
+      isFull = isFull || count > Self.mostKeys
+      if isFull { for name in rows.keys { rows[name]?.forgetKeys(start) } }
+    }
+  }
+
+  /// The number of the first cell whose rows are told apart, all later ones' too.
+  var told: Int {
+    let counted = starts.lastIndex { start in rows.values.contains { $0.keyCount(start) == nil } }
+    return (counted ?? -1) + 2
   }
 
   private mutating func put(into kept: [Int64]) {
@@ -86,7 +101,7 @@ struct CountingMark: Sendable, Hashable {
 // MARK: - As text
 
 extension CountingMark {
-  private static let version = 1
+  private static let version = 2
 
   /// The mark as it is kept: a line for each thing, names last.
   var text: String {
@@ -101,9 +116,18 @@ extension CountingMark {
     for (name, rows) in rows.sorted(by: { $0.key < $1.key }) {
       lines.append("d \(rows.depth) \(rows.dead) \(rows.retries) \(escaped(name))")
       for (index, start) in starts.enumerated() {
-        if let count = rows.created[start] { lines.append("c \(index) \(count)") }
-        if let died = rows.died[start] { lines.append("x \(index) \(died.text)") }
-        if let delivered = rows.delivered[start] { lines.append("f \(index) \(delivered.text)") }
+        if let written = rows.created[start] {
+          lines.append("c \(index) \(written.count)")
+          lines.append("kc \(index) \(KeyText.text(written.keys))")
+        }
+        if let died = rows.died[start] {
+          lines.append("x \(index) \(died.text)")
+          lines.append("kx \(index) \(KeyText.text(died.keys))")
+        }
+        if let delivered = rows.delivered[start] {
+          lines.append("f \(index) \(delivered.text)")
+          lines.append("kf \(index) \(KeyText.text(delivered.keys))")
+        }
       }
     }
     return lines.joined(separator: "\n")
@@ -138,12 +162,21 @@ extension CountingMark {
         destination = name
         rows[name] = CountedRows(depth: Int(numbers[0]), dead: Int(numbers[1]), retries: Int(numbers[2]))
       default:
-        guard let destination, fields.count > 2, let index = Int(fields[1]), starts.indices.contains(index),
-          let numbers = whole(fields.dropFirst(2))
+        guard let destination, fields.count > 2, let index = Int(fields[1]), starts.indices.contains(index)
         else { return nil }
         let start = starts[index]
+        if fields[0].hasPrefix("k") {
+          let keys = KeyText.keys(fields[2])
+          switch fields[0] {
+          case "kc": rows[destination]?.created[start]?.keys = keys
+          case "kx": rows[destination]?.died[start]?.keys = keys
+          default: rows[destination]?.delivered[start]?.keys = keys
+          }
+          continue
+        }
+        guard let numbers = whole(fields.dropFirst(2)) else { return nil }
         switch fields[0] {
-        case "c": rows[destination]?.created[start] = Int(numbers[0])
+        case "c": rows[destination]?.created[start] = CountedRows.Written(count: Int(numbers[0]))
         case "x": rows[destination]?.died[start] = CountedRows.Finished(numbers)
         case "f": rows[destination]?.delivered[start] = CountedRows.Finished(numbers)
         default: return nil
@@ -166,6 +199,29 @@ extension CountedRows.Finished {
     (count, sum, retries) = (Int(numbers[0]), numbers[1], Int(numbers[2]))
     for index in stride(from: 3, to: numbers.count - 1, by: 2) {
       buckets[Int(numbers[index])] = Int(numbers[index + 1])
+    }
+  }
+}
+
+/// Keys as text: eight characters each, one for six bits, and a line for those that are only counted.
+private enum KeyText {
+  private static let width = 8
+
+  static func text(_ keys: [UInt64]?) -> String {
+    guard let keys else { return "-" }
+    var bytes: [UInt8] = []
+    bytes.reserveCapacity(Self.width * keys.count)
+    for key in keys {
+      for place in 0..<Self.width { bytes.append(UInt8(ascii: "0") + UInt8(key >> (6 * place) & 63)) }
+    }
+    return String(decoding: bytes, as: UTF8.self)
+  }
+
+  static func keys(_ text: Substring) -> [UInt64]? {
+    let bytes = Array(text.utf8)
+    guard bytes.count % width == 0 else { return nil }
+    return stride(from: 0, to: bytes.count, by: width).map { first in
+      (0..<width).reduce(0) { $0 | UInt64(bytes[first + $1] &- UInt8(ascii: "0")) << (6 * $1) }
     }
   }
 }

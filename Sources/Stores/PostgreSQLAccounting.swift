@@ -75,8 +75,10 @@ struct PostgreSQLAccounting {
   /// The transactions that are still open are listed before the statement that sees the rows takes its snapshot: one that
   /// is not in the list is seen by that statement, or begins after it.
   func statements(_ mark: CountingMark?) -> [String] {
+    // Statistics bring the number of insertions, and need no more rights than SELECT on what is counted.
     let cells = CountingCells(
-      starts: starts(mark), countsDelivered: method == .history, deliveredIndex: deliveredIndex)
+      starts: starts(mark), countsDelivered: method == .history,
+      told: method == .history ? mark?.told ?? 1 : nil, deliveredIndex: deliveredIndex)
     return [method == .history ? transactions(mark) : statistics, query.statement(cells, bounds: bounds.kept)]
   }
 
@@ -176,7 +178,7 @@ struct PostgreSQLAccounting {
       default: break
       }
     }
-    look.count(figures, delivered, deadKeepCreation: method == .history)
+    look.count(figures, delivered, deadKeepCreation: method == .history, bounds)
     return look
   }
 
@@ -219,6 +221,7 @@ extension DeliveredRow {
     self.init(
       destination: result.text(row, 0) ?? Snapshot.defaultDestination, cell: result.integer(row, 2) ?? 0, count: count,
       buckets: result.integer(row, 6).map { [$0: count] } ?? [:], sum: Int64(result.number(row, 5) ?? 0),
-      retries: result.integer(row, 11) ?? 0, created: CountingCells.numbers(result.text(row, 12) ?? ""))
+      retries: result.integer(row, 11) ?? 0, created: CountingCells.written(result.text(row, 12) ?? ""),
+      rows: CountingCells.finished(result.text(row, 13) ?? ""))
   }
 }

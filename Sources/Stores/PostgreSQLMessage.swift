@@ -169,6 +169,7 @@ extension FigureRow {
     guard result.columnCount > 11 else { return }
     if state == .dead { cell = result.integer(row, 2) ?? 0 }
     retries = result.integer(row, 11) ?? 0
-    created = CountingCells.numbers(result.text(row, 12) ?? "")
+    created = CountingCells.written(result.text(row, 12) ?? "")
+    died = CountingCells.finished(result.text(row, 13) ?? "")
   }
 }

@@ -108,9 +108,9 @@ final class SQLiteAccounting: SQLiteCounting {
   /// The statement of one look.
   private func statement(_ mark: CountingMark?, at now: Timestamp) -> String {
     let starts = starts(mark, now.microseconds).map { "\(Double($0) / 1e6)" }
-    return query.statement(
-      CountingCells(starts: starts, countsDelivered: method == .history, deliveredIndex: deliveredIndex),
-      bounds: bounds.kept)
+    let cells = CountingCells(
+      starts: starts, countsDelivered: method == .history, told: mark?.told ?? 1, deliveredIndex: deliveredIndex)
+    return query.statement(cells, bounds: bounds.kept)
   }
 
   private func starts(_ mark: CountingMark?, _ now: Int64) -> [Int64] {
@@ -185,7 +185,7 @@ final class SQLiteAccounting: SQLiteCounting {
       }
       look.inserted[""] = look.position
     }
-    look.count(figures, delivered, deadKeepCreation: method == .history)
+    look.count(figures, delivered, deadKeepCreation: method == .history, bounds)
     return (look, figures.ranked(times))
   }
 }
@@ -199,7 +199,7 @@ extension DeliveredRow {
       count: Int(row.integer(4) ?? 0),
       buckets: durations.reduce(into: [:]) { $0[bounds.bucket(of: Double($1) / 1e6), default: 0] += 1 },
       sum: durations.reduce(0, +), retries: Int(row.integer(15) ?? 0),
-      created: CountingCells.numbers(row.text(16) ?? ""))
+      created: CountingCells.written(row.text(16) ?? ""), rows: CountingCells.finished(row.text(17) ?? ""))
   }
 }
 

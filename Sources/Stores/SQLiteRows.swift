@@ -33,6 +33,7 @@ extension FigureRow {
     overdue = Int(row.integer(13) ?? 0)
     // Columns that a statement does not have read as NULL.
     retries = Int(row.integer(15) ?? 0)
-    created = CountingCells.numbers(row.text(16) ?? "")
+    created = CountingCells.written(row.text(16) ?? "")
+    died = CountingCells.finished(row.text(17) ?? "")
   }
 }

@@ -96,6 +96,41 @@ import Testing
     #expect(totals.unbalanced.isEmpty, "\(totals.unbalanced)")
   }
 
+  @Test func `what is pruned or cancelled hides nothing that commits late, be their times equal to the microsecond`()
+    async throws
+  {
+    let workers = try AiHummerWorkers()
+    let store = store(workers.database, user: try await plainRole(workers.database))
+    let totals = MovementTotals()
+    let finish = "status = 'delivered', delivered_at = (SELECT min(created_at) FROM outbox) + interval '1 s'"
+    try workers.database.psql("INSERT INTO outbox (id, channel) SELECT i, 'mail' FROM generate_series(1, 5) i")
+    totals.add(await store.sample(totals.request))
+    try await Task.sleep(for: .milliseconds(1_100))
+    try workers.database.psql(
+      "UPDATE outbox SET \(finish) WHERE id IN (1, 2); INSERT INTO outbox (id, channel, created_at) "
+        + "SELECT i, 'mail', min(created_at) + interval '1 s' FROM outbox, generate_series(11, 12) i GROUP BY i")
+    totals.add(await store.sample(totals.request))
+    #expect(totals.lines == ["mail delivered 2", "mail enqueued 2"])
+    let session = try workers.session(
+      """
+      BEGIN;
+      UPDATE outbox SET \(finish) WHERE id IN (3, 4);
+      INSERT INTO outbox (id, channel, created_at) SELECT 13, channel, created_at FROM outbox WHERE id = 12;
+      SELECT pg_sleep(1);
+      COMMIT;
+      """)
+    try await Task.sleep(for: .milliseconds(400))
+    totals.add(await store.sample(totals.request))
+    #expect(totals.lines == ["mail delivered 2", "mail enqueued 2"])
+    // Both are gone before what commits late is seen, and after they were seen themselves.
+    try workers.database.psql("DELETE FROM outbox WHERE id IN (1, 2, 11)")
+    #expect(session.wait() == 0, "\(session.standardError)")
+    for _ in 0..<2 { totals.add(await store.sample(totals.request)) }
+    #expect(totals.lines == ["mail delivered 4", "mail enqueued 3", "mail unseen 1"])
+    #expect(totals.durations.count == 4)
+    #expect(totals.unbalanced.isEmpty, "\(totals.unbalanced)")
+  }
+
   @Test func `a prepared transaction that commits long after its times is counted once`() async throws {
     let server = try TemporaryPostgres(settings: ["max_prepared_transactions": "5"])
     let database = try server.createDatabase(
@@ -227,6 +262,7 @@ import Testing
       totals.add(await store.sample(totals.request))
     }
     #expect(totals.counts.values.reduce(0) { $0 + ($1.dispositions[.delivered] ?? 0) } == 14 * 500)
-    #expect(try #require(totals.marks["o"]).position.utf8.count < 20_000)
+    // Two words of eight letters for each row of the last half minute.
+    #expect(try #require(totals.marks["o"]).position.utf8.count < 20_000 + 16 * 15 * 500)
   }
 }

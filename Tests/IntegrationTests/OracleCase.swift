@@ -73,10 +73,10 @@ struct OracleCase: Sendable {
       perilous + ["prune", "requeue", "reap", "release", "savepoint"]),
     OracleCase(
       "kaireon-history", system: "kaireon", .postgresql, ["": .history],
-      everyday + ["crash", "rollback", "prune", "cancel", "reap", "release"]),
+      perilous + ["prune", "evict", "cancel", "reap", "release", "savepoint"]),
     OracleCase(
       "praisonai-history", system: "praisonai", .sqlite, ["": .history],
-      perilous + ["prune", "requeue", "reap", "release"]),
+      perilous + ["prune", "evict", "requeue", "reap", "release"]),
     OracleCase(
       "relaycast-history", system: "relaycast", .sqlite,
       ["pending_events": .statistics, "webhook_deliveries": .statistics, "deliveries": .history],

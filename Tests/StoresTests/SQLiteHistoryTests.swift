@@ -90,6 +90,57 @@ import Testing
     #expect(totals.unbalanced.isEmpty)
   }
 
+  @Test func `what is pruned or cancelled hides nothing that commits late at the same time`() async throws {
+    let worker = try PraisonAIWorker(path: path)
+    for _ in 0..<5 { try worker.enqueue("mail", at: clock.now.seconds) }
+    let store = store()
+    let totals = MovementTotals()
+    totals.add(await store.sample(totals.request))
+    clock.advance(.milliseconds(15_000))
+    let time = clock.now.seconds
+    func deliver(_ ids: String) throws {
+      try worker.execute("UPDATE outbound_queue SET status = 'sent', sent_at = \(time) WHERE id IN (\(ids))")
+    }
+    try deliver("1, 2")
+    for _ in 0..<2 { try worker.enqueue("mail", at: time) }
+    totals.add(await store.sample(totals.request))
+    #expect(totals.lines == ["mail delivered 2", "mail enqueued 2"])
+    clock.advance(.milliseconds(15_000))
+    try worker.execute("DELETE FROM outbound_queue WHERE id IN (1, 6)")
+    try deliver("3")
+    try worker.enqueue("mail", at: time)
+    totals.add(await store.sample(totals.request))
+    #expect(totals.lines == ["mail delivered 3", "mail enqueued 3", "mail unseen 1"])
+    #expect(totals.unbalanced.isEmpty)
+  }
+
+  @Test func `beyond a hundred thousand rows the older ones are only counted`() async throws {
+    let worker = try PraisonAIWorker(path: path)
+    let store = store()
+    let totals = MovementTotals()
+    func enqueue(_ count: Int) throws {
+      try worker.execute(
+        """
+        WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < \(count))
+        INSERT INTO outbound_queue (ts, idempotency_key, target)
+        SELECT \(clock.now.seconds), hex(randomblob(12)), 'mail:1' FROM n
+        """)
+    }
+    totals.add(await store.sample(totals.request))
+    for count in [1_000, 110_000, 2_000] {
+      clock.advance(.milliseconds(5_000))
+      try enqueue(count)
+      totals.add(await store.sample(totals.request))
+    }
+    // Those that are told apart still are: one goes and another one of its time comes.
+    try worker.execute("DELETE FROM outbound_queue WHERE id = (SELECT max(id) FROM outbound_queue)")
+    try enqueue(1)
+    totals.add(await store.sample(totals.request))
+    #expect(totals.lines == ["mail enqueued 113001", "mail unseen 1"])
+    #expect(totals.unbalanced.isEmpty)
+    #expect(try #require(totals.marks["bots"]).position.utf8.count < 100_000)
+  }
+
   @Test func `pruning that is faster than sampling takes away what it prunes`() async throws {
     var chance = SeededChance(seed: 1)
     let worker = try PraisonAIWorker(path: path)
