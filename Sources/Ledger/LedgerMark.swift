@@ -13,6 +13,8 @@ package struct LedgerMark: Sendable, Hashable {
   package var ceiling: UInt64
   /// Transactions between the two that were not over.
   package var open: [UInt64]
+  /// How many events waited, by what was counted until then; nil where no sample has shown figures of that very moment.
+  package var depth: Int?
 
   /// A mark.
   package init(reader: String, installation: String, timeline: Int, floor: UInt64, ceiling: UInt64, open: [UInt64]) {
@@ -27,8 +29,9 @@ package struct LedgerMark: Sendable, Hashable {
   /// Reads ``text``; nil where it is none.
   package init?(_ text: String) {
     let parts = text.split(separator: " ", omittingEmptySubsequences: false).map(String.init)
-    guard parts.count == 4, let timeline = Int(parts[2]) else { return nil }
+    guard parts.count == 5, let timeline = Int(parts[2]), parts[4] == "-" || Int(parts[4]) != nil else { return nil }
     self.init(reader: parts[0], installation: parts[1], timeline: timeline, snapshot: parts[3])
+    depth = Int(parts[4])
   }
 
   /// A mark from a snapshot as PostgreSQL writes it, `floor:ceiling:open,open`; nil where it is none.
@@ -44,6 +47,7 @@ package struct LedgerMark: Sendable, Hashable {
 
   /// The mark as it is kept.
   package var text: String {
-    "\(reader) \(installation) \(timeline) \(floor):\(ceiling):\(open.map(String.init).joined(separator: ","))"
+    "\(reader) \(installation) \(timeline) \(floor):\(ceiling):\(open.map(String.init).joined(separator: ",")) "
+      + (depth.map(String.init) ?? "-")
   }
 }

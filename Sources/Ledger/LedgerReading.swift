@@ -107,7 +107,8 @@ package enum LedgerReading {
   }
 
   /// d the installation, k the snapshot, n movements that could not be written down, t the timeline, q1 up to where rows
-  /// were thrown away, q2 the version, kt whether the ledger is this cluster's, x how many triggers are in force.
+  /// were thrown away, q2 the version, kt whether the ledger is this cluster's, x how many triggers are in force, o whether
+  /// everything is counted that the figures show.
   private static func state(_ names: LedgerNames, _ mark: LedgerMark?) -> String {
     let label = SQLIdentifier.literal(names.label, .postgresql)
     let losses =
@@ -127,7 +128,8 @@ package enum LedgerReading {
           w.purged::text::float8, w.version::float8,
           CASE WHEN w.cluster = (SELECT system_identifier FROM pg_control_system()) THEN 1 ELSE 0 END::float8,
           (SELECT count(*) FROM pg_trigger t WHERE t.tgrelid IN (w.relation, w.dead)
-            AND starts_with(t.tgname::text, '\(LedgerNames.triggerPrefix)') AND t.tgenabled IN ('O', 'A')), 0
+            AND starts_with(t.tgname::text, '\(LedgerNames.triggerPrefix)') AND t.tgenabled IN ('O', 'A')),
+          CASE WHEN pg_is_in_recovery() OR ceiling < pg_snapshot_xmax(s) THEN 0 ELSE 1 END
       FROM ledger_moment CROSS JOIN \(LedgerNames.watched) w WHERE w.journal = \(label)
       """
   }

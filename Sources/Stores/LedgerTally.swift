@@ -35,6 +35,17 @@ struct LedgerTally {
     destinations[destination] = counts
   }
 
+  /// Why counting begins anew where the depth did not change by what the journal says.
+  ///
+  /// - Parameters:
+  ///   - difference: by how much it changed more.
+  ///   - cause: what of the application's doing may be the reason in this kind of store.
+  static func disagreement(_ difference: Int, _ cause: String) -> String {
+    "\(abs(difference).counted("event")) \(difference > 0 ? "came" : "left") without the ledger's triggers: they were "
+      + "switched off or dropped for a while, the application \(cause), or `ledger.waiting` of the layout does not mean "
+      + "the rows that its depth counts"
+  }
+
   /// All that was counted.
   var movements: Movements { Movements(destinations) }
 }

@@ -38,25 +38,36 @@ struct PostgreSQLLedger {
       figures: figures, names: script.names, mark: mark, bounds: bounds, hasDeadTable: script.hasDeadTable)
   }
 
-  /// What a sample counted; nil where the ledger is none any more.
+  /// What a sample counted; nil where the ledger is none any more. It is in doubt where figures and movements do not agree:
+  /// rows in states that nobody has looked for yet are the harmless cause.
   ///
   /// - Parameters:
   ///   - rows: the answer to ``statement(figures:mark:)``.
   ///   - mark: the mark that the statement went on from.
   ///   - restart: why there was none.
-  func reading(_ rows: PostgreSQLResult, from mark: LedgerMark?, restart: String?) -> AccountingReading? {
+  func reading(
+    _ rows: PostgreSQLResult, from mark: LedgerMark?, restart: String?
+  ) -> (reading: AccountingReading, isInDoubt: Bool)? {
     guard let state = LedgerState(rows), state.version == LedgerScript.version, state.isOfThisCluster,
       state.triggers == script.changes.count, var next = state.mark
     else { return nil }
     next.reader = mark?.reader ?? String(UInt64.random(in: .min ... .max), radix: 16)
-    guard let mark else { return reading(next, nil, restart) }
+    guard let mark else { return (reading(next, nil, restart), false) }
     if let obstacle = state.obstacle(from: mark, to: next) {
       next.reader = mark.reader
-      return reading(next, nil, obstacle)
+      return (reading(next, nil, obstacle), false)
     }
     // A replica that is behind the server that was read last is waited for.
-    if next.ceiling < mark.ceiling { return reading(mark, Movements(), nil) }
-    return reading(next, movements(rows), nil)
+    if next.ceiling < mark.ceiling { return (reading(mark, Movements(), nil), false) }
+    let movements = movements(rows)
+    let counted = mark.depth.map { $0 + movements.destinations.values.reduce(0) { $0 + $1.depthChange } }
+    if let counted, let depth = next.depth, depth != counted {
+      next.reader = mark.reader
+      let why = LedgerTally.disagreement(depth - counted, "writes to a partition by the partition's own name")
+      return (reading(next, nil, why), true)
+    }
+    next.depth = next.depth ?? counted
+    return (reading(next, movements, nil), false)
   }
 
   private func reading(_ mark: LedgerMark, _ movements: Movements?, _ restart: String?) -> AccountingReading {
@@ -108,6 +119,9 @@ private struct LedgerState {
     mark = LedgerMark(
       reader: "", installation: rows.text(row, 0) ?? "", timeline: rows.integer(row, 5) ?? 0,
       snapshot: rows.text(row, 3) ?? "")
+    if rows.integer(row, 10) == 1 {
+      mark?.depth = FigureRow.all(rows).reduce(0) { $0 + ($1.state == .dead ? 0 : $1.count) }
+    }
     losses = rows.integer(row, 4) ?? 0
     purged = UInt64(rows.number(row, 6) ?? 0)
     version = rows.integer(row, 7) ?? 0

@@ -37,6 +37,8 @@ final class PostgreSQLQueues {
   private(set) var knownSuffixes: [String?] = [nil]
   private var unknownStates: [Int: [String]] = [:]
   private var ledgers: [Int: PostgreSQLLedgerWatch] = [:]
+  /// True where figures and ledger of the last sample do not agree.
+  private var isInDoubt = false
   /// For how many seconds the database worked for the last sample.
   private(set) var serverTime = 0.0
 
@@ -76,7 +78,15 @@ final class PostgreSQLQueues {
   ///
   /// - Parameter marks: up to where its movements have been counted, if that is known; nil where nobody asks for them.
   func sample(_ queue: Prepared, eventIDs: Bool, mark: AccountingMark??) throws(SampleFailure) -> Outcome {
-    try reading(queue) { queue throws(PostgreSQLError) in try read(queue, eventIDs: eventIDs, mark: mark) }
+    isInDoubt = false
+    let outcome = try reading(queue) { queue throws(PostgreSQLError) in
+      try read(queue, eventIDs: eventIDs, mark: mark)
+    }
+    // Rows in a state that has not been looked for yet are in the movements and not in the figures.
+    guard isInDoubt, queue.query.states != nil else { return outcome }
+    preparedIn = nil
+    guard let again = try current(counting: true).first(where: { $0.suffix == queue.suffix }) else { return outcome }
+    return try reading(again) { queue throws(PostgreSQLError) in try read(queue, eventIDs: eventIDs, mark: mark) }
   }
 
   /// Reads something of a queue, once more where its tables have changed since they were looked up.
@@ -142,7 +152,8 @@ final class PostgreSQLQueues {
       let statement = ledger.statement(figures: queue.query.figures, mark: known)
       let message = queue.message(counting: [statement], eventIDs: eventIDs, limits)
       let results = try results(message, of: queue, 1, eventIDs: eventIDs)
-      if let reading = ledger.reading(results[1], from: known, restart: restart) {
+      if let (reading, isInDoubt) = ledger.reading(results[1], from: known, restart: restart) {
+        self.isInDoubt = isInDoubt
         queue.ledger.note(counted: reading.movements)
         return (Snapshot(results, clock: 0, figures: 1, ids: eventIDs), reading.noticing(queue.ledger.notice))
       }

@@ -96,21 +96,13 @@ final class SQLiteLedger: SQLiteCounting {
           movements = read.movements
         } else {
           isInDoubt = true
-          restart = Self.disagreement(depth - mark.depth - change)
+          restart = LedgerTally.disagreement(depth - mark.depth - change, "uses REPLACE without recursive_triggers")
         }
       }
     }
     let kept = AccountingMark(.ledger, next.text)
     lastMark = kept
     return (rows, AccountingReading(mark: kept, movements: movements, restart: restart, notice: notice))
-  }
-
-  private static func disagreement(_ difference: Int) -> String {
-    let events = abs(difference).counted("event")
-    return
-      "\(events) \(difference > 0 ? "came" : "left") without the ledger's triggers: they were switched off or dropped for "
-      + "a while, the application uses REPLACE without recursive_triggers, or `ledger.waiting` of the layout does not "
-      + "mean the rows that its depth counts"
   }
 
   private var journal: String { SQLIdentifier.quoted(names.journal) }

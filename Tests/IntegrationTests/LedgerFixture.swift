@@ -16,6 +16,7 @@ final class LedgerFixture {
   private var mark: AccountingMark?
   private var store: PostgreSQLStore
   private let user: String
+  private var place: TemporaryPostgres
 
   /// - Parameter user: who samples; the installing role where none is named.
   init(
@@ -27,6 +28,7 @@ final class LedgerFixture {
     self.user = user
     database = try (server ?? TemporaryPostgres.shared()).createDatabase(statements)
     store = Self.store(database, layout, self.objective, user)
+    place = database.server
   }
 
   private static func store(
@@ -48,7 +50,14 @@ final class LedgerFixture {
   /// Ends the exporter and begins another one, with what was kept.
   func restart() async {
     await store.close()
-    store = Self.store(database, layout, objective, user)
+    let place = TemporaryDatabase(name: database.name, server: place)
+    store = Self.store(place, layout, objective, user)
+  }
+
+  /// Goes on sampling on another server that has the same database.
+  func move(to server: TemporaryPostgres) {
+    store = Self.store(TemporaryDatabase(name: database.name, server: server), layout, objective, user)
+    place = server
   }
 
   /// Samples once.

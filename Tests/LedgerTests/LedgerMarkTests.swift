@@ -2,11 +2,13 @@ import Ledger
 import Testing
 
 @Suite struct `A ledger's mark` {
-  @Test(arguments: ["r i 1 7:9:7,8", "r i 2 7:7:"]) func `survives being kept`(_ text: String) throws {
+  @Test(arguments: ["r i 1 7:9:7,8 12", "r i 2 7:7: -"]) func `survives being kept`(_ text: String) throws {
     #expect(try #require(LedgerMark(text)).text == text)
   }
 
-  @Test(arguments: ["", "r i 1 7:9", "r i x 7:9:", "r i 1 7:9:8,x", "r i 1 7:9:8 more", "r i 1 -7:9:"])
+  @Test(arguments: [
+    "", "r i 1 7:9 1", "r i x 7:9: 1", "r i 1 7:9:8,x 1", "r i 1 7:9:8 more", "r i 1 -7:9: 1", "r i 1 7:9:",
+  ])
   func `is refused where it is none`(_ text: String) {
     #expect(LedgerMark(text) == nil)
   }
