@@ -87,11 +87,12 @@ package actor ExportCycle {
     }
     let assessments = await assess(round)
     await memory?.keep(round.samples, now: now())
-    let metrics = describer.describe(
+    var metrics = describer.describe(
       CycleObservation(
         time: time, samples: round.samples, assessments: assessments, vanished: round.vanished, interval: interval,
         skippedCycles: skipped, missedCycles: round.missed, exports: activities))
     notices += await keepAccounts(round.samples, at: time)
+    if counting?.maySend == false { metrics.removeAll { MetricCatalog.movements.contains($0.instrument) } }
     return Outcome(
       time: time, samples: round.samples, assessments: assessments, unanswered: round.unanswered, notices: notices,
       memoryTrouble: await memory?.takeTrouble(),

@@ -19,6 +19,8 @@ struct MovementCounting: Sendable {
   var isOpen = false
   /// True while what lies before the marks is never asked for again: they are on the disk, or nothing is kept at all.
   var areMarksDurable = true
+  /// False while whoever starts next would go on from less than was sent.
+  var maySend = true
 
   init?(_ keeping: MovementKeeping) {
     switch keeping {
@@ -61,6 +63,7 @@ extension ExportCycle {
       describer.accounts, movements: describer.recorded, restarts: describer.restarts.merging(restarts) { $1 },
       at: time)
     counting?.areMarksDurable = saved.isDurable
+    counting?.maySend = saved.mayBeSent
     if let notice = saved.notice { notices.append(notice) }
     return notices
   }

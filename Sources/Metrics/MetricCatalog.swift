@@ -170,6 +170,9 @@ package enum MetricCatalog {
     ],
     prometheusName: "otel_sdk_exporter_operation_duration_seconds")
 
+  /// What counts movements: sent only while whoever starts next would not go on from less.
+  package static let movements: Set<Instrument> = [enqueued, requeued, deliveries, deliveryDuration, objectiveEvents]
+
   /// All of them, in the order of the documentation.
   package static let all: [Instrument] = [
     depth, eventAge, stuck, stuckAge, deadLetterDepth, deadLetterAge, enqueued, requeued, deliveries, deliveryDuration,

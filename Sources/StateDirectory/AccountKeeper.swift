@@ -64,10 +64,10 @@ package actor AccountKeeper {
         }
       }
     } catch {
+      current.remove()
       let text = cannotKeep(error)
       problem = text
       found.notices.append(text)
-      current.remove()
     }
     return found
   }
@@ -77,11 +77,12 @@ package actor AccountKeeper {
 
   /// Commits totals and marks, with what moved since the last commit for the history.
   ///
-  /// - Returns: whether the marks now survive the exporter, and what an operator should know if that has changed.
+  /// - Returns: whether the marks now survive the exporter; whether the counters may be sent, which they may not while whoever
+  ///   starts next would take older ones for the last; and what an operator should know if that has changed.
   package func save(
     _ accounts: [String: OutboxAccount], movements: [String: [String: Movements.Counts]],
     restarts: [String: String], at time: Timestamp
-  ) -> (isDurable: Bool, notice: String?) {
+  ) -> (isDurable: Bool, mayBeSent: Bool, notice: String?) {
     for (name, destinations) in movements {
       for (destination, counts) in destinations {
         unsaved[name, default: [:]][destination, default: .init()].add(counts)
@@ -104,17 +105,17 @@ package actor AccountKeeper {
       hasSaved = hasSaved || !accounts.isEmpty
       if let damage {
         return (
-          true, "\(damage); the counters go on and are kept there again, but the history for `report` begins anew"
+          true, true, "\(damage); the counters go on and are kept there again, but the history for `report` begins anew"
         )
       }
-      return (true, wasTrouble ? "the counters are kept in \(path) again; nothing was lost" : nil)
+      return (true, true, wasTrouble ? "the counters are kept in \(path) again; nothing was lost" : nil)
     } catch {
       // A file that was removed or replaced under us is opened anew.
       file = nil
       current.remove()
       let text = cannotKeep(error)
       defer { problem = text }
-      return (false, problem == text ? nil : text)
+      return (false, !current.isThere, problem == text ? nil : text)
     }
   }
 
@@ -129,8 +130,11 @@ package actor AccountKeeper {
       case .busy: "another program has locked it; nothing but the sidecar should write there"
       default: "check the disk and the file system"
       }
-    return
-      "the counters cannot be kept in \(path): \(error); they go on in memory and begin anew after a restart: \(advice)"
+    let consequence =
+      current.isThere
+      ? "nor can that be noted there for whoever starts next, so they are not sent until it can"
+      : "they go on in memory and begin anew after a restart"
+    return "the counters cannot be kept in \(path): \(error); \(consequence): \(advice)"
   }
 
   deinit {

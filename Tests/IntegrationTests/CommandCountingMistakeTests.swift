@@ -116,6 +116,51 @@ struct CommandCountingMistakeTests {
     outbox.expectHonesty()
   }
 
+  @Test(.enabled(if: PrivateDisk.isPossible, "only root may mount a file system"))
+  func `a state directory that may only be read is refused, and the counters go on once it may be written`()
+    async throws
+  {
+    let outbox = try CountedOutbox("readonly-disk", .sqlite, collector)
+    let disk = try await PrivateDisk(at: outbox.command.path("state"), kilobytes: 3_000)
+    let first = try outbox.start(behind: disk.inside)
+    try await sampled(first)
+    try outbox.enqueue(3)
+    let start = try #require(await outbox.counted(3, first))
+    kill(first)
+    try disk.remount("ro")
+    let second = try outbox.start(behind: disk.inside)
+    #expect(second.wait() == 78)
+    #expect(second.standardError.contains("point --state-dir to one that may be written"), "\(second.standardError)")
+    try disk.remount("rw")
+    try outbox.enqueue(2)
+    let third = try outbox.start(behind: disk.inside)
+    #expect(await outbox.counted(5, third) == start)
+    outbox.expectHonesty()
+  }
+
+  @Test(.enabled(if: PrivateDisk.isPossible, "only root may mount a file system"))
+  func `counters are not sent while a disk that failed keeps neither them nor that they are behind`() async throws {
+    guard FailingDisk.isPossible else { return print("not tried: there is no loop device to mount") }
+    let outbox = try CountedOutbox("failing-disk", .sqlite, collector)
+    let disk = try await FailingDisk(at: outbox.command.path("state"), image: outbox.command.path("disk"))
+    let first = try outbox.start(behind: disk.inside)
+    try await sampled(first)
+    try outbox.enqueue(3)
+    let start = try #require(await outbox.counted(3, first))
+    try disk.fail()
+    try outbox.enqueue(2)
+    await outbox.expectsWords(
+      "nor can that be noted there for whoever starts next, so they are not sent until it can", first)
+    try await sampled(first)
+    #expect(outbox.last?.value == 3 && first.isRunning)
+    kill(first)
+    try disk.mend()
+    // What was not sent is counted from what was kept.
+    let second = try outbox.start(behind: disk.inside)
+    #expect(await outbox.counted(5, second) == start)
+    outbox.expectHonesty()
+  }
+
   // MARK: The store and the machine
 
   @Test func `a reset of the database's statistics begins the counters anew`() async throws {
@@ -215,9 +260,53 @@ private final class PrivateDisk {
   /// What stands in front of a command line to run it inside.
   var inside: [String] { ["nsenter", "-m", "-t", "\(holder.pid)"] }
 
+  func remount(_ option: String) throws { try shell("mount -o remount,\(option) '\(path)'") }
+
   func fill() throws { try shell("cat /dev/zero >'\(path)/filling' 2>/dev/null || true") }
 
   func makeRoom() throws { try shell("rm '\(path)/filling'") }
+
+  private func shell(_ script: String) throws {
+    let outcome = try run(inside[0], Array(inside.dropFirst()) + ["sh", "-c", script])
+    #expect(outcome.code == 0, "\(outcome.error)")
+  }
+}
+
+/// A file system on a device that fails, as a disk does: the kernel then lets nobody write any more.
+private final class FailingDisk {
+  /// Containers often lack the device, where the rest can be done.
+  static let isPossible = {
+    let script = """
+      cd "$(mktemp -d)" && dd if=/dev/zero of=image bs=1M count=4 2>/dev/null && mkfs.ext4 -q image && mkdir place &&
+      mount -o loop image place && umount place; code=$?; rm -rf "$PWD"; exit $code
+      """
+    return (try? run("unshare", ["-m", "sh", "-c", script]).code) == 0
+  }()
+
+  private let holder: ChildProcess
+  private let path: String
+  private let image: String
+
+  init(at path: String, image: String) async throws {
+    self.path = path
+    self.image = image
+    let script = """
+      dd if=/dev/zero of='\(image)' bs=1M count=16 2>/dev/null && mkfs.ext4 -q '\(image)' &&
+      mount -o loop,errors=remount-ro '\(image)' '\(path)' && echo mounted && exec sleep 600
+      """
+    holder = try ChildProcess("unshare", ["-m", "sh", "-c", script])
+    #expect(await happens { holder.standardOutput.contains("mounted") }, "\(holder.standardError)")
+  }
+
+  var inside: [String] { ["nsenter", "-m", "-t", "\(holder.pid)"] }
+
+  func fail() throws {
+    try shell("echo 1 >/sys/fs/ext4/$(basename $(findmnt -n -o SOURCE '\(path)'))/trigger_fs_error")
+  }
+
+  func mend() throws {
+    try shell("umount '\(path)' && { e2fsck -fy '\(image)' || true; } && mount -o loop '\(image)' '\(path)'")
+  }
 
   private func shell(_ script: String) throws {
     let outcome = try run(inside[0], Array(inside.dropFirst()) + ["sh", "-c", script])
