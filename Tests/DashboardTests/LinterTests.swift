@@ -88,13 +88,13 @@ import Testing
     }
   }
 
-  /// All that are used here stand in the linter's list.
+  /// All that are used here stand in the linter's list. The linter itself skips panels with mappings; here they are checked.
   @Test(arguments: Dashboard.uids)
   func `panel-units-rule: every panel with numbers has a unit`(uid: String) throws {
     let units: Set = ["s", "short", "cpm", "percentunit"]
     for panel in try Dashboard(uid: uid).panels where Self.withQueries.contains(panel.type) {
       #expect(units.contains(panel.defaults["unit"]?.text ?? ""), "\(uid): \(panel.title)")
-      #expect(panel.defaults["mappings"] == nil, "\(uid): \(panel.title): an empty list would silence the linter")
+      #expect(panel.defaults["mappings"]?.elements.isEmpty != true, "\(uid): \(panel.title): an empty list")
       for property in panel.overrides.flatMap({ $0["properties"]?.elements ?? [] })
       where property["id"]?.text == "unit" {
         #expect(units.contains(property["value"]?.text ?? ""), "\(uid): \(panel.title)")

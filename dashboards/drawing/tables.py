@@ -16,7 +16,8 @@ def stat(panel, session, width, height):
     value = result[0][1][-1][1] if result and math.isfinite(result[0][1][-1][1]) else None
     text = config.get("noValue", "No data")
     if value is not None:
-        text = formatted(value, config["unit"], config.get("decimals"))
+        shown = mapping(value, config.get("mappings"))
+        text = shown[0] if shown else formatted(value, config["unit"], config.get("decimals"))
     size = min(44, int(height * 0.42), int(width * 1.5 / max(4, len(text))))
     background = "transparent"
     if panel["options"]["colorMode"] == "background":

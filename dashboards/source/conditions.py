@@ -11,8 +11,9 @@ SHOWN = {
 CONDITIONS = {number: SHOWN[word] for number, word in enumerate(VERDICTS)} | {
     NOT_READ: ("not read", "dark-red"), NO_TELEMETRY: ("no telemetry", "dark-red"),
 }
-# What may be said of a single destination.
-TROUBLE = [number for number, word in enumerate(VERDICTS) if word not in ("unknown", "idle", "ok")]
+# What may be said of a single destination, and of an outbox of whose destinations nothing can be said.
+TROUBLE = [number for number, word in enumerate(VERDICTS) if word not in ("unknown", "idle", "ok")] + [
+    NOT_READ, NO_TELEMETRY]
 
 # The events of a backlog and the ways they leave it.
 STATE_COLORS = {"ready": ORANGE, "scheduled": PURPLE, "claimed": "blue", "parked": GREY, "unknown": RED}

@@ -8,10 +8,11 @@ from .model import (
 )
 from .queries import (
     DESTINATION, LEFT, OUTBOX, age, destination_trouble, late_share, new_dead, of, once, quantile, rate, total,
-    worst_destinations, worst_outboxes,
+    unknown_outboxes, worst_destinations, worst_outboxes,
 )
 
 HERE = "{{outbox_name}} {{outbox_destination}} {{outbox_environment}}"
+NAME = "{{outbox_name}} {{outbox_environment}}"
 ENDED = 'outbox_disposition=~"delivered|retried|dead|released"'
 FAILED = 'outbox_disposition=~"retried|dead|released"'
 
@@ -21,10 +22,11 @@ def counted(metric, *matchers):
     return of(metric, *matchers, destination=True)
 
 
-def attempts(matchers, window, labels=()):
+def attempts(matchers, window, labels=(), now=False):
     """How many attempts ended so. The statistics of a database show deaths, but no delivery to set them against."""
     ended = counted("outbox_deliveries_total", matchers, 'outbox_accounting!="statistics"')
-    return total(f"increase({ended}[{window}])", list(labels), "outbox_destination", "outbox_disposition")
+    return total(
+        f"increase({ended}[{window}])", list(labels), "outbox_destination", "outbox_disposition", read=now)
 
 
 def flow(metric, labels, *over, matchers=()):
@@ -55,12 +57,12 @@ def strip():
             "99 of 100 events delivered in the last hour took at most about this long since they were first due: an "
             "estimate between the bounds of a histogram, which may exceed the longest wait. Events that are not "
             "delivered are not in it: a dead worker looks fast here. Look at Oldest waiting beside it.",
-            quantile(0.99, "1h"), unit="s", decimals=1, missing="no delivery"),
+            quantile(0.99, "1h", now=True), unit="s", decimals=1, missing="no delivery"),
         stat(
             5, "Failed attempts, 1 h",
             "The share of attempts in the last hour that did not deliver: retried, dead or released. A few retries are "
             "normal.",
-            f'{attempts(FAILED, "1h")} / ({attempts(ENDED, "1h")} > 0)', unit="percentunit",
+            f'{attempts(FAILED, "1h", now=True)} / ({attempts(ENDED, "1h", now=True)} > 0)', unit="percentunit",
             missing="no attempt"),
         stat(
             6, "New dead, 1 h",
@@ -123,14 +125,18 @@ def destinations():
             "One row for each destination, the longest wait first; its name narrows this page to it. A destination "
             "without a condition is ok or idle. In and Out are events a minute; tried before are events that failed at "
             "least once and still wait.",
-            targets, columns, (24, 8), "Oldest waiting", missing="–"),
+            targets, columns, (24, 8), "Oldest waiting", missing="no outbox is read"),
         state_timeline(
             10, "Destinations in trouble, or draining",
-            "Destinations whose own trend is neither ok nor idle, and when. Empty is good, of outboxes that are read. A "
-            "dead channel shows here although the outbox as a whole still moves.",
-            [target(f"{destination_trouble(True)} and {worst_destinations()}", HERE)],
+            "Destinations whose own trend is neither ok nor idle, and when. Empty is good. A dead channel shows here "
+            "although the outbox as a whole still moves. An outbox with no destination behind its name is not read, and "
+            "nothing is known of any of them.",
+            [
+                target(f"{destination_trouble(True)} and {worst_destinations()}", HERE),
+                target(f"{unknown_outboxes()} and {worst_outboxes()}", NAME, ref="B"),
+            ],
             {number: shown for number, shown in CONDITIONS.items() if number in TROUBLE}, (24, 6),
-            "none is known to be in trouble", [DESTINATION_LINK]),
+            "none is in trouble", [DESTINATION_LINK]),
     ]
 
 
@@ -158,7 +164,7 @@ def waiting():
             12, "Longest wait by destination",
             "How long the oldest due event of each destination has waited, for those with the longest waits.",
             [target(f"{age(DESTINATION, True)} and {worst_destinations()}", HERE)], "s", links=[DESTINATION_LINK],
-            decimals=1, ranked=True),
+            decimals=1, ranked=True, fill=0),
         timeseries(
             13, "Undelivered events: first attempts and retries",
             "What was never tried, against what failed before and waits again. Growing retries under a flat rest are a "
@@ -192,7 +198,9 @@ def promise():
             "How many times faster than allowed the share of late events grows, over three windows; the worst outbox. "
             "1 is what the objective allows. Where 5m and 1h are both above 14.4 (dashed, red) the alert pages; 6 "
             "(yellow) over hours is a ticket.",
-            burn, "short", noValue="no objective", limits=steps(PLAIN, (6, YELLOW), (14.4, RED)), decimals=1),
+            burn, "short", noValue="no objective", limits=steps(PLAIN, (6, YELLOW), (14.4, RED)), decimals=1, fill=0,
+            # Green, yellow and red would say how bad it is, which the height does.
+            overrides=[color("5m", "#8ab8ff"), color("1h", BLUE), color("6h", PURPLE)]),
         timeseries(
             16, "On time and late",
             "Events a minute by whether they met the objective. An event counts as late the moment its deadline "
@@ -225,7 +233,7 @@ def losses():
             19, "Failed share of attempts by destination",
             "Attempts of the last ten minutes that were retried, died or were released, as a share of all. One "
             "destination at 100 % is down; all of them at once is the network or the worker.",
-            [target(f"{share} and {worst_destinations()}", HERE)], "percentunit", max=1, decimals=0,
+            [target(f"{share} and {worst_destinations()}", HERE)], "percentunit", max=1, decimals=0, fill=0,
             links=[DESTINATION_LINK]),
         timeseries(
             20, "Outcomes of attempts",
@@ -241,7 +249,7 @@ def losses():
             [target(
                 f'{total(counted("outbox_dlq_depth"), DESTINATION)} and '
                 f'on ({", ".join(DESTINATION)}) topk(12, {once(largest_dead(), *DESTINATION)})', HERE)],
-            "short", links=[DESTINATION_LINK]),
+            "short", links=[DESTINATION_LINK], fill=0),
         timeseries(
             22, "Stuck events by reason",
             "Events that cannot move by themselves. lease_expired: the worker died and nobody takes its claims back. "

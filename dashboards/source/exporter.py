@@ -9,7 +9,7 @@ from .model import (
 from .queries import OUTBOX, of, once, rate, unread, worst_outboxes
 
 NAME = "{{outbox_name}} {{outbox_environment}}"
-ENDPOINT = "{{server_address}}:{{server_port}} {{otel_component_name}}"
+ENDPOINT = "{{server_address}}:{{server_port}}"
 WHERE = 'outbox_environment=~"$environment"'
 
 
@@ -90,11 +90,11 @@ def reading():
             11, "Age of the last good sample",
             "How old the figures of the other dashboards are. A saw-tooth as high as the rhythm is right; a climb is a "
             "store that does not answer.",
-            [target(f"{stale} and {worst_outboxes()}", NAME)], "s", (8, 8), decimals=1),
+            [target(f"{stale} and {worst_outboxes()}", NAME)], "s", (8, 8), decimals=1, fill=0),
         timeseries(
             12, "Rhythm of samples",
             "Time between two samples as it is at the moment. It rises by itself when samples cost the store too much.",
-            [target(f"{rhythm} and {worst_outboxes()}", NAME)], "s", (8, 8), decimals=1),
+            [target(f"{rhythm} and {worst_outboxes()}", NAME)], "s", (8, 8), decimals=1, fill=0),
         timeseries(
             13, "Duration of samples",
             "What a sample takes, failed ones included. Near the statement timeout (5 s unless configured) it will "
@@ -109,7 +109,7 @@ def reading():
             "harmless; all the time means that the interval is too short for the store.",
             [target(
                 f'{once(rate("outbox_sample_skipped_total"), *OUTBOX)} and {worst_outboxes()}', NAME)],
-            "cpm", (12, 7)),
+            "cpm", (12, 7), fill=0),
         timeseries(
             15, "Replica lag",
             "How far a sampled replica is behind its primary: the figures are that old. Empty where no store is a "
@@ -121,7 +121,7 @@ def reading():
 
 def sending():
     """From the exporter to the endpoint."""
-    labels = "server_address, server_port, otel_component_name"
+    labels = "server_address, server_port"
     exported = own("otel_sdk_exporter_metric_data_point_exported_total")
     results = (
         f'sum by (error_type) (label_replace(60 * rate({exported}[$__rate_interval]), "error_type", "exported", '
@@ -159,7 +159,7 @@ def sending():
             "Data points a minute that will never arrive. full: raise spool.max_bytes; too_old: the outage outlasted "
             "spool.max_age; rejected: the endpoint refuses them, see its log.",
             [target(dropped, "{{outbox_drop_reason}}")], "cpm", (8, 8), stacked=True, bars=True,
-            calcs=("max",), overrides=[color(name, fixed) for name, fixed in DROP_COLORS.items()]),
+            calcs=(), overrides=[color(name, fixed) for name, fixed in DROP_COLORS.items()]),
         table(
             21, "Versions", "How many exporters run which build.",
             [target(f'count by (version, revision) ({own("outbox_build")})', instant=True, format="table")],

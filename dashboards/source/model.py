@@ -80,14 +80,14 @@ def stat(identity, title, description, expr, unit="short", thresholds=None, widt
 
 def timeseries(
     identity, title, description, targets, unit, size=(12, 8), stacked=False, bars=False, overrides=(),
-    limits=None, calcs=("lastNotNull", "max"), ranked=False, **defaults,
+    limits=None, calcs=("lastNotNull", "max"), ranked=False, fill=8, **defaults,
 ):
     """Series over time. Stacked only where the series are parts of a whole; `ranked` has the largest first in the legend,
-    which shows but a few of many."""
+    which shows but a few of many. Areas of many series that lie upon each other look like a stack: those have no `fill`."""
     custom = {
         "axisBorderShow": False, "axisColorMode": "text", "axisLabel": "", "axisPlacement": "auto",
         "barAlignment": 0, "drawStyle": "bars" if bars else "line",
-        "fillOpacity": 70 if bars else (55 if stacked else 8), "gradientMode": "none",
+        "fillOpacity": 70 if bars else (55 if stacked else fill), "gradientMode": "none",
         "hideFrom": {"legend": False, "tooltip": False, "viz": False}, "lineInterpolation": "linear",
         "lineWidth": 0 if bars or stacked else 1, "pointSize": 4, "scaleDistribution": {"type": "linear"},
         "showPoints": "auto", "spanNulls": False,
@@ -140,7 +140,8 @@ def heatmap(identity, title, description, expr, size=(12, 8)):
 
 
 def table(identity, title, description, targets, columns, size, sort, missing="no data"):
-    """One row for each outbox or destination, worst first. `columns`: field to (heading, properties)."""
+    """One row for each outbox or destination, worst first. `columns`: field to (heading, properties). `missing` stands
+    where there is no row at all."""
     options = {
         "cellHeight": "sm", "footer": {"countRows": False, "reducer": ["sum"], "show": False},
         "showHeader": True, "sortBy": [{"desc": True, "displayName": sort}],
@@ -150,7 +151,9 @@ def table(identity, title, description, targets, columns, size, sort, missing="n
         "custom": {"align": "auto", "cellOptions": {"type": "auto"}, "filterable": False, "inspect": False},
         "noValue": missing, "thresholds": steps(PLAIN), "unit": "short",
     }
-    overrides = [override(heading, **properties) for heading, properties in columns.values() if properties]
+    overrides = [
+        override(heading, **{"noValue": "–"} | properties) for heading, properties in columns.values() if properties
+    ]
     transformations = [
         {"id": "merge", "options": {}},
         {"id": "organize", "options": {

@@ -50,8 +50,10 @@ def strip():
         stat(
             6, "Time to drain",
             "Until the slowest backlog is empty if it goes on shrinking as it does. Without a trend there is no "
-            "number: nothing waits, or the backlog does not shrink.",
-            f'max({once(of("outbox_drain_time_seconds"), *OUTBOX)})', unit="s", missing="no trend", decimals=1),
+            "number: nothing waits, or the backlog does not shrink. No data: no outbox is read.",
+            f'max({once(of("outbox_drain_time_seconds"), *OUTBOX)}) or '
+            f'count({once(of("outbox_up"), *OUTBOX)} == 1) * 0 - 1',
+            unit="s", decimals=1, mappings=mapped({-1: ("no trend", PLAIN)})),
         stat(
             7, "Stuck",
             "Events that cannot move by themselves: an expired claim that nobody takes back, no attempts left, or "
@@ -113,7 +115,7 @@ def outbox_table():
         "One row for each outbox, the worst first; its name leads to its deliveries. Condition is the worst of the "
         "outbox and its destinations. In and Out are events a minute, Last sample is how long ago the store was last "
         "read. An outbox that was removed stays for six hours.",
-        targets, columns, (24, 8), "Condition", missing="–")
+        targets, columns, (24, 8), "Condition", missing="no exporter")
 
 
 def charts():
@@ -149,7 +151,7 @@ def charts():
                 target(f"{promised} and {worst_outboxes()}", "promised: " + NAME, ref="B"),
             ], "s",
             overrides=[color("/^promised: /", GREY, True, **dashed, custom__hideFrom={
-                "legend": True, "tooltip": True, "viz": False})], links=[OUTBOX_LINK], decimals=1, ranked=True),
+                "legend": True, "tooltip": False, "viz": False})], links=[OUTBOX_LINK], decimals=1, ranked=True, fill=0),
         timeseries(
             15, "Outcomes of attempts",
             "Events a minute by how an attempt or a wait ended. Yellow is a retry: work that will be done again. Red "

@@ -35,9 +35,10 @@ def once(vector, *labels):
     return f"max by ({', '.join(labels)}) ({vector})"
 
 
-def total(vector, by, *over):
-    """The sum by some labels of what is counted once for each combination of those and further ones."""
-    counted = once(vector, *dict.fromkeys([*OUTBOX, *by, *over]))
+def total(vector, by, *over, read=False):
+    """The sum by some labels of what is counted once for each combination of those and further ones; with `read` only of
+    outboxes that are read at the moment."""
+    counted = once(vector, *dict.fromkeys([*OUTBOX, *by, *over])) + (f" and {read_now()}" if read else "")
     return f"sum by ({', '.join(by)}) ({counted})" if by else f"sum({counted})"
 
 
@@ -54,6 +55,11 @@ def age(labels, destination=False, stat="oldest"):
 def objective(otherwise):
     """The promised age of each outbox; the default where none is configured."""
     return f'({once(of("outbox_objective_age_seconds"), *OUTBOX)} or {otherwise} * 0 + {DEFAULT_OBJECTIVE})'
+
+
+def read_now():
+    """What an outbox has to match to be among those that are read at the moment: of others the past hour says nothing."""
+    return f'on ({", ".join(OUTBOX)}) ({once(of("outbox_up"), *OUTBOX)} == 1)'
 
 
 def known():
@@ -76,9 +82,22 @@ def condition(calm=False):
         of("outbox_verdict", 'outbox_destination=""', f'outbox_verdict="{word}"') + f" * {number}"
         for word, number in numbers.items()
     )
-    failing = f'({once(of("outbox_up"), *OUTBOX)} == 0) + {NOT_READ}'
-    silent = f'({known()} unless {once(of("outbox_up"), *OUTBOX)}) * {NO_TELEMETRY}'
-    return once(f"{verdicts} or {failing} or {silent}", *OUTBOX)
+    return once(f"{verdicts} or {failing()} or {silent()}", *OUTBOX)
+
+
+def failing():
+    """The outboxes whose store cannot be read, as that condition."""
+    return f'({once(of("outbox_up"), *OUTBOX)} == 0) + {NOT_READ}'
+
+
+def silent():
+    """The outboxes whose exporter is silent, as that condition."""
+    return f'({known()} unless {once(of("outbox_up"), *OUTBOX)}) * {NO_TELEMETRY}'
+
+
+def unknown_outboxes():
+    """Both of them."""
+    return f"({failing()} or {silent()})"
 
 
 def destination_trouble(destination=False, healthy=("unknown", "idle", "ok")):
@@ -113,7 +132,7 @@ def new_dead(labels, destination=False):
     counted = of("outbox_deliveries_total", 'outbox_disposition="dead"', destination=destination)
     depth = of("outbox_dlq_depth", destination=destination)
     found = once(f"increase({counted}[1h]) or {depth} - min_over_time({depth}[1h])", *DESTINATION)
-    inner = f'round({found}) and on ({", ".join(OUTBOX)}) ({once(of("outbox_up"), *OUTBOX)} == 1)'
+    inner = f"round({found}) and {read_now()}"
     return f"sum by ({', '.join(labels)}) ({inner})" if labels else f"sum({inner})"
 
 
@@ -122,7 +141,7 @@ def late_share(window, labels=(), destination=False, now=False):
     are read at the moment: of the others the past hour says nothing."""
     late = of("outbox_slo_events_total", 'outbox_slo_result="late"', destination=destination)
     every = of("outbox_slo_events_total", destination=destination)
-    read = f' and on ({", ".join(OUTBOX)}) ({once(of("outbox_up"), *OUTBOX)} == 1)' if now else ""
+    read = f" and {read_now()}" if now else ""
 
     def counted(selector, *over):
         found = once(f"increase({selector}[{window}])", *dict.fromkeys([*OUTBOX, *labels, "outbox_destination", *over]))
@@ -131,8 +150,8 @@ def late_share(window, labels=(), destination=False, now=False):
     return f"{counted(late)} / ({counted(every, 'outbox_slo_result')} > 0)"
 
 
-def quantile(share, window, destination=True):
-    """A quantile of the delivery time."""
+def quantile(share, window, destination=True, now=False):
+    """A quantile of the delivery time; with `now` only of outboxes that are read at the moment."""
     buckets = of("outbox_delivery_duration_seconds_bucket", destination=destination)
-    counted = total(f"increase({buckets}[{window}])", ["le"], *DESTINATION)
+    counted = total(f"increase({buckets}[{window}])", ["le"], *DESTINATION, read=now)
     return f"histogram_quantile({share}, {counted})"
