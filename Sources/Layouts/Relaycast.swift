@@ -161,7 +161,7 @@ extension Layout {
     untilCoversClock: true,
     selections: [
       Selection(
-        rows: "\(inAnyWorkspace) AND {status} = 'queued'", state: .ready,
+        rows: unsettled, only: "{status} = 'queued'", state: .ready,
         until: .init(
           "CASE WHEN {available} > {next_attempt} THEN {available.seconds} "
             + "ELSE COALESCE({next_attempt.seconds}, {available.seconds}) END",
@@ -171,7 +171,7 @@ extension Layout {
           + "ELSE COALESCE({available.seconds}, {created.seconds}) END",
         stuck: .init(.unclaimable, since: "{expires.seconds}")),
       Selection(
-        rows: "\(inAnyWorkspace) AND {status} = 'delivered'", state: .claimed, retry: "{attempts} > 1",
+        rows: unsettled, only: "{status} = 'delivered'", state: .claimed, retry: "{attempts} > 1",
         since: "{created.seconds}", stuck: .init(.leaseExpired, since: "{expires.seconds}")),
       Selection(
         rows: "\(inAnyWorkspace) AND {status} IN ('failed', 'dead_lettered')", state: .dead,
@@ -191,5 +191,6 @@ extension Layout {
         + "ELSE COALESCE({available.seconds}, {created.seconds}) END"))
 
   // Every delivery has a workspace; naming them lets the index on (workspace_id, status, created_at) serve.
+  private static let unsettled = "\(inAnyWorkspace) AND {status} IN ('queued', 'delivered')"
   private static let inAnyWorkspace = "{workspace} IN (SELECT w.id FROM {table:workspaces} w)"
 }

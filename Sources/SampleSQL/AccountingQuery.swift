@@ -18,8 +18,8 @@ package struct AccountingQuery: Sendable, Hashable {
 
   private let dialect: SQLDialect
   private let objective: Duration?
-  private let events: Events
-  private let toldEvents: Events
+  private let selects: [String]
+  private let toldSelects: [String]
   private let delivered: DeliveredRows?
 
   private struct DeliveredRows: Sendable, Hashable {
@@ -47,9 +47,9 @@ package struct AccountingQuery: Sendable, Hashable {
     let picked = queue.selections.filter { schema.tables[$0.table] != nil }.map(PickedRows.init)
     hasWaitingRows = picked.contains { !$0.isDead }
     let unknown = try SampleQuery.unknownRows(queue, schema, unknownStates, &writer)
-    toldEvents = try Events(picked + unknown, &writer)
+    toldSelects = try writer.selects(picked + unknown)
     var plainWriter = SelectionWriter(queue: queue, schema: schema, dialect: dialect, counts: true)
-    events = dialect == .sqlite ? toldEvents : try Events(picked + unknown, &plainWriter)
+    selects = dialect == .sqlite ? toldSelects : try plainWriter.selects(picked + unknown)
     var reader = SelectionWriter(queue: queue, schema: schema, dialect: dialect, counts: true)
     delivered = try Self.delivered(queue, schema, &reader)
     columns = schema.references(writer.usedColumns.merging(reader.usedColumns) { $0.union($1) })
@@ -91,7 +91,7 @@ package struct AccountingQuery: Sendable, Hashable {
   ///
   /// - Parameter bounds: the bounds by which durations are counted, in seconds.
   package func statement(_ cells: CountingCells, bounds: [Double]) -> String {
-    let figures = SampleQuery.figures(cells.told == nil ? events : toldEvents, cells, dialect, objective: objective)
+    let figures = SampleQuery.figures(cells.told == nil ? selects : toldSelects, cells, dialect, objective: objective)
     guard cells.countsDelivered, let delivered else { return figures }
     return figures + "\nUNION ALL\n" + deliveredRows(delivered, cells, bounds)
   }

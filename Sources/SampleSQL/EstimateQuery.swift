@@ -56,6 +56,6 @@ package struct EstimateQuery: Sendable, Hashable {
     let picked = queue.selections.filter { schema.tables[$0.table] != nil }.map(PickedRows.init)
     let unknown = try SampleQuery.unknownRows(queue, schema, unknownStates, &writer)
     return SampleQuery.figures(
-      try Events(picked + unknown, &writer), nil, dialect, objective: objective, isWeighted: true)
+      try writer.selects(picked + unknown), nil, dialect, objective: objective, isWeighted: true)
   }
 }

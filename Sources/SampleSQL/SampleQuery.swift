@@ -53,7 +53,7 @@ package struct SampleQuery: Sendable, Hashable {
     var writer = SelectionWriter(queue: queue, schema: schema, dialect: dialect)
     let picked = queue.selections.filter { schema.tables[$0.table] != nil }.map(PickedRows.init)
     let unknown = try Self.unknownRows(queue, schema, unknownStates, &writer)
-    let events = try Events(picked + unknown, &writer)
+    let events = try writer.selects(picked + unknown)
     let named = picked.filter { $0.selection.id != nil }
     let waitingWithIDs = try writer.selects(named.filter { !$0.isDead }, withID: true)
     let deadWithIDs = try writer.selects(named.filter(\.isDead), withID: true)
@@ -92,38 +92,19 @@ package struct SampleQuery: Sendable, Hashable {
     return picked
   }
 
-  /// One row for each group of waiting and of dead rows; see ``FigureRow``.
+  /// One row for each group of waiting and of dead rows; see ``FigureRow``. All come from one pass; dead rows stand beyond
+  /// the two kinds of retry, at 2, and up by the cell of their death.
   ///
   /// - Parameter isWeighted: whether each row stands for g rows.
   static func figures(
-    _ events: Events, _ cells: CountingCells?, _ dialect: SQLDialect, objective: Duration?, isWeighted: Bool = false
+    _ selects: [String], _ cells: CountingCells?, _ dialect: SQLDialect, objective: Duration?, isWeighted: Bool = false
   ) -> String {
+    if selects.isEmpty { return "SELECT NULL WHERE false" }
     let deadline = objective.map { "\(now(dialect)) - \($0.seconds)" }
     let count = RowCount(dialect, isWeighted: isWeighted)
-    let rows = classified(events.selects, cells, dialect, isWeighted: isWeighted)
-    if dialect == .postgresql { return inOnePass(rows, cells, count, deadline: deadline) }
-    var branches: [String] = []
-    if !events.selects.isEmpty { branches.append(bringingTimes(rows, cells, count, deadline: deadline)) }
-    if !events.dead.isEmpty {
-      let cell = cells.map { $0.number("f", dialect) } ?? "0"
-      let counted =
-        cells.map {
-          let told = $0.finished("f", where: "f >= \($0.toldStart ?? "0")", dialect)
-          return ", \(sum("a", dialect)), \($0.written(dialect)),\n    \(told)"
-        } ?? ""
-      branches.append(
-        """
-        SELECT d, 'dead', \(cell), NULL, \(count.all),
-            min(CASE WHEN f <= :now AND f >= \(Self.floor) THEN f END), NULL, NULL, NULL,
-            \(count.of("f > :now + \(Self.skew) OR f < \(Self.floor)")), NULL, \(nextFirstDue), NULL, 0,
-            NULL\(counted)
-        FROM (
-        \(events.dead.joined(separator: "\nUNION ALL\n").indented(2))
-        ) dead_letters
-        GROUP BY d\(cells == nil ? "" : ", \(cell)")
-        """)
-    }
-    return branches.joined(separator: "\nUNION ALL\n")
+    let rows = classified(selects, cells, dialect, isWeighted: isWeighted)
+    return dialect == .postgresql
+      ? ranking(rows, cells, count, deadline) : bringingTimes(rows, cells, count, deadline)
   }
 
   static func sum(_ column: String, _ dialect: SQLDialect) -> String {
@@ -135,16 +116,16 @@ package struct SampleQuery: Sendable, Hashable {
   ///
   /// - Parameter deadline: SQL of the latest first due time of an overdue event.
   private static func bringingTimes(
-    _ rows: String, _ cells: CountingCells?, _ count: RowCount, deadline: String?
+    _ rows: String, _ cells: CountingCells?, _ count: RowCount, _ deadline: String?
   ) -> String {
-    let overdue = deadline.map { count.of("t < \($0)") } ?? "0"
+    let overdue = deadline.map { count.of("r < 2 AND t < \($0)") } ?? "0"
     // When the next one is overdue: an unchanged file is read again then.
-    let next = deadline.map { "min(CASE WHEN t >= \($0) THEN t - (\($0)) + :now END)" } ?? "NULL"
+    let next = deadline.map { "min(CASE WHEN r < 2 AND t >= \($0) THEN t - (\($0)) + :now END)" } ?? "NULL"
     return """
-      SELECT d, s, r, k, \(count.all), min(t), group_concat(CAST(round(t * 1000000) AS INTEGER)), NULL, min(kt),
-          \(count.of("x = 1")),
+      SELECT d, s, \(retryOrCell), k, \(count.all), min(t),
+          group_concat(CASE WHEN r < 2 THEN CAST(round(t * 1000000) AS INTEGER) END), NULL, min(kt), \(count.of("x = 1")),
           min(CASE WHEN u > :now THEN u END), \(nextFirstDue), min(CASE WHEN b > :now THEN b END), \(overdue), \(next)\
-      \(cells.map { ",\n    \(sum("a", .sqlite)), \($0.written(.sqlite)), NULL" } ?? "")
+      \(cells.map { ",\n    \(sum("a", .sqlite)), \($0.written(.sqlite)), \(dead($0))" } ?? "")
       FROM (
       \(rows.indented(2))
       ) c
@@ -152,14 +133,19 @@ package struct SampleQuery: Sendable, Hashable {
       """
   }
 
-  /// PostgreSQL finds the quantiles of each destination and retry by itself, in a row of its own that counts nothing. Dead
-  /// rows are in the same pass, beyond the two kinds of retry: 2, and up by the cell of their death.
-  private static func inOnePass(
-    _ rows: String, _ cells: CountingCells?, _ count: RowCount, deadline: String?
+  private static func dead(_ cells: CountingCells) -> String {
+    cells.finished("f", where: "r >= 2 AND f >= \(cells.toldStart ?? "0")", .sqlite)
+  }
+
+  private static let retryOrCell = "CASE WHEN r < 2 THEN r ELSE r - 2 END"
+
+  /// PostgreSQL finds the quantiles of each destination and retry by itself, in a row of its own that counts nothing.
+  private static func ranking(
+    _ rows: String, _ cells: CountingCells?, _ count: RowCount, _ deadline: String?
   ) -> String {
     let overdue = deadline.map { count.of("r < 2 AND t < \($0)") } ?? "0"
     return """
-      SELECT d, s, CASE WHEN r < 2 THEN r ELSE r - 2 END, k, n, t, q[1], q[2], kt, x, o\(cells == nil ? "" : ", a, c, i")
+      SELECT d, s, \(retryOrCell), k, n, t, q[1], q[2], kt, x, o\(cells == nil ? "" : ", a, c, i")
       FROM (
         SELECT d, COALESCE(s, 'ready') AS s, r, k, CASE WHEN grouping(s) = 0 THEN \(count.all) ELSE 0 END AS n, min(t) AS t,
             CASE WHEN grouping(s) = 1
@@ -192,29 +178,28 @@ package struct SampleQuery: Sendable, Hashable {
     isWeighted: Bool = false
   ) -> String {
     let now = now(dialect)
-    let isOnePass = dialect == .postgresql
-    let retry =
-      isOnePass && cells != nil ? "CASE WHEN r < 2 THEN r ELSE 2 + \(cells?.number("f", dialect) ?? "0") END AS r" : "r"
-    let deadHasTime = isOnePass ? " OR s = 'dead'" : ""
-    let isImpossible = isOnePass ? "\n        OR y = 2 AND (f < \(Self.floor) OR f > \(now) + \(Self.skew))" : ""
+    let retry = cells.map { "CASE WHEN r < 2 THEN r ELSE 2 + \($0.number("f", dialect)) END AS r" } ?? "r"
     let counted = cells.map { $0.told == nil ? ", a, c" : ", a, c, i" } ?? ""
-    // Without the OFFSET each use of a column would compute it again.
+    // So that each column is computed once, and not anew wherever it is used.
+    let barrier = dialect == .postgresql ? "OFFSET 0" : "LIMIT -1"
     return """
       SELECT d, s, \(retry)\(withID ? ", id" : "")\(isWeighted ? ", g" : "")\(counted), u, f, b,
-          \(firstDue(now, or: deadHasTime)) AS t,
+          \(firstDue(now)) AS t,
           CASE WHEN b <= \(now) THEN w END AS k,
           CASE WHEN b <= \(now) THEN b END AS kt,
           CASE WHEN y = 1 AND (f IS NULL OR f < \(Self.floor) OR u > \(now) + \(Self.century)
-              OR f > \(now) + \(Self.skew) AND NOT (s = 'scheduled' AND r = 0))\(isImpossible) THEN 1 ELSE 0 END AS x
+              OR f > \(now) + \(Self.skew) AND NOT (s = 'scheduled' AND r = 0))
+            OR y = 2 AND (f < \(Self.floor) OR f > \(now) + \(Self.skew)) THEN 1 ELSE 0 END AS x
       FROM (
-      \(selects.joined(separator: "\nUNION ALL\n").indented(2))\(isOnePass ? "\n  OFFSET 0" : "")
+      \(selects.joined(separator: "\nUNION ALL\n").indented(2))
+        \(barrier)
       ) events
       """
   }
 
-  /// The first due time of a row whose age counts.
-  static func firstDue(_ now: String, or other: String = "") -> String {
-    "CASE WHEN f <= \(now) AND f >= \(floor) AND (s IN ('ready', 'claimed') OR s = 'scheduled' AND r = 1\(other)) "
+  /// The first due time of a row whose age counts, and when a dead one died.
+  static func firstDue(_ now: String) -> String {
+    "CASE WHEN f <= \(now) AND f >= \(floor) AND (s IN ('ready', 'claimed', 'dead') OR s = 'scheduled' AND r = 1) "
       + "THEN f END"
   }
 

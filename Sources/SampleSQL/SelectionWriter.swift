@@ -17,20 +17,6 @@ struct PickedRows {
   var isDead: Bool { selection.state == .dead }
 }
 
-/// The innermost selects of a statement.
-struct Events: Sendable, Hashable {
-  /// Those of the rows that wait; in PostgreSQL those of the dead ones are the same.
-  let selects: [String]
-  /// In SQLite those of the dead rows.
-  let dead: [String]
-
-  init(_ picked: [PickedRows], _ writer: inout SelectionWriter) throws(LayoutProblem) {
-    let isOnePass = writer.dialect == .postgresql
-    selects = try writer.selects(picked.filter { isOnePass || !$0.isDead })
-    dead = isOnePass ? [] : try writer.selects(picked.filter(\.isDead))
-  }
-}
-
 /// Writes the innermost selects: each row's raw times and text. No row is read twice where that can be helped.
 ///
 /// PostgreSQL reads all rows of a table in one pass: it looks each page up once, whatever number of index entries lead to
@@ -98,26 +84,53 @@ struct SelectionWriter {
 
     func select(_ dialect: SQLDialect) -> String {
       let first = parts[0]
-      let columns = first.columns.indices.map { "\(merged($0)) AS \(first.columns[$0].name)" }
-      let head = "SELECT \(columns.joined(separator: ", "))\nFROM \(first.source)\n"
-      guard parts.count > 1 else { return head + "WHERE \(first.all)" }
-      if dialect == .postgresql { return head + "WHERE " + parts.map { "(\($0.all))" }.joined(separator: " OR ") }
+      guard parts.count > 1 else {
+        return "SELECT \(list(parts.map(\.condition)))\nFROM \(first.source)\nWHERE \(first.all)"
+      }
+      let any = parts.map { "(\($0.condition))" }.joined(separator: " OR ")
       // The sign keeps SQLite from looking for an index for each part.
-      return head + "WHERE (\(first.rows))\nAND +(" + parts.map { "(\($0.condition))" }.joined(separator: " OR ") + ")"
+      let rows = dialect == .postgresql ? any : "(\(first.rows))\nAND +(\(any))"
+      var names = SQLNames()
+      for part in parts { for column in part.columns { names.add(column.sql) } }
+      let isBare = names.words.contains("e") || names.words.contains { first.table.columns[$0] != nil }
+      if dialect == .sqlite || isBare {
+        return "SELECT \(list(parts.map(\.condition)))\nFROM \(first.source)\nWHERE \(rows)"
+      }
+      // Which part a row is in is found out once, and not anew for each column.
+      let which = parts.dropLast().enumerated().map { "WHEN \($1.condition) THEN \($0)" }.joined(separator: " ")
+      let columns =
+        names.columns.sorted().map { "e.\($0)" } + ["CASE \(which) ELSE \(parts.count - 1) END AS \(Self.part)"]
+      return """
+        SELECT \(list(parts.indices.map { "e.\(Self.part) = \($0)" }))
+        FROM (
+          SELECT \(columns.joined(separator: ", "))
+          FROM \(first.source)
+          WHERE \(rows)
+          OFFSET 0
+        ) e
+        """
+    }
+
+    private static let part = "\"part of the pass\""
+
+    private func list(_ conditions: [String]) -> String {
+      parts[0].columns.indices.map { "\(merged($0, conditions)) AS \(parts[0].columns[$0].name)" }.joined(
+        separator: ", ")
     }
 
     /// What a column is in each part. The last needs no question: each row is in one of them.
-    private func merged(_ index: Int) -> String {
+    private func merged(_ index: Int, _ conditions: [String]) -> String {
       guard let last = parts.last?.columns[index].sql else { return "NULL" }
-      let others = parts.filter { $0.columns[index].sql != last }
+      let others = parts.indices.filter { parts[$0].columns[index].sql != last }
       if others.isEmpty { return last }
-      let cases = others.map { "WHEN \($0.condition) THEN \($0.columns[index].sql)" }
+      let cases = others.map { "WHEN \(conditions[$0]) THEN \(parts[$0].columns[index].sql)" }
       return "CASE \(cases.joined(separator: " ")) ELSE \(last) END"
     }
   }
 
   /// The rows of one selection.
   private struct Part {
+    var table: QueueSchema.Table
     /// The table as `e`, or some of it.
     var source: String
     var rows: String
@@ -152,7 +165,7 @@ struct SelectionWriter {
     var only: String?
     if let source = selection.only { only = try template.expand(source) }
     var part = Part(
-      source: source, rows: rows, only: only, columns: try columns(selection, withID: withID), pass: nil,
+      table: table, source: source, rows: rows, only: only, columns: try columns(selection, withID: withID), pass: nil,
       condition: only ?? "true")
     switch dialect {
     case .postgresql:
@@ -170,14 +183,11 @@ struct SelectionWriter {
     _ selection: Selection, withID: Bool
   ) throws(LayoutProblem) -> [(name: String, sql: String)] {
     let first = try time(selection.since)
+    let noText = dialect == .postgresql ? "NULL::text" : "NULL"
     var columns = [("d", try destination(selection.destination ?? queue.destination))]
     if selection.state == .dead {
-      if dialect == .postgresql {
-        columns += [("s", "'dead'"), ("r", "2"), ("f", first.sql), ("u", dialect.noTime), ("b", dialect.noTime)]
-        columns += [("w", "NULL::text"), ("y", "2")]
-      } else {
-        columns.append(("f", first.sql))
-      }
+      columns += [("s", "'dead'"), ("r", "2"), ("f", first.sql), ("u", dialect.noTime), ("b", dialect.noTime)]
+      columns += [("w", noText), ("y", "2")]
     } else {
       let until = try time(selection.until?.time)
       let state =
@@ -196,7 +206,7 @@ struct SelectionWriter {
         columns.append(("w", "'\(rule.reason.rawValue)'"))
       } else {
         columns.append(("b", dialect.noTime))
-        columns.append(("w", dialect == .postgresql ? "NULL::text" : "NULL"))
+        columns.append(("w", noText))
       }
       let ages = selection.state == .ready || selection.state == .claimed || selection.state == .scheduled
       columns.append(("y", ages && first.isKnown ? "1" : "0"))
@@ -257,6 +267,64 @@ struct SelectionWriter {
 
 extension String {
   fileprivate var hasSubquery: Bool {
-    split { !($0.isLetter || $0.isNumber || $0 == "_") }.contains { $0.lowercased() == "select" }
+    var names = SQLNames()
+    names.add(self)
+    return names.words.contains("select")
+  }
+}
+
+/// What a piece of SQL names.
+private struct SQLNames {
+  /// Words but for strings and for the quoted columns of the row; in small letters where they are not quoted.
+  private(set) var words: Set<String> = []
+  /// Quoted columns of the row `e`, with their quotes.
+  private(set) var columns: Set<String> = []
+
+  /// Adds what is named. Byte by byte: this is done for every column of every statement at the start.
+  mutating func add(_ sql: String) {
+    let bytes = Array(sql.utf8)
+    var place = 0
+    while place < bytes.count {
+      switch bytes[place] {
+      case UInt8(ascii: "'"): place = Self.end(ofQuoted: bytes, place)
+      case UInt8(ascii: "\""):
+        let end = Self.end(ofQuoted: bytes, place)
+        // One that is never closed is the database's to complain of.
+        if end > place + 1 { words.insert(String(decoding: bytes[(place + 1)..<(end - 1)], as: UTF8.self)) }
+        place = end
+      case let byte where Self.isInWord(byte):
+        let start = place
+        while place < bytes.count, Self.isInWord(bytes[place]) || Self.isDigit(bytes[place]) { place += 1 }
+        let isRow = bytes[start..<place].elementsEqual([UInt8(ascii: "e")])
+        if isRow, place + 1 < bytes.count, bytes[place] == UInt8(ascii: "."), bytes[place + 1] == UInt8(ascii: "\"") {
+          let end = Self.end(ofQuoted: bytes, place + 1)
+          columns.insert(String(decoding: bytes[(place + 1)..<end], as: UTF8.self))
+          place = end
+        } else {
+          words.insert(String(decoding: bytes[start..<place], as: UTF8.self).lowercased())
+        }
+      default: place += 1
+      }
+    }
+  }
+
+  /// The place behind what is quoted; a quote that is doubled is part of it.
+  private static func end(ofQuoted bytes: [UInt8], _ start: Int) -> Int {
+    var place = start + 1
+    while place < bytes.count {
+      if bytes[place] == bytes[start] {
+        guard place + 1 < bytes.count, bytes[place + 1] == bytes[start] else { return place + 1 }
+        place += 1
+      }
+      place += 1
+    }
+    return place
+  }
+
+  private static func isDigit(_ byte: UInt8) -> Bool { byte >= UInt8(ascii: "0") && byte <= UInt8(ascii: "9") }
+
+  private static func isInWord(_ byte: UInt8) -> Bool {
+    byte >= 0x80 || byte == UInt8(ascii: "_") || byte >= UInt8(ascii: "a") && byte <= UInt8(ascii: "z")
+      || byte >= UInt8(ascii: "A") && byte <= UInt8(ascii: "Z")
   }
 }

@@ -113,7 +113,7 @@ extension PostgreSQLQueues {
   }
 
   /// A few rows in the order of an index are wanted, whatever the planner thinks of the table's size.
-  private static let throughIndexes = ["SET LOCAL enable_seqscan = off", "SET LOCAL enable_bitmapscan = off"]
+  private static let throughIndexes = ["SET LOCAL enable_bitmapscan = off"]
 
   private func explain(_ statements: [String]) throws(SampleFailure) -> [PostgreSQLResult] {
     let plans = try look(Self.throughIndexes + statements.map { "EXPLAIN (COSTS OFF)\n" + $0 })

@@ -52,6 +52,9 @@ enum PostgreSQLMessage {
       // Compiling costs more than it saves, and one backend is enough for a monitor.
       "SET LOCAL jit = off",
       "SET LOCAL max_parallel_workers_per_gather = 0",
+      // Statistics that are missing, or older than the outbox's last backlog, make a whole table look cheap. Where an index
+      // leads to the rows it is used; where none does, the table is read as ever.
+      "SET LOCAL enable_seqscan = off",
     ]
   }
 

@@ -263,7 +263,7 @@ final class PostgreSQLQueues {
       counting, queue: queue, relation: relation, objective: definition.objective?.age,
       allowance: limits.clockAllowance
     ) { name, statements in
-      guard let plan = try? look(["SET LOCAL enable_seqscan = off"] + statements).last else { return false }
+      guard let plan = try? look(statements).last else { return false }
       return (0..<plan.rowCount).contains { plan.text($0, 0)?.contains(name) == true }
     }
   }

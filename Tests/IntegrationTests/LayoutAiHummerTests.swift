@@ -94,17 +94,4 @@ struct `AiHummer's outbox` {
     #expect(try await fixture.snapshot(user: role, eventIDs: true).eventIDs?.newestDead == ["11", "12"])
     #expect(throws: (any Error).self) { try fixture.database.psql("SELECT payload FROM outbox", user: role) }
   }
-
-  @Test func `delivered rows are not read, however many there are`() async throws {
-    let fixture = try LayoutFixture(
-      .aiHummer,
-      schema + rows
-        + """
-        INSERT INTO outbox (id, channel, status) SELECT 100 + i, 'mail', 'delivered' FROM generate_series(1, 200000) i;
-        ANALYZE outbox;
-        """)
-    for statement in try await fixture.sentStatements() {
-      #expect(statement.rowsRead("outbox") < 100, "\(statement.plan)")
-    }
-  }
 }

@@ -60,7 +60,7 @@ struct LayoutFixture {
 
   /// Every statement that a first sample sends, and one that counts movements and shows ids after it, with their plans.
   ///
-  /// - Parameter settings: statements of the test's own that come first in their transactions.
+  /// - Parameter settings: statements of the test's own, in force after those of the exporter.
   func sentStatements(_ settings: [String] = []) async throws -> [SentStatement] {
     try database.server.psql("ALTER DATABASE \(database.name) SET log_statement = 'all'")
     let store = store()
@@ -72,14 +72,9 @@ struct LayoutFixture {
     try database.server.psql("ALTER DATABASE \(database.name) RESET log_statement")
     let tables = Set(layout.queues.flatMap(\.tables.values).compactMap { SQLIdentifier.parts($0.name).last })
     var sent: [String: SentStatement] = [:]
-    for message in database.loggedMessages() {
-      let statements = message.split(separator: ";\n").map(String.init)
-      for (index, sql) in statements.enumerated() where sent[sql] == nil {
-        let isRead = sql.hasPrefix("SELECT") || sql.hasPrefix("WITH")
-        guard isRead, tables.contains(where: { sql.contains("\(SQLIdentifier.quoted($0)) e") }) else { continue }
-        // What the tests set comes when the transaction has begun, and what the exporter set after it stays in force.
-        let before = statements[..<1] + settings + statements[1..<index]
-        sent[sql] = try SentStatement(sql, after: Array(before), in: database)
+    for message in Set(database.loggedMessages()) {
+      for statement in try SentStatement.all(in: message, of: tables, settings, database) {
+        sent[statement.sql] = statement
       }
     }
     return Array(sent.values)

@@ -111,19 +111,4 @@ struct `KaireonAI's outbox` {
     try await fixture.expectFigures(
       expected + "\n" + "dead offers 1 oldest 7000000\ndead alerts 1 oldest 8000000", user: role)
   }
-
-  @Test func `published rows are not read, however many there are`() async throws {
-    let fixture = try LayoutFixture(
-      .kaireon,
-      schema + rows
-        + """
-        INSERT INTO outbox_events (id, status, topic, "createdAt", "updatedAt")
-        SELECT 'p' || i, 'published', 'offers', t AT TIME ZONE 'UTC', t AT TIME ZONE 'UTC'
-        FROM moment, generate_series(1, 200000) i;
-        ANALYZE outbox_events;
-        """)
-    for statement in try await fixture.sentStatements() {
-      #expect(statement.rowsRead("outbox_events") < 100, "\(statement.plan)")
-    }
-  }
 }

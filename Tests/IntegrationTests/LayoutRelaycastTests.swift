@@ -57,18 +57,4 @@ struct `Relaycast's older PostgreSQL queue` {
       samples.first?.snapshot?.eventIDs
         == .init(oldest: ["j", "i", "h", "g", "f"], stuck: ["j"], newestDead: ["k"]))
   }
-
-  @Test func `finished rows are not read, however many there are`() async throws {
-    let fixture = try LayoutFixture(
-      .relaycast,
-      schema + rows
-        + """
-        INSERT INTO pending_events (id, workspace_id, event_type, status)
-        SELECT 'c' || i, 'w', 'message', 'completed' FROM generate_series(1, 200000) i;
-        ANALYZE pending_events;
-        """)
-    for statement in try await fixture.sentStatements() {
-      #expect(statement.rowsRead("pending_events") < 100, "\(statement.plan)")
-    }
-  }
 }

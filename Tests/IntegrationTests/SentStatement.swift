@@ -1,3 +1,4 @@
+import SampleSQL
 import TestSupport
 import Testing
 
@@ -7,16 +8,39 @@ struct SentStatement {
   let plan: ParsedJSON
   private let nodes: [ParsedJSON]
 
-  /// Runs a statement under EXPLAIN, after those that come before it in its transaction.
-  init(_ sql: String, after settings: [String], in database: TemporaryDatabase) throws {
+  private init(_ sql: String, plan: String) throws {
     self.sql = sql
-    let explained = "EXPLAIN (ANALYZE, BUFFERS, TIMING OFF, FORMAT JSON) \(sql)"
-    let output = try database.psql((settings + [explained, "COMMIT"]).joined(separator: ";\n") + ";")
-    // What the settings printed comes before the plan.
-    let begin = try #require(output.firstRange(of: "[\n"))
-    plan = try ParsedJSON(String(output[begin.lowerBound...]))
-    nodes = Self.nodes(try #require(plan.elements.first?["Plan"]))
+    self.plan = try ParsedJSON(plan)
+    nodes = Self.nodes(try #require(self.plan.elements.first?["Plan"]))
   }
+
+  /// Runs the statements of a message that read one of some tables under EXPLAIN, all of them in its transaction.
+  ///
+  /// - Parameter settings: statements of the test's own, in force after those of the exporter.
+  static func all(
+    in message: String, of tables: Set<String>, _ settings: [String], _ database: TemporaryDatabase
+  ) throws -> [SentStatement] {
+    let statements = message.split(separator: ";\n").map(String.init)
+    let explained = statements.filter { sql in
+      (sql.hasPrefix("SELECT") || sql.hasPrefix("WITH"))
+        && tables.contains { sql.contains("\(SQLIdentifier.quoted($0)) e") }
+    }
+    if explained.isEmpty { return [] }
+    let script = statements.flatMap { sql -> [String] in
+      guard explained.contains(sql) else { return [sql] }
+      return settings + [
+        "SELECT '\(mark)'", "EXPLAIN (ANALYZE, BUFFERS, TIMING OFF, FORMAT JSON) \(sql)", "SELECT '\(mark)'",
+      ]
+    }
+    let output = try database.psql(script.joined(separator: ";\n") + ";")
+    let plans = output.split(separator: mark, omittingEmptySubsequences: false)
+    // What other statements print stands before, between and after.
+    return try zip(explained, plans.indices.filter { $0 % 2 == 1 }.map { plans[$0] }).map {
+      try SentStatement($0, plan: String($1))
+    }
+  }
+
+  private static let mark = "-- plan --"
 
   private static func nodes(_ node: ParsedJSON) -> [ParsedJSON] {
     [node] + (node["Plans"]?.elements ?? []).flatMap(nodes)
