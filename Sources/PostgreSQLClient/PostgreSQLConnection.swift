@@ -43,8 +43,8 @@ import Glibc
   /// Sends one simple-query message, which may hold several statements, and returns the result of each: one round trip.
   ///
   /// At the first error the server skips the statements that follow; it is thrown once the server is ready again, and
-  /// an open transaction is then to be rolled back. After any error but ``PostgreSQLError/server(_:)`` the connection
-  /// is of no use.
+  /// an open transaction is then to be rolled back. Once the time is over the server is asked to stop; where it does, the
+  /// connection can be used again, as ``isUsable`` says, and otherwise it is only to be closed.
   package mutating func query(
     _ statements: String, within limit: Duration
   ) throws(PostgreSQLError) -> [PostgreSQLResult] {
@@ -52,10 +52,27 @@ import Glibc
     do throws(PostgreSQLError) {
       return try exchange(statements, until: .now + limit)
     } catch {
-      if case .server = error {} else { isAbandoned = true }
+      switch error {
+      case .server: break
+      case .timedOut: isAbandoned = !isStopped()
+      default: isAbandoned = true
+      }
       throw error
     }
   }
+
+  /// Asks the server to stop, and gives it a moment. True where it is ready for something else then.
+  private func isStopped() -> Bool {
+    unsafe CancelRequest.send(for: handle)
+    do throws(PostgreSQLError) {
+      _ = try results(until: .now + Self.graceAfterCancelling)
+      return true
+    } catch {
+      if case .server = error { return true } else { return false }
+    }
+  }
+
+  private static let graceAfterCancelling = Duration.seconds(1)
 
   /// False once the connection broke or a deadline passed in the middle of an exchange.
   package var isUsable: Bool { unsafe !isAbandoned && PQstatus(handle) == CONNECTION_OK }
@@ -147,7 +164,11 @@ extension PostgreSQLConnection {
       pending = unsafe PQflush(handle)
     }
     guard pending == 0 else { throw brokenConnection() }
+    return try results(until: deadline)
+  }
 
+  /// Takes the results of a message that was sent, until the server is ready again.
+  private func results(until deadline: ContinuousClock.Instant) throws(PostgreSQLError) -> [PostgreSQLResult] {
     var results: [PostgreSQLResult] = []
     var failure: PostgreSQLError?
     while true {

@@ -7,7 +7,7 @@ package enum PostgreSQLError: Error, Sendable, Hashable {
   case cannotConnect(sqlState: String?, message: String)
   /// The server refused the credentials (class 28), or asks for a password and none was given.
   case authentication(message: String)
-  /// The client's own deadline passed. The connection is of no use any more.
+  /// The client's own deadline passed. A server that stops its work then when it is asked to leaves the connection usable.
   case timedOut(while: Activity)
   /// The connection broke, or the far side does not speak the protocol.
   case closed(message: String)

@@ -11,6 +11,12 @@ extension SampleFailure {
       self.init(.absent, message, hint: "check the database's name in the outbox's DSN")
     case .cannotConnect("53300"?, let message):
       self.init(.unreachable, message, hint: "the server has no connection left; the exporter needs one")
+    case .cannotConnect(_, let message) where message.contains("unsupported startup parameter"):
+      // PgBouncer's own words, in no other language.
+      self.init(
+        .unreachable, message,
+        hint: "the exporter works through a pooler in any mode, but not with `options` in the DSN or PGOPTIONS: "
+          + "leave them out, or name them in the pooler's ignore_startup_parameters")
     case .cannotConnect("08P01"?, let message):
       self.init(.unreachable, message, hint: "check that a pooler in between knows the database and the role")
     case .cannotConnect(_, let message):
@@ -25,12 +31,8 @@ extension SampleFailure {
     case .timedOut(while: .querying):
       self.init(
         .timeout, "database \(database) did not answer within \(limits.roundTrip)",
-        hint: "the server hangs or the network is gone; the connection was closed")
-    case .closed(let message) where message.contains("statement pooling mode"):
-      // PgBouncer's own words, in no other language. They take the place of the server's error.
-      self.init(
-        .unreachable, "database \(database): a sample failed, and the pooler does not say why: \(message)",
-        hint: "set pool_mode = transaction (or session) for the exporter's pool: in statement mode errors are lost")
+        hint: "the server hangs, a pooler has no connection left, or the network is gone; the sample was cancelled "
+          + "and its connection closed")
     case .closed(let message):
       self.init(.unreachable, "the connection to database \(database) broke: \(message)")
     case .server(let report):

@@ -17,8 +17,21 @@ import SampleSQL
 enum PostgreSQLMessage {
   /// Puts statements into a read-only transaction with all limits in force. Their results begin at ``firstResult``.
   static func transaction(_ statements: [String], _ limits: PostgreSQLLimits) -> String {
-    (opening(limits) + statements + ["COMMIT"]).joined(separator: ";\n")
+    (opening(limits) + statements + [commit]).joined(separator: ";\n")
   }
+
+  /// The same message without `BEGIN` and `COMMIT`, with as many results: the server makes one transaction of it, which a
+  /// failure ends too. For a pooler that does not tell a failed transaction from one that is left open.
+  ///
+  /// Not what is sent elsewhere, since who runs the printed statements one by one needs the two.
+  static func withoutBlock(_ message: String) -> String {
+    guard message.hasPrefix(begin), message.hasSuffix(";\n" + commit) else { return message }
+    return "SET TRANSACTION" + (message.dropFirst(begin.count).first == ";" ? " READ WRITE" : "")
+      + message.dropFirst(begin.count).dropLast(commit.count) + "SELECT"
+  }
+
+  private static let begin = "BEGIN"
+  private static let commit = "COMMIT"
 
   /// The message of a sample: the clock, the statements, and how long the database worked for them.
   static func sample(_ statements: [String], _ limits: PostgreSQLLimits) -> String {
@@ -34,15 +47,15 @@ enum PostgreSQLMessage {
   /// Puts statements that change the database into one transaction: all of them, or none. For the ledger's commands.
   static func change(_ statements: [String], _ limits: PostgreSQLLimits) -> String {
     let opening = [
-      "BEGIN", "SET LOCAL statement_timeout = \(milliseconds(limits.statement))",
+      begin, "SET LOCAL statement_timeout = \(milliseconds(limits.statement))",
       "SET LOCAL lock_timeout = \(milliseconds(limits.lock))", "SET LOCAL client_min_messages = warning",
     ]
-    return (opening + statements + ["COMMIT"]).joined(separator: ";\n")
+    return (opening + statements + [commit]).joined(separator: ";\n")
   }
 
   private static func opening(_ limits: PostgreSQLLimits) -> [String] {
     [
-      "BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY",
+      begin + " ISOLATION LEVEL READ COMMITTED READ ONLY",
       // Naive timestamps are compared with now() in the session's zone.
       "SET LOCAL TimeZone = 'UTC'",
       // A policy that would hide rows becomes an error instead of a smaller number.

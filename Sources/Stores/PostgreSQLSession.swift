@@ -10,6 +10,8 @@ final class PostgreSQLSession {
   private var connection: PostgreSQLConnection?
   private var backOff: PostgreSQLBackOff
   private var lastFailure: PostgreSQLError?
+  /// True once a pooler has shown that it ends sessions in which a transaction is open.
+  private var isPooledByStatement = false
   /// Counts the connections. What was learnt about the database holds for one of them.
   private(set) var generation = 0
   /// The database and the role of the last connection, for messages.
@@ -34,8 +36,12 @@ final class PostgreSQLSession {
     do {
       return try attempt(message)
     } catch {
-      // A server that was restarted, or a pooler that closes idle clients, is noticed only when it is spoken to.
-      guard wasConnected, connection == nil, error.meansThatTheSessionEnded else { throw error }
+      if error.hidesAnotherBehindAPooler, !isPooledByStatement {
+        isPooledByStatement = true
+      } else {
+        // A server that was restarted, or a pooler that closes idle clients, is noticed only when it is spoken to.
+        guard wasConnected, connection == nil, error.meansThatTheSessionEnded else { throw error }
+      }
       backOff.succeed()
       return try attempt(message)
     }
@@ -54,7 +60,8 @@ final class PostgreSQLSession {
       try connect()
     }
     do throws(PostgreSQLError) {
-      guard let results = try connection?.query(message, within: limits.roundTrip) else { return [] }
+      let text = isPooledByStatement ? PostgreSQLMessage.withoutBlock(message) : message
+      guard let results = try connection?.query(text, within: limits.roundTrip) else { return [] }
       backOff.succeed()
       lastFailure = nil
       return results
@@ -79,6 +86,12 @@ final class PostgreSQLSession {
 
   /// Leaves the connection outside of any transaction, or gives it up.
   private func tidyUp(after error: PostgreSQLError) {
+    if case .timedOut = error {
+      // Even where it could be cancelled: the other outboxes are not to wait as long, each in its turn.
+      connection = nil
+      note(error)
+      return
+    }
     if connection?.isUsable == true, connection?.isInTransaction == true {
       _ = try? connection?.query("ROLLBACK", within: limits.roundTrip)
     }
@@ -99,6 +112,13 @@ final class PostgreSQLSession {
 }
 
 extension PostgreSQLError {
+  /// True where a pooler in statement mode takes a transaction that failed, and so is not over at the end of its message,
+  /// for one that is left open: it closes the connection, and what went wrong is lost.
+  fileprivate var hidesAnotherBehindAPooler: Bool {
+    // PgBouncer's own words, in no other language.
+    if case .closed(let message) = self { message.contains("statement pooling mode") } else { false }
+  }
+
   /// True where the session ended without this query's doing, so that a new session may well answer it.
   fileprivate var meansThatTheSessionEnded: Bool {
     if case .timedOut = self { false } else { meansThatTheDatabaseIsAway }

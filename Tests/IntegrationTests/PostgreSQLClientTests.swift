@@ -100,11 +100,29 @@ struct PostgreSQLClientTests {
     #expect(results[0].integer(0, 0) == 7)
   }
 
-  @Test func `a query past the deadline is given up, and the connection with it`() throws {
+  @Test func `a query past the deadline is cancelled, and its connection used again`() throws {
     let database = try TemporaryPostgres.shared().createDatabase()
     var connection = try PostgreSQLConnection(to: database.conninfo(), within: .seconds(10))
     #expect(throws: PostgreSQLError.timedOut(while: .querying)) {
-      try connection.query("SELECT pg_sleep(60)", within: .milliseconds(100))
+      try connection.query("SELECT 1; SELECT pg_sleep(600)", within: .milliseconds(100))
+    }
+    let isUsable = connection.isUsable
+    #expect(isUsable)
+    let others = try connection.query(
+      "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE '%sleep(600)'"
+        + " AND pid <> pg_backend_pid()", within: .seconds(10))
+    #expect(others == [PostgreSQLResult(rows: [["0"]])])
+  }
+
+  @Test func `a query past the deadline that is not cancelled is given up, and the connection with it`() throws {
+    let database = try TemporaryPostgres.shared().createDatabase()
+    var connection = try PostgreSQLConnection(to: database.conninfo(), within: .seconds(10))
+    let backend = try connection.query("SELECT pg_backend_pid()", within: .seconds(10))[0].text(0, 0)
+    let process = try #require(Int32(backend ?? ""))
+    signalProcess(process, stop: true)
+    defer { signalProcess(process, stop: false) }
+    #expect(throws: PostgreSQLError.timedOut(while: .querying)) {
+      try connection.query("SELECT 1", within: .milliseconds(100))
     }
     let isUsable = connection.isUsable
     #expect(!isUsable)

@@ -17,6 +17,22 @@ struct PostgreSQLTopologyTests {
     try #require(await store.sample(eventIDs: true).first).counted()
   }
 
+  /// What a session of the pooler's is left with.
+  private func settings(_ pooler: PgBouncer, _ database: TemporaryDatabase) throws -> String {
+    try run(
+      "psql",
+      [
+        "-d", pooler.conninfo(database), "-X", "-q", "-A", "-t", "-c",
+        """
+        SELECT current_setting('statement_timeout'), current_setting('lock_timeout'), current_setting('row_security'),
+          current_setting('jit'), current_setting('transaction_read_only'), current_setting('enable_seqscan')
+        """,
+      ]
+    ).output
+  }
+
+  private static let untouched = "0|0|on|on|off|on\n"
+
   /// In statement mode too: a message that begins and ends its transaction is as good as one statement.
   @Test(withPgBouncer, arguments: ["session", "transaction", "statement"])
   func `a pooler in any mode is sampled through, and its session left as it was`(mode: String) async throws {
@@ -32,16 +48,7 @@ struct PostgreSQLTopologyTests {
     }
     // A session pool hands its only connection over when the exporter has closed its own.
     if mode == "session" { await store.close() }
-    let left = try run(
-      "psql",
-      [
-        "-d", pooler.conninfo(database), "-X", "-q", "-A", "-t", "-c",
-        """
-        SELECT current_setting('statement_timeout'), current_setting('lock_timeout'), current_setting('row_security'),
-          current_setting('jit'), current_setting('transaction_read_only')
-        """,
-      ])
-    #expect(left.output == "0|0|on|on|off\n", "\(left.error)")
+    #expect(try settings(pooler, database) == Self.untouched)
   }
 
   @Test(withPgBouncer, arguments: ["session", "transaction", "statement"])
@@ -54,22 +61,69 @@ struct PostgreSQLTopologyTests {
     _ = try await snapshot(store)
     let locker = try database.holding("LOCK TABLE outbox IN ACCESS EXCLUSIVE MODE")
     let failures = [await store.sample(eventIDs: false), await store.sample(eventIDs: false)]
-    if mode == "statement" {
-      // This pooler closes the connection before it has passed the server's error on.
-      #expect(failures.map { $0.first?.failure?.reason } == [.unreachable, .unreachable])
-      #expect(failures.allSatisfy { $0.first?.failure?.hint?.contains("pool_mode = transaction") == true })
-    } else {
-      #expect(failures.map { $0.first?.failure?.reason } == [.lockTimeout, .lockTimeout])
-    }
+    // In statement mode the pooler closes the connection before it has passed the error of a transaction on; then the
+    // sample is asked for without one.
+    #expect(failures.map { $0.first?.failure?.reason } == [.lockTimeout, .lockTimeout])
     #expect(
       try database.psql(
         "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state LIKE 'idle in transaction%'"
       )
         == "0")
     try locker.release()
-    // Where the pooler has closed the connection, the store connects again once its back-off is over.
+    let direct = try await snapshot(PostgreSQLSampleLayout.store(database.conninfo()))
+    let pooled = try await snapshot(store)
+    #expect(pooled.depths == direct.depths && pooled.eventIDs == direct.eventIDs)
+    if mode == "session" { await store.close() }
+    #expect(try settings(pooler, database) == Self.untouched)
+  }
+
+  @Test(withPgBouncer, arguments: ["session", "transaction", "statement"])
+  func `a ledger is installed and removed through a pooler in any mode`(mode: String) async throws {
+    let server = try TemporaryPostgres.shared()
+    let database = try server.createDatabase(TroubleFixture.table("outbox_events"))
+    let pooler = try PgBouncer(mode: mode, before: server)
+    let command = try ExporterCommand()
+    func ledger(_ verb: String) throws -> Int32 {
+      try command.run(
+        ["ledger", verb], environment: ["OUTBOX_DSN": pooler.conninfo(database), "OUTBOX_LAYOUT": "kaireon"]
+      ).code
+    }
+    #expect(try ledger("install") == 0)
+    #expect(try database.psql("SELECT count(*) > 0 FROM pg_trigger WHERE NOT tgisinternal") == "t")
+    #expect(try ledger("remove") == 0)
+    #expect(try database.psql("SELECT count(*) FROM pg_trigger WHERE NOT tgisinternal") == "0")
+  }
+
+  @Test(withPgBouncer) func `start-up options, which a pooler refuses, are named`() async throws {
+    let server = try TemporaryPostgres.shared()
+    let database = try database(server)
+    let pooler = try PgBouncer(mode: "transaction", before: server)
+    let store = PostgreSQLSampleLayout.store(pooler.conninfo(database) + " options='-c work_mem=1MB'")
+    let failure = try #require(await store.sample(eventIDs: false).first?.failure)
+    #expect(failure.reason == .unreachable && failure.hint?.contains("ignore_startup_parameters") == true, "\(failure)")
+  }
+
+  @Test(withPgBouncer) func `a sample that waits for a pooler's connection ends with its time`()
+    async throws
+  {
+    let server = try TemporaryPostgres.shared()
+    let database = try database(server)
+    let pooler = try PgBouncer(mode: "session", before: server)
+    // The pool has one connection, and another client holds it.
+    let client = try ChildProcess("psql", ["-d", pooler.conninfo(database), "-X", "-q", "-c", "SELECT pg_sleep(600)"])
+    #expect(try eventually { try database.psql(Self.sleeping) == "1" })
+    let store = PostgreSQLSampleLayout.store(
+      pooler.conninfo(database), limits: PostgreSQLLimits(roundTrip: .milliseconds(300)))
+    let failure = try #require(await store.sample(eventIDs: false).first?.failure)
+    #expect(failure.reason == .timeout && failure.hint?.contains("pooler") == true, "\(failure)")
+    try database.psql("SELECT pg_terminate_backend(pid) FROM (\(Self.sleepers)) s")
+    _ = client.wait(atMost: .seconds(10))
     #expect(await happens { await store.sample(eventIDs: false).first?.snapshot?.depth ?? 0 > 0 })
   }
+
+  private static let sleepers =
+    "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'"
+  private static let sleeping = "SELECT count(*) FROM (\(sleepers)) s"
 
   @Test(withPgBouncer)
   func `a pooler whose server is gone is reported`() async throws {
