@@ -7,6 +7,8 @@ package struct HeadPath: Sendable, Hashable {
   package enum Order: Sendable, Hashable {
     /// They come by their first due time: the first row of a destination is its oldest.
     case firstDue
+    /// Those that were never tried come by their first due time, between others.
+    case firstDueWhileUntried
     /// They come by the time from which on they are stuck.
     case stuck
     /// Nothing: the rows tell something only where they are all of them.
@@ -17,6 +19,10 @@ package struct HeadPath: Sendable, Hashable {
   package let order: Order
   /// Why rows of this selection can be stuck; nil where they cannot.
   package let reason: StuckReason?
+  /// True where the first row that is stuck is the one that has been so for longest.
+  let isInOrderOfStuck: Bool
+  /// True where every row is stuck once its time has come, so that none is where the first is not.
+  let canAllBeStuck: Bool
   private let select: String
   private let column: String?
   /// SQL around a time in unix seconds that makes it comparable with the column.
@@ -26,10 +32,13 @@ package struct HeadPath: Sendable, Hashable {
   package static let limit = 100
 
   fileprivate init(
-    order: Order, reason: StuckReason?, select: String, column: String?, moment: (before: String, after: String)?
+    order: Order, stuck: Selection.StuckRule?, isInOrderOfStuck: Bool, select: String, column: String?,
+    moment: (before: String, after: String)?
   ) {
     self.order = order
-    self.reason = reason
+    self.reason = stuck?.reason
+    self.isInOrderOfStuck = isInOrderOfStuck
+    self.canAllBeStuck = stuck?.rows == "true"
     self.select = select
     self.column = column
     self.moment = moment
@@ -75,23 +84,31 @@ package struct HeadQuery: Sendable, Hashable {
       bracketed.rows = "(\(selection.rows))"
       let select = try writer.selects([PickedRows(bracketed)]).joined()
       var found: [HeadPath] = []
-      for (order, time) in [(HeadPath.Order.firstDue, selection.since), (.stuck, selection.stuck?.since)] {
+      let stuckRole = Self.orderedBy(selection.stuck?.since, in: queue)
+      let times = [
+        (HeadPath.Order.firstDue, selection.since), (.firstDueWhileUntried, Self.timeWhileUntried(selection)),
+        (.stuck, selection.stuck?.since),
+      ]
+      for (order, time) in times {
         guard let role = Self.orderedBy(time, in: queue), queue.columns[role]?.table == selection.table else {
           continue
         }
-        if order == .firstDue, !selection.state.hasAge { continue }
+        if order != .stuck, !selection.state.hasAge { continue }
         let column = try writer.expand("{\(role)}")
         if column == "NULL" { continue }
         // Times kept as text need not sort as times.
         guard let parts = try writer.moment("?", asIn: role)?.split(separator: "?", omittingEmptySubsequences: false),
           parts.count == 2
         else { continue }
-        let moment = order == .firstDue ? (before: String(parts[0]), after: String(parts[1])) : nil
+        let moment = order == .stuck ? nil : (before: String(parts[0]), after: String(parts[1]))
         found.append(
-          HeadPath(order: order, reason: selection.stuck?.reason, select: select, column: column, moment: moment))
+          HeadPath(
+            order: order, stuck: selection.stuck, isInOrderOfStuck: role == stuckRole, select: select, column: column,
+            moment: moment))
       }
       found.append(
-        HeadPath(order: .none, reason: selection.stuck?.reason, select: select, column: nil, moment: nil))
+        HeadPath(
+          order: .none, stuck: selection.stuck, isInOrderOfStuck: false, select: select, column: nil, moment: nil))
       paths.append(found)
     }
     self.paths = paths
@@ -107,6 +124,15 @@ package struct HeadQuery: Sendable, Hashable {
       return nil
     }
     return String(parts[0])
+  }
+
+  /// The first due time of rows that were never tried, where that of the others is something else:
+  /// `CASE WHEN tried THEN … ELSE {due.seconds} END`.
+  private static func timeWhileUntried(_ selection: Selection) -> String? {
+    let (before, after) = ("CASE WHEN \(selection.retry) THEN ", " END")
+    guard let time = selection.since, time.hasPrefix(before), time.hasSuffix(after) else { return nil }
+    let parts = time.dropFirst(before.count).dropLast(after.count).split(separator: " ELSE ")
+    return parts.count == 2 ? String(parts[1]) : nil
   }
 
   /// One row per selection, destination, retry and stuck reason; see ``HeadRow``.
@@ -131,6 +157,11 @@ package struct HeadQuery: Sendable, Hashable {
       GROUP BY n, d, r, k
       """
   }
+}
+
+extension HeadPath.Order {
+  /// True where the first row of a destination is its oldest.
+  fileprivate func tellsAge(retry: Bool) -> Bool { self == .firstDue || self == .firstDueWhileUntried && !retry }
 }
 
 extension EventState {
@@ -174,8 +205,8 @@ extension QueueHead {
   /// What the first rows prove.
   ///
   /// A selection of which fewer rows came than were asked for has come whole. Of another one the first row of each
-  /// destination is its oldest, where they came in the order of first due times; of destinations that did not come
-  /// nothing is known.
+  /// destination is its oldest, where they came in the order of first due times, as far as they did; of destinations that
+  /// did not come nothing is known.
   package init(storeTime: Timestamp, rows: [HeadRow], paths: [HeadPath], replicaLag: Duration? = nil) {
     struct Key: Hashable { var destination: String, retry: Bool }
     func age(_ seconds: Double) -> Duration { max(.zero, storeTime.since(Timestamp(seconds: seconds))) }
@@ -191,15 +222,22 @@ extension QueueHead {
     }
     let cut = paths.indices.filter { !all[$0] }
     let ages = seen.compactMap { key, selections -> Age? in
-      guard cut.allSatisfy({ paths[$0].order == .firstDue && selections.contains($0) }) else { return nil }
+      guard cut.allSatisfy({ paths[$0].order.tellsAge(retry: key.retry) && selections.contains($0) }) else {
+        return nil
+      }
       return oldest[key].map { Age(destination: key.destination, retry: key.retry, oldest: age($0)) }
     }
     var stuck: [StuckReason: Duration] = [:]
     for reason in Set(paths.compactMap(\.reason)) {
       let its = paths.indices.filter { paths[$0].reason == reason }
-      guard its.allSatisfy({ all[$0] || paths[$0].order == .stuck }) else { continue }
-      let since = rows.filter { its.contains($0.selection) && $0.reason == reason }.compactMap(\.stuckSince).min()
-      stuck[reason] = since.map(age) ?? .zero
+      let stuckRows = rows.filter { its.contains($0.selection) && $0.reason == reason }
+      let isKnown = its.allSatisfy { path in
+        all[path]
+          || paths[path].isInOrderOfStuck
+            && (paths[path].canAllBeStuck || stuckRows.contains { $0.selection == path })
+      }
+      guard isKnown else { continue }
+      stuck[reason] = stuckRows.compactMap(\.stuckSince).min().map(age) ?? .zero
     }
     self.init(
       storeTime: storeTime,

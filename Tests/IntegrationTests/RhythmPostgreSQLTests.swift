@@ -22,9 +22,10 @@ struct RhythmPostgreSQLTests {
       store = PostgreSQLSampleLayout.store(database.conninfo(), layout, limits: limits, clock: clock)
     }
 
-    func sample(after seconds: Int64 = 15) async throws -> OutboxSample {
+    /// - Parameter share: another one begins anew with the costs that are known.
+    func sample(after seconds: Int64 = 15, share: Double = 1e-9) async throws -> OutboxSample {
       clock.advance(seconds: seconds)
-      let budget = SampleBudget(share: 1e-9, interval: .seconds(15))
+      let budget = SampleBudget(share: share, interval: .seconds(15))
       return try #require(await store.sample(SampleRequest(budget: budget)).first)
     }
 
@@ -117,6 +118,44 @@ struct RhythmPostgreSQLTests {
     #expect(head.stuckAges == [.leaseExpired: .zero])
   }
 
+  @Test func `where tried events are out of order the head tells of the rest, and of the stuck that it has seen`()
+    async throws
+  {
+    let watched = Watched(
+      try TemporaryPostgres.shared().createDatabase(
+        PlannedOutbox.relaycast.schema
+          + """
+          INSERT INTO pending_events (id, workspace_id, event_type, attempts, last_error, created_at, process_after)
+          SELECT i, 'w', 'type' || i % 2, CASE i WHEN 50 THEN 1 WHEN 300 THEN 5 ELSE 0 END, CASE i WHEN 50 THEN 'HTTP 503' END,
+            now() - interval '3 hours', now() - interval '1 hour' + i * interval '1 second'
+          FROM generate_series(1, 1000) i;
+          ANALYZE pending_events;
+
+          """), .relaycast)
+    let head = try #require(try await watched.third().head)
+    #expect(!head.isComplete)
+    #expect(head.ages.map { "\($0.destination) \($0.retry)" } == ["type0 false", "type1 false"])
+    #expect(
+      head.ages.map { milliseconds(head.storeTime, minus: $0.oldest) }.joined(separator: "\n")
+        == (try watched.database.psql(
+          """
+          SELECT floor(extract(epoch FROM min(process_after)) * 1000) FROM pending_events WHERE attempts = 0
+          GROUP BY event_type ORDER BY event_type
+          """)))
+    // The one that has used all of its attempts stands behind those that are read.
+    #expect(head.stuckAges.isEmpty)
+    try watched.database.psql(
+      "UPDATE pending_events SET process_after = now() - interval '59 minutes 30 seconds' WHERE attempts = 5")
+    let again = try #require(try await Watched(watched.database, .relaycast).third().head)
+    #expect(
+      again.stuckAges.map { "\($0.key) \(milliseconds(again.storeTime, minus: $0.value))" }
+        == [
+          "attemptsExhausted "
+            + (try watched.database.psql(
+              "SELECT floor(extract(epoch FROM process_after) * 1000) FROM pending_events WHERE attempts = 5"))
+        ])
+  }
+
   @Test func `without an index for it there is no look at the head, and the store still answers`() async throws {
     let watched = Watched(
       try database(PostgreSQLSampleLayout.rows + "DROP INDEX outbox_by_status;"))
@@ -182,6 +221,49 @@ struct RhythmPostgreSQLTests {
     #expect(estimate.depth != exact.depth)
     let median = try #require(estimate.ages.first?.median?.seconds)
     #expect(abs(median - 12000) < 2400)
+  }
+
+  /// `scripts/bench backlog` does the same with five million events, and asks what it costs.
+  @Test func `of a backlog that grows every figure is exact at its time, or says that it is not`() async throws {
+    let watched = Watched(try database(""))
+    let (batches, size, topics) = (51, 1000, 20)
+    var seen: [String: Int] = [:]
+    var oldest: [String] = []
+    for batch in 1...batches {
+      let database = watched.database
+      let writing = Task.detached {
+        try database.psql(
+          """
+          INSERT INTO outbox ("Topic", due_at)
+          SELECT 'topic' || i % \(topics), now() + i * interval '1 microsecond' FROM generate_series(1, \(size)) i
+          """)
+      }
+      // Every third is a count, then an estimate is due, then the head.
+      let sample = try await watched.sample(share: 1e-9 * Double((batch + 2) / 3))
+      try await _ = writing.value
+      // The first ones stay the oldest.
+      oldest = try database.psql(
+        """
+        SELECT "Topic", floor(extract(epoch FROM min(due_at)) * 1000) FROM outbox GROUP BY 1
+        """
+      ).split(separator: "\n").map(String.init).sorted()
+      switch sample.result {
+      case .failure(let failure): throw failure
+      case .success(.counts(let snapshot)) where snapshot.isEstimate:
+        seen["estimate", default: 0] += 1
+        #expect(!snapshot.exact)
+      case .success(.counts(let snapshot)):
+        seen["counts", default: 0] += 1
+        // One transaction is under way meanwhile: all of it is there, or nothing.
+        #expect(snapshot.exact && [(batch - 1) * size, batch * size].contains(snapshot.depth))
+        #expect(snapshot.depths.allSatisfy { $0.count * topics == snapshot.depth })
+      case .success(.head(let head)):
+        seen["head", default: 0] += 1
+        let known = head.ages.map { "\($0.destination)|\(milliseconds(head.storeTime, minus: $0.oldest))" }
+        #expect(known.count == topics && known.sorted() == oldest, "\(head)")
+      }
+    }
+    #expect(seen == ["counts": 17, "estimate": 17, "head": 17])
   }
 
   @Test func `a small table is estimated from all of its blocks`() async throws {
