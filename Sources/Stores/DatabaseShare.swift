@@ -15,7 +15,9 @@ package enum ReadingDepth: Sendable, Hashable {
 /// Divides the exporter's share of one database's time among the queues that are read there.
 ///
 /// Every reading pays for itself: a count that took 30 ms of the database's time, with a share of 1 % for it, is followed
-/// by 3 s without another one. Cheap queues are counted in every cycle; what they do not need goes to the others.
+/// by 3 s without another one. Cheap queues are counted in every cycle; what they do not need goes to the others. The next
+/// count of a backlog that grows will cost more than the last one, and is put off until that has been saved: where it grows
+/// faster than can be saved, it is estimated.
 package struct DatabaseShare: Sendable {
   /// What the readings of one queue have cost, in seconds of the database's time, and when they were.
   private struct Costs: Sendable {
@@ -27,6 +29,34 @@ package struct DatabaseShare: Sendable {
     var headAt: Double?
     /// How much of the time its counts may take.
     var share = 0.0
+    /// What counts have cost beyond what was saved for them.
+    var debt = 0.0
+    /// How many events the last count found, and the last reading that told.
+    var counted: Int?
+    var known: (events: Int, at: Double)?
+    /// How many more there are each second.
+    var growth = 0.0
+
+    /// What a count would cost now.
+    var nextCount: Double {
+      guard let counts, let counted, let known else { return counts ?? 0 }
+      return counts * Double(max(known.events, Self.few)) / Double(max(counted, Self.few))
+    }
+
+    /// How much more that becomes each second.
+    var rise: Double { growth * (counts ?? 0) / Double(max(counted ?? 0, Self.few)) }
+
+    /// Fewer events than that cost no less.
+    private static let few = 1000
+
+    mutating func noteEvents(_ events: Int, _ depth: ReadingDepth, at now: Double) {
+      if let known, now > known.at {
+        // Two estimates in a short time differ by chance.
+        guard depth == .counts || now - known.at >= 60 else { return }
+        growth = max(0, Double(events - known.events) / (now - known.at))
+      }
+      known = (events, now)
+    }
   }
 
   private let budget: SampleBudget
@@ -55,7 +85,7 @@ package struct DatabaseShare: Sendable {
     for name in names where queues[name] == nil { queues[name] = Costs() }
     // A database that is counted in every cycle needs no look at the head.
     let limit = budget.share * (1 - Self.tolerance)
-    let demands = names.map { (queues[$0]?.counts ?? 0) / interval }
+    let demands = names.map { queues[$0].map { ($0.nextCount + $0.debt) / interval + $0.rise } ?? 0 }
     var heads = 0.0
     if demands.reduce(0, +) > limit {
       heads = names.reduce(0) { $0 + (queues[$1]?.head ?? 0) } / interval
@@ -102,10 +132,17 @@ package struct DatabaseShare: Sendable {
   }
 
   /// Notes what a reading has cost.
-  package mutating func note(_ depth: ReadingDepth, of name: String, cost: Double, at now: Double) {
+  ///
+  /// - Parameter events: how many events it found, the dead ones included; nil where it did not come to its end.
+  package mutating func note(
+    _ depth: ReadingDepth, of name: String, cost: Double, events: Int? = nil, at now: Double
+  ) {
     var queue = queues[name] ?? Costs()
+    if let events { queue.noteEvents(events, depth, at: now) }
+    if depth == .counts || queue.counted == nil { queue.counted = events }
     switch depth {
     case .counts:
+      if let last = queue.countedAt { queue.debt = max(0, queue.debt + cost - queue.share * (now - last)) }
       queue.counts = Self.blend(queue.counts, cost)
       queue.countedAt = now
     case .estimate:
@@ -126,8 +163,9 @@ package struct DatabaseShare: Sendable {
 
   /// The time between two counts, and between two estimates where the counts come too seldom.
   private func periods(_ queue: Costs) -> (counts: Double, estimate: Double?) {
-    guard let cost = queue.counts, queue.share > 0 else { return (interval, nil) }
-    let whole = cost / queue.share
+    guard queue.counts != nil, queue.share > 0 else { return (interval, nil) }
+    let saved = queue.share - queue.rise
+    let whole = saved > 0 ? (queue.nextCount + queue.debt) / saved : .infinity
     if whole <= interval { return (interval, nil) }
     if whole <= slowest { return (whole, nil) }
     // The two share what there is.

@@ -109,7 +109,7 @@ package actor PostgreSQLStore: SQLStore {
       do throws(SampleFailure) {
         let mark = request.marks.map { $0[name] }
         let outcome = try outbox.sample(queue, eventIDs: request.eventIDs, mark: mark)
-        note(.counts, of: name, outbox.serverTime)
+        note(.counts, of: name, outbox.serverTime, events: outcome.snapshot.countedEvents)
         queue.head.note(outcome.snapshot)
         return (.counts(outcome.snapshot), outcome.accounting)
       } catch {
@@ -137,12 +137,12 @@ package actor PostgreSQLStore: SQLStore {
   ) throws(SampleFailure) -> Snapshot {
     estimates += 1
     let snapshot = try outbox.estimate(queue, seed: estimates)
-    note(.estimate, of: name, outbox.serverTime)
+    note(.estimate, of: name, outbox.serverTime, events: snapshot.countedEvents)
     return snapshot
   }
 
-  private func note(_ depth: ReadingDepth, of name: String, _ cost: Double) {
-    share?.note(depth, of: name, cost: cost, at: uptime)
+  private func note(_ depth: ReadingDepth, of name: String, _ cost: Double, events: Int? = nil) {
+    share?.note(depth, of: name, cost: cost, events: events, at: uptime)
   }
 
   /// Seconds on a clock that never jumps.

@@ -240,7 +240,7 @@ private final class OpenDatabase {
           try isKnown || isRepeated ? nil : share.cheaper(queue.suffix, queue.head, at: now, connection, limits)
         if !isKnown, figures == nil {
           do {
-            try share.measure(.counts, of: queue.suffix) {
+            try share.measure(.counts, of: queue.suffix, events: { _ in queue.rows.reduce(0) { $0 + $1.count } }) {
               if let mark = marks[index] {
                 (queue.rows, reading) = try queue.accounting.look(from: mark, at: now, connection)
               } else {

@@ -28,7 +28,8 @@ final class SQLiteShare {
     case .estimate:
       // The estimate has its own time, whatever came before it.
       connection.setTimeLimit(limits.sample)
-      return .counts(try measure(.estimate, of: suffix) { try head.estimate(at: now, connection) })
+      return .counts(
+        try measure(.estimate, of: suffix, events: \.countedEvents) { try head.estimate(at: now, connection) })
     case .head:
       let found = try measure(.head, of: suffix) { try head.read(at: now, connection) }
       return .head(found ?? QueueHead(storeTime: now))
@@ -42,12 +43,24 @@ final class SQLiteShare {
   }
 
   /// Notes how long something takes, and where it is given up how long it has taken.
-  func measure<Value>(_ depth: ReadingDepth, of suffix: String?, _ body: () throws -> Value) rethrows -> Value {
+  ///
+  /// - Parameter events: how many events were found, where that is said.
+  func measure<Value>(
+    _ depth: ReadingDepth, of suffix: String?, events: (Value) -> Int? = { _ in nil }, _ body: () throws -> Value
+  ) rethrows -> Value {
     let began = uptime
-    defer { share?.note(depth, of: Self.name(suffix), cost: uptime - began, at: uptime) }
-    return try body()
+    var found: Int?
+    defer { share?.note(depth, of: Self.name(suffix), cost: uptime - began, events: found, at: uptime) }
+    let value = try body()
+    found = events(value)
+    return value
   }
 
   private static func name(_ suffix: String?) -> String { suffix ?? "" }
   private var uptime: Double { Double(SystemClock.monotonicNanoseconds()) / 1e9 }
+}
+
+extension Snapshot {
+  /// How many rows a count reads.
+  var countedEvents: Int? { depth + deadCount }
 }

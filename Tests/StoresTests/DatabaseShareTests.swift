@@ -51,9 +51,42 @@ struct DatabaseShareTests {
     share.note(.estimate, of: "a", cost: 0.2, at: 255)
     #expect(share.intervals("a", hasHead: true).counts == .seconds(45))
     #expect(share.next("a", at: 270, hasHead: true) == .head)
-    // Half of the share for each: the count is tried again after 5 s / 0.475 %.
-    #expect(share.next("a", at: 240 + 1050, hasHead: true) == .estimate)
-    #expect(share.next("a", at: 240 + 1065, hasHead: true) == .counts)
+    // Half of the share for each, and 2.72 s had not been saved: the count is tried again after 7.72 s / 0.475 %.
+    #expect(share.next("a", at: 240 + 1620, hasHead: true) == .estimate)
+    #expect(share.next("a", at: 240 + 1635, hasHead: true) == .counts)
+  }
+
+  @Test func `a backlog that grows keeps the share too, and is counted again once it is gone`() {
+    var share = share(every: .seconds(1))
+    // 20,000 events come every second for four minutes, and go after an hour.
+    func events(_ now: Double) -> Int { now < 240 ? Int(now) * 20_000 : now < 3_840 ? 4_800_000 : 10 }
+    var worked = 0.0
+    var counted: [Double] = []
+    var known = 0.0
+    for second in 0..<6_000 {
+      let now = Double(second)
+      share.divide(among: ["a"])
+      let depth = share.next("a", at: now, hasHead: true)
+      let spent: Double =
+        switch depth {
+        case .counts: 0.000_5 + 0.000_001_5 * Double(events(now))
+        case .estimate: 0.03
+        case .head: 0.000_5
+        case .clock: 0
+        }
+      let isWhole = depth == .counts || depth == .estimate
+      share.note(depth, of: "a", cost: spent, events: isWhole ? events(now) : nil, at: now)
+      worked += spent
+      if depth == .counts { counted.append(now) }
+      if isWhole {
+        #expect(now - known <= 240)
+        known = now
+      }
+      // Two counts show that it grows.
+      if now >= 10 { #expect(worked <= 0.01 * now, "\(worked) after \(now)") }
+    }
+    #expect(counted.contains { $0 >= 3_840 && $0 < 4_080 }, "\(counted)")
+    #expect(share.intervals("a", hasHead: true).counts == .seconds(1))
   }
 
   @Test func `with all of the time nothing is ever put off`() {
