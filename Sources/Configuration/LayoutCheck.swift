@@ -9,7 +9,10 @@ extension ConfigurationReader {
     var problem: LayoutProblem?
     for dialect in systems.compactMap({ Self.dialects[$0] }) {
       do throws(LayoutProblem) {
-        _ = try SampleQuery(queue: queue, schema: Self.schema(of: queue, dialect), dialect: dialect)
+        let query = try SampleQuery(queue: queue, schema: Self.schema(of: queue, dialect), dialect: dialect)
+        _ = try query.columns()
+        _ = try query.accounting()
+        _ = try query.head()
         return
       } catch {
         problem = error

@@ -78,12 +78,17 @@ indirect enum YAMLText {
         isWord($0) || $0 == UInt8(ascii: "-") || $0 == UInt8(ascii: ".") || $0 == UInt8(ascii: " ")
       })
     else { return false }
-    return !["null", "true", "false", "yes", "no", "on", "off"].contains(text.lowercased())
+    return text.utf8.count > 5 || !["null", "true", "false", "yes", "no", "on", "off"].contains(text.lowercased())
   }
 
   /// Quotes everything but plain words, and escapes `${`, which would be taken for a variable. Keys have no variables.
   private static func quoted(_ text: String, isKey: Bool = false) -> String {
     if isPlain(text) || text == "true" || text == "false" { return text }
+    let isPrintable = text.utf8.allSatisfy { byte in
+      (0x20..<0x7F).contains(byte) && byte != UInt8(ascii: "\"") && byte != UInt8(ascii: "\\")
+        && byte != UInt8(ascii: "$")
+    }
+    if isPrintable { return "\"\(text)\"" }
     var quoted = "\""
     let hasVariable = !isKey && text.utf8.contains(UInt8(ascii: "$"))
     for scalar in (hasVariable ? text.replacing("${", with: "$${") : text).unicodeScalars {

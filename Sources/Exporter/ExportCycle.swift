@@ -5,7 +5,7 @@ package import Outbox
 package import StateDirectory
 package import Stores
 
-/// One cycle: sample every outbox, describe, hand over. The sidecar calls it on a timer, `--once` one time; there is no
+/// One cycle: sample every outbox, assess, describe, hand over. The sidecar calls it on a timer, `--once` one time; there is no
 /// second code path.
 package actor ExportCycle {
   /// What a cycle did.
@@ -22,8 +22,8 @@ package actor ExportCycle {
     package var notices: [String]
     /// What an operator should know about the samples of earlier runs, in a sentence.
     package var memoryTrouble: String?
-    /// What is to be sent.
-    package var batch: MetricBatch
+    /// How many data points were described.
+    package var pointCount: Int
   }
 
   private let round: SampleRound
@@ -32,6 +32,7 @@ package actor ExportCycle {
   private let version: String
   private let interval: Duration
   private let budget: SampleBudget?
+  private let batchLimit: Int?
   private let memory: SampleMemory?
   let now: @Sendable () -> Timestamp
   var describer: MetricDescriber
@@ -42,6 +43,8 @@ package actor ExportCycle {
   /// A cycle over the stores.
   ///
   /// - Parameters:
+  ///   - batchLimit: with the outbox that reaches so many points a batch ends; nil describes nothing, since nobody
+  ///     wants to be told.
   ///   - budget: how much of the databases' time the samples may take; nil reads everything in every cycle.
   ///   - movements: whether what moves is counted, and where that is kept.
   ///   - memory: the samples of earlier runs, which an outbox is judged by as well; nil where none are kept.
@@ -50,7 +53,7 @@ package actor ExportCycle {
   package init(
     stores: [any OutboxStore], exporters: [OTLPExporter], resource: [Attribute], environment: String?,
     destinationLimit: Int, interval: Duration, budget: SampleBudget? = nil, build: BuildIdentity,
-    movements: MovementKeeping = .none,
+    batchLimit: Int? = .max, movements: MovementKeeping = .none,
     memory: SampleMemory? = nil, now: @escaping @Sendable () -> Timestamp,
     clock: any Clock<Duration> = ContinuousClock()
   ) {
@@ -60,6 +63,7 @@ package actor ExportCycle {
     self.version = build.version
     self.interval = interval
     self.budget = budget
+    self.batchLimit = batchLimit
     self.memory = memory
     self.now = now
     self.counting = MovementCounting(movements)
@@ -76,7 +80,10 @@ package actor ExportCycle {
   /// - Parameters:
   ///   - eventIDs: whether to name a few events worth looking at.
   ///   - patience: how long to wait for the slowest store; nil waits for all of them.
-  package func run(eventIDs: Bool, patience: Duration?) async -> Outcome {
+  ///   - deliver: takes what is to be sent, one batch after the other.
+  package func run(
+    eventIDs: Bool, patience: Duration?, deliver: @Sendable (MetricBatch) async -> Void
+  ) async -> Outcome {
     let time = now()
     var notices = await openAccounts()
     let request = SampleRequest(eventIDs: eventIDs, marks: counting?.marks(describer.accounts), budget: budget)
@@ -87,16 +94,23 @@ package actor ExportCycle {
     }
     let assessments = await assess(round)
     await memory?.keep(round.samples, now: now())
-    var metrics = describer.describe(
-      CycleObservation(
-        time: time, samples: round.samples, assessments: assessments, vanished: round.vanished, interval: interval,
-        skippedCycles: skipped, missedCycles: round.missed, exports: activities))
-    notices += await keepAccounts(round.samples, at: time)
-    if counting?.maySend == false { metrics.removeAll { MetricCatalog.movements.contains($0.instrument) } }
+    let observation = CycleObservation(
+      time: time, samples: round.samples, assessments: assessments, vanished: round.vanished, interval: interval,
+      skippedCycles: skipped, missedCycles: round.missed, exports: activities)
+    var points = 0
+    var next = batchLimit == nil ? nil : 0 as Int?
+    while let first = next, let batchLimit {
+      var part = describer.describe(observation, from: first, limit: batchLimit)
+      next = part.next
+      notices += await keepAccounts(round.samples[first..<(next ?? round.samples.count)], at: time)
+      if counting?.maySend == false { part.metrics.removeAll { MetricCatalog.movements.contains($0.instrument) } }
+      let batch = MetricBatch(resource: resource, scopeVersion: version, metrics: part.metrics)
+      points += batch.pointCount
+      await deliver(batch)
+    }
     return Outcome(
       time: time, samples: round.samples, assessments: assessments, unanswered: round.unanswered, notices: notices,
-      memoryTrouble: await memory?.takeTrouble(),
-      batch: MetricBatch(resource: resource, scopeVersion: version, metrics: metrics))
+      memoryTrouble: await memory?.takeTrouble(), pointCount: points)
   }
 
   private func assess(_ round: SampleRound.Result) async -> [String: OutboxAssessment] {

@@ -7,6 +7,7 @@ package import Outbox
 package import Reports
 import StateDirectory
 package import Stores
+import Synchronization
 import SystemCalls
 
 /// A configuration made into running parts.
@@ -40,11 +41,14 @@ package struct ExporterAssembly: Sendable {
       environment: configuration.environment, destinationLimit: configuration.destinationLimit,
       interval: configuration.interval,
       budget: once ? nil : SampleBudget(share: configuration.databaseShare, interval: configuration.interval),
-      build: .current,
+      build: .current, batchLimit: isTold ? (once ? .max : Self.batchLimit) : nil,
       movements: once ? .none : directory.map { .directory($0) } ?? .inMemory,
       // A window of its own is judged alone: what is kept was taken in another rhythm.
       memory: once && configuration.window != nil ? nil : memory, now: now)
   }
+
+  /// So many points are somewhat less than a request may hold, and about 13 MB while they are described.
+  private static let batchLimit = 40_000
 
   /// What this exporter is about to do, in one line.
   package var summary: String {
@@ -66,13 +70,15 @@ package struct ExporterAssembly: Sendable {
   package func runOnce(
     eventIDs: Bool, progress: @Sendable (Duration) -> Void, found: @Sendable (CycleReport, MetricBatch) -> Void
   ) async -> CycleReport {
+    let described = Mutex(MetricBatch(resource: [], scopeVersion: "", metrics: []))
+    let deliver = { @Sendable batch in described.withLock { $0 = batch } }
     let outcome =
       if let window = configuration.window {
-        await sample(for: window, eventIDs: eventIDs, progress)
+        await sample(for: window, eventIDs: eventIDs, progress, deliver)
       } else {
-        await cycle.run(eventIDs: eventIDs, patience: .seconds(60))
+        await cycle.run(eventIDs: eventIDs, patience: .seconds(60), deliver: deliver)
       }
-    let batch = outcome.batch.withoutAccumulations
+    let batch = described.withLock { $0 }.withoutAccumulations
     let bound = min(.seconds(30), configuration.exportTimeout ?? .seconds(30))
     var report = CycleReport(
       time: outcome.time, samples: outcome.samples, assessments: outcome.assessments,
@@ -86,7 +92,8 @@ package struct ExporterAssembly: Sendable {
 
   /// Cycles in an even rhythm until the window has passed: 20 steps, so that one in which nothing moves shows it.
   private func sample(
-    for window: Duration, eventIDs: Bool, _ progress: @Sendable (Duration) -> Void
+    for window: Duration, eventIDs: Bool, _ progress: @Sendable (Duration) -> Void,
+    _ deliver: @Sendable (MetricBatch) -> Void
   ) async -> ExportCycle.Outcome {
     let clock = ContinuousClock()
     let start = clock.now
@@ -95,7 +102,7 @@ package struct ExporterAssembly: Sendable {
     var tick = start
     while true {
       progress(tick - start)
-      var outcome = await cycle.run(eventIDs: eventIDs && tick == end, patience: .seconds(60))
+      var outcome = await cycle.run(eventIDs: eventIDs && tick == end, patience: .seconds(60), deliver: deliver)
       if tick == end {
         await memory?.keep(outcome.samples, now: outcome.time)
         outcome.memoryTrouble = await memory?.takeTrouble()
@@ -147,9 +154,9 @@ package struct ExporterAssembly: Sendable {
 
   /// One cycle whose figures are handed over for delivery, for a caller with a rhythm of its own.
   package func runCycle() async -> [OutboxSample] {
-    let outcome = await cycle.run(eventIDs: false, patience: .seconds(10))
-    for exporter in exporters { await exporter.enqueue(outcome.batch) }
-    return outcome.samples
+    await cycle.run(eventIDs: false, patience: .seconds(10)) { batch in
+      for exporter in exporters { await exporter.enqueue(batch) }
+    }.samples
   }
 
   /// Ends every series and delivers what still waits, within a bound. One sentence for each endpoint that did not take

@@ -50,10 +50,10 @@ extension ExportCycle {
     return found.notices
   }
 
-  /// Commits what a cycle has counted, before anything of it is sent: a backend never sees more than is kept.
+  /// Commits what a part of a cycle has counted, before anything of it is sent: a backend never sees more than is kept.
   ///
   /// - Returns: what an operator should know.
-  func keepAccounts(_ samples: [OutboxSample], at time: Timestamp) async -> [String] {
+  func keepAccounts(_ samples: ArraySlice<OutboxSample>, at time: Timestamp) async -> [String] {
     var notices = describer.restarts.sorted { $0.key < $1.key }.map {
       "\($0): what moves is counted anew from here: \($1)"
     }

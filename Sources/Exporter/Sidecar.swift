@@ -101,12 +101,13 @@ package struct Sidecar: Sendable {
     var failedInARow = 0
     var journal = SampleJournal(log: log)
     while !Task.isCancelled {
-      let outcome = await cycle.run(eventIDs: false, patience: settings.patience)
+      let outcome = await cycle.run(eventIDs: false, patience: settings.patience) { batch in
+        show(batch)
+        for exporter in exporters { await exporter.enqueue(batch) }
+      }
       journal.note(outcome.samples, unanswered: outcome.unanswered)
       for notice in outcome.notices { log.warning("\(notice)") }
       if let trouble = outcome.memoryTrouble { log.warning("\(trouble)") }
-      show(outcome.batch)
-      for exporter in exporters { await exporter.enqueue(outcome.batch) }
       touchLivenessFile()
       notify?(.cycleCompleted(outcome.statusLine))
 
@@ -125,7 +126,7 @@ package struct Sidecar: Sendable {
         log.warning("the cycle took longer than the interval of \(settings.interval.text); skipped \(missed)")
         tick = tick.advanced(by: settings.interval * missed)
       }
-      if outcome.batch.metrics.reduce(0, { $0 + $1.points.count }) > Self.manyPoints {
+      if outcome.pointCount > Self.manyPoints {
         // By then the batch is delivered as a rule, and the next one is not yet described.
         let rest = clock.now.duration(to: tick)
         try? await clock.sleep(until: clock.now.advanced(by: rest / 4), tolerance: nil)

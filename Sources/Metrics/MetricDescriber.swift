@@ -56,9 +56,9 @@ package struct MetricDescriber: Sendable {
   private var exports = ExportSeries()
   /// What earlier runs have counted of outboxes that were not sampled yet.
   private var kept: [String: OutboxAccount] = [:]
-  /// What the last cycle has seen move, by outbox and by the destinations' names on their series.
+  /// What the last part of a cycle has seen move, by outbox and by the destinations' names on their series.
   package private(set) var recorded: [String: [String: Movements.Counts]] = [:]
-  /// Why the counters of outboxes began anew in the last cycle although their readings went on, by outbox.
+  /// Why the counters of outboxes began anew in the last part of a cycle although their readings went on, by outbox.
   package private(set) var restarts: [String: String] = [:]
 
   /// A describer that has sent nothing yet.
@@ -81,11 +81,25 @@ package struct MetricDescriber: Sendable {
 
   /// The metrics of one cycle, in the order of the catalogue.
   package mutating func describe(_ cycle: CycleObservation) -> [Metric] {
+    describe(cycle, from: 0, limit: .max).metrics
+  }
+
+  /// The metrics of a part of one cycle, in the order of the catalogue: the points of hundreds of outboxes take many times
+  /// the memory that everything else does.
+  ///
+  /// - Parameters:
+  ///   - first: where in the cycle's samples the part begins: 0, and then where the last part ended.
+  ///   - limit: the part ends with the outbox that reaches this number of points.
+  /// - Returns: the metrics, and where the next part begins; nil where this was the last.
+  package mutating func describe(
+    _ cycle: CycleObservation, from first: Int, limit: Int
+  ) -> (metrics: [Metric], next: Int?) {
     var sink = PointSink()
     hasBegun = true
     recorded = [:]
     restarts = [:]
-    for sample in cycle.samples {
+    for (index, sample) in cycle.samples.enumerated().dropFirst(first) {
+      if sink.count >= limit { return (sink.metrics, index) }
       let name = sample.outbox.name
       let missed = cycle.missedCycles[name] ?? 0
       if outboxes[name] == nil {
@@ -118,7 +132,7 @@ package struct MetricDescriber: Sendable {
     // An outbox that comes back begins later than it ended, or two points of one series would share a time.
     previousTime = max(time, ended?.advanced(by: .milliseconds(1)) ?? time)
     previousSkipped = cycle.skippedCycles
-    return sink.metrics
+    return (sink.metrics, nil)
   }
 
   /// Goes on from what earlier runs have counted of the outboxes' movements, by outbox. Called before the first cycle.
@@ -156,6 +170,8 @@ package struct MetricDescriber: Sendable {
 /// Collects points by instrument.
 struct PointSink {
   private var points: [String: [DataPoint]] = [:]
+  /// How many points there are.
+  private(set) var count = 0
   /// The time of the points that are added next.
   var time = Timestamp(nanoseconds: 0)
   /// Whether the points that are added next end their series: their values are then left out.
@@ -172,6 +188,7 @@ struct PointSink {
 
   mutating func add(_ instrument: Instrument, _ point: DataPoint) {
     points[instrument.name, default: []].append(point)
+    count += 1
   }
 
   var metrics: [Metric] {

@@ -71,10 +71,8 @@ package struct HeadPath: Sendable, Hashable {
 package struct HeadQuery: Sendable, Hashable {
   /// The ways to read each selection, the one that tells most first.
   package let paths: [[HeadPath]]
-  private let dialect: SQLDialect
 
   init(queue: TableQueue, schema: QueueSchema, dialect: SQLDialect) throws(LayoutProblem) {
-    self.dialect = dialect
     var writer = SelectionWriter(queue: queue, schema: schema, dialect: dialect)
     var paths: [[HeadPath]] = []
     for selection in queue.selections where schema.tables[selection.table] != nil {
@@ -140,7 +138,7 @@ package struct HeadQuery: Sendable, Hashable {
   /// - Parameters:
   ///   - chosen: one way for each selection.
   ///   - floor: the first due time, in unix seconds, from which on rows are looked for; nil looks from the beginning.
-  package func statement(_ chosen: [HeadPath], from floor: Double?) -> String {
+  package static func statement(_ chosen: [HeadPath], _ dialect: SQLDialect, from floor: Double?) -> String {
     let now = SampleQuery.now(dialect)
     let selects = chosen.enumerated().map { number, path in
       "SELECT \(number) AS n, h.* FROM (\n\(path.rows(from: floor).indented(2))\n) h"
@@ -169,7 +167,7 @@ extension EventState {
   var hasAge: Bool { self == .ready || self == .claimed || self == .scheduled }
 }
 
-/// One row of ``HeadQuery/statement(_:from:)``, times in unix seconds.
+/// One row of ``HeadQuery/statement(_:_:from:)``, times in unix seconds.
 package struct HeadRow: Sendable, Hashable {
   /// Which selection.
   package var selection: Int

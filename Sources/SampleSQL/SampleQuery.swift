@@ -8,21 +8,19 @@ import Outbox
 package struct SampleQuery: Sendable, Hashable {
   /// Answers one row per destination, state, retry and stuck reason; see ``FigureRow``.
   package let figures: String
-  /// Answers (kind, id) with kind `oldest`, `stuck` or `dead`, up to five of each; nil where the layout names no id.
-  package let eventIDs: String?
   /// Answers the distinct values of the state column by skipping through an index; nil where no index serves.
   package let states: String?
   /// True where the layout's own SQL asks for the clock, so that time alone may change which rows it picks, and not only
   /// at the times that ``figures`` names.
   package let dependsOnClock: Bool
-  /// The columns that the statements read, by the table's quoted name: what a role has to be granted.
-  package let columns: [String: [String]]
-  /// The figures once more, with what counts movements.
-  package let accounting: AccountingQuery
-  /// The first rows alone.
-  package let head: HeadQuery
   /// The figures estimated from a part of the table.
   package let estimate: EstimateQuery
+
+  private let queue: TableQueue
+  private let schema: QueueSchema
+  private let dialect: SQLDialect
+  private let unknownStates: [String]
+  private let objective: Duration?
 
   /// The earliest time that can be true: 2000-01-01. Earlier ones are zeros, unset clocks or wrong units.
   package static let earliestPlausibleTime: Double = 946_684_800
@@ -32,7 +30,8 @@ package struct SampleQuery: Sendable, Hashable {
   /// A due time later than this many seconds ahead is a wrong unit, not a plan: a hundred years.
   package static let latestPlausibleDelay: Double = 3_155_760_000
 
-  /// Writes the statements of one queue.
+  /// Writes the statement of one queue's figures. The others are written when they are asked for: `--once` has no use for
+  /// most of them, and a process with hundreds of outboxes need not keep them.
   ///
   /// - Parameters:
   ///   - unknownStates: values of the state column that the layout does not know, as ``states`` found them.
@@ -54,20 +53,56 @@ package struct SampleQuery: Sendable, Hashable {
     let picked = queue.selections.filter { schema.tables[$0.table] != nil }.map(PickedRows.init)
     let unknown = try Self.unknownRows(queue, schema, unknownStates, &writer)
     let events = try writer.selects(picked + unknown)
-    let named = picked.filter { $0.selection.id != nil }
-    let waitingWithIDs = try writer.selects(named.filter { !$0.isDead }, withID: true)
-    let deadWithIDs = try writer.selects(named.filter(\.isDead), withID: true)
-    if let role = queue.stateColumn { try writer.use(role) }
-    columns = schema.references(writer.usedColumns)
     figures = Self.figures(events, nil, dialect, objective: objective)
-    accounting = try AccountingQuery(
-      queue: queue, schema: schema, dialect: dialect, unknownStates: unknownStates, objective: objective)
-    head = try HeadQuery(queue: queue, schema: schema, dialect: dialect)
     estimate = EstimateQuery(
       queue: queue, schema: schema, dialect: dialect, unknownStates: unknownStates, objective: objective)
-    eventIDs = Self.eventIDs(waiting: waitingWithIDs, dead: deadWithIDs, dialect)
     states = try Self.states(queue, schema, dialect)
     dependsOnClock = writer.usesClock && !queue.untilCoversClock
+    self.queue = queue
+    self.schema = schema
+    self.dialect = dialect
+    self.unknownStates = unknownStates
+    self.objective = objective
+  }
+
+  /// Answers (kind, id) with kind `oldest`, `stuck` or `dead`, up to five of each; nil where the layout names no id.
+  ///
+  /// - Throws: a template that is wrong.
+  package func eventIDs() throws(LayoutProblem) -> String? {
+    var writer = SelectionWriter(queue: queue, schema: schema, dialect: dialect)
+    return try Self.eventIDs(of: present.filter { $0.selection.id != nil }, &writer)
+  }
+
+  /// The columns that the figures and the identifiers are read from, by the table's quoted name: what a role has to be
+  /// granted.
+  ///
+  /// - Throws: a template that is wrong.
+  package func columns() throws(LayoutProblem) -> [String: [String]] {
+    var writer = SelectionWriter(queue: queue, schema: schema, dialect: dialect)
+    _ = try writer.selects(present + Self.unknownRows(queue, schema, unknownStates, &writer))
+    _ = try Self.eventIDs(of: present.filter { $0.selection.id != nil }, &writer)
+    if let role = queue.stateColumn { try writer.use(role) }
+    return schema.references(writer.usedColumns)
+  }
+
+  /// The figures once more, with what counts movements.
+  ///
+  /// - Throws: a template that is wrong.
+  package func accounting() throws(LayoutProblem) -> AccountingQuery {
+    try AccountingQuery(
+      queue: queue, schema: schema, dialect: dialect, unknownStates: unknownStates, objective: objective)
+  }
+
+  /// The first rows alone.
+  ///
+  /// - Throws: a template that is wrong.
+  package func head() throws(LayoutProblem) -> HeadQuery {
+    try HeadQuery(queue: queue, schema: schema, dialect: dialect)
+  }
+
+  /// The selections of the tables that are there.
+  private var present: [PickedRows] {
+    queue.selections.filter { schema.tables[$0.table] != nil }.map(PickedRows.init)
   }
 
   /// Rows in a state that the layout does not know, NULL among them, where an index leads to them.
@@ -203,10 +238,14 @@ package struct SampleQuery: Sendable, Hashable {
       + "THEN f END"
   }
 
-  private static func eventIDs(waiting: [String], dead: [String], _ dialect: SQLDialect) -> String? {
+  private static func eventIDs(
+    of named: [PickedRows], _ writer: inout SelectionWriter
+  ) throws(LayoutProblem) -> String? {
+    let waiting = try writer.selects(named.filter { !$0.isDead }, withID: true)
+    let dead = try writer.selects(named.filter(\.isDead), withID: true)
     var branches: [String] = []
     if !waiting.isEmpty {
-      let rows = classified(waiting, nil, dialect, withID: true).indented(2)
+      let rows = classified(waiting, nil, writer.dialect, withID: true).indented(2)
       branches.append("SELECT 'oldest' AS kind, id FROM (\n\(rows)\n) o WHERE t IS NOT NULL ORDER BY t LIMIT 5")
       branches.append("SELECT 'stuck' AS kind, id FROM (\n\(rows)\n) o WHERE kt IS NOT NULL ORDER BY kt LIMIT 5")
     }

@@ -5,12 +5,12 @@ import SampleSQL
 /// Knows how the first rows of one queue are read, and from where on. Lives inside its store's actor, as long as the
 /// tables are as they were looked up.
 final class PostgreSQLHead {
-  private let query: HeadQuery
+  private let query: SampleQuery
   private var paths: [HeadPath]?
   private var isDecided = false
   private var floor: Double?
 
-  init(_ query: HeadQuery) {
+  init(_ query: SampleQuery) {
     self.query = query
   }
 
@@ -24,12 +24,13 @@ final class PostgreSQLHead {
     _ explain: ([String]) throws(SampleFailure) -> [PostgreSQLResult]
   ) throws(SampleFailure) -> [HeadPath]? {
     if isDecided { return paths }
-    let all = query.paths.flatMap { $0 }
+    let selections = (try? query.head())?.paths ?? []
+    let all = selections.flatMap { $0 }
     let plans = try explain(all.map(\.probe))
     var served = zip(all, plans).map { ($0, Self.isServed($1)) }[...]
     isDecided = true
     var chosen: [HeadPath] = []
-    for selection in query.paths {
+    for selection in selections {
       let tried = served.prefix(selection.count)
       served = served.dropFirst(selection.count)
       guard let path = tried.first(where: { $0.1 })?.0 else { return nil }
@@ -40,7 +41,7 @@ final class PostgreSQLHead {
   }
 
   /// The statement of a look.
-  func statement(_ paths: [HeadPath]) -> String { query.statement(paths, from: floor) }
+  func statement(_ paths: [HeadPath]) -> String { HeadQuery.statement(paths, .postgresql, from: floor) }
 
   /// Takes note of the oldest event of an exact count: the next looks begin there, less what a long transaction may still
   /// bring. An event that comes back with an older time is seen by the next count.
@@ -132,6 +133,7 @@ extension PostgreSQLQueues {
 
   /// Estimates the figures of a queue from some blocks of its tables.
   func estimate(_ queue: Prepared, seed: Int) throws(SampleFailure) -> Snapshot {
+    let queue = try searched(queue)
     let tables = queue.query.estimate.tables.sorted { $0.key < $1.key }
     let sizes = try look(tables.map { PostgreSQLMessage.blocks(of: $0.value) })
     var parts: [String: TablePart] = [:]

@@ -98,14 +98,20 @@ enum PostgreSQLMessage {
     """
     SELECT w.queue, w.role, n.nspname, c.relname, row_security_active(c.oid), a.attname, format_type(a.atttypid, NULL),
       EXISTS (
-        SELECT FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid JOIN pg_am m ON m.oid = x.relam
+        SELECT FROM pg_index i
         WHERE i.indrelid = c.oid AND i.indisvalid AND i.indpred IS NULL AND i.indkey[0] = a.attnum
-          AND m.amname = 'btree'),
-      a.attnotnull, (SELECT t.oid FROM pg_type t WHERE t.oid = a.atttypid AND t.typtype IN ('d', 'e'))
+          AND pg_index_column_has_property(i.indexrelid, 1, 'orderable')),
+      a.attnotnull,
+      CASE WHEN a.atttypid >= \(firstTypeWithoutFixedNumber) THEN
+        (SELECT t.oid FROM pg_type t WHERE t.oid = a.atttypid AND t.typtype IN ('d', 'e')) END
     FROM \(wanted(queues))
     LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
     """
   }
+
+  /// PostgreSQL's own types have numbers below this one; what they are need not be looked up. Those of the information
+  /// schema, which has domains, are among the others (access/transam.h, FirstGenbkiObjectId).
+  private static let firstTypeWithoutFixedNumber = 10_000
 
   /// One row for each of these types, or for each of its words where it is an enum: the number, the type beneath any
   /// domain, whether there is a domain, the word.

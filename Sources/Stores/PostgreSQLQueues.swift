@@ -6,22 +6,6 @@ import SampleSQL
 /// The queues of one configured outbox in one database, with the statements that sample them. Lives inside its store's
 /// actor.
 final class PostgreSQLQueues {
-  /// One queue that is there, with everything that can be worked out before a sample.
-  struct Prepared {
-    var suffix: String?
-    var queue: TableQueue
-    var schema: QueueSchema
-    var query: SampleQuery
-    var message: String
-    var messageWithIDs: String
-    /// How movements are counted; nil where they cannot be, and where nobody has asked for them.
-    var accounting: PostgreSQLAccounting?
-    /// Knows whether there is a ledger, which counts better.
-    var ledger: PostgreSQLLedgerWatch
-    /// Knows whether the first rows can be read alone.
-    var head: PostgreSQLHead
-  }
-
   /// What a sample of one queue brought.
   typealias Outcome = (snapshot: Snapshot, accounting: AccountingReading?)
 
@@ -67,6 +51,7 @@ final class PostgreSQLQueues {
     }
     if counting, !isPreparedForCounting {
       for index in prepared.indices {
+        prepared[index] = try searched(prepared[index])
         prepared[index].accounting = try accounting(prepared[index].queue, prepared[index].query)
       }
       isPreparedForCounting = true
@@ -78,6 +63,7 @@ final class PostgreSQLQueues {
   ///
   /// - Parameter marks: up to where its movements have been counted, if that is known; nil where nobody asks for them.
   func sample(_ queue: Prepared, eventIDs: Bool, mark: AccountingMark??) throws(SampleFailure) -> Outcome {
+    if mark == nil, let outcome = try searchAndRead(queue, eventIDs: eventIDs) { return outcome }
     isInDoubt = false
     let outcome = try reading(queue) { queue throws(PostgreSQLError) in
       try read(queue, eventIDs: eventIDs, mark: mark)
@@ -99,9 +85,10 @@ final class PostgreSQLQueues {
       guard error.meansThatTheSchemaChanged(queue.schema) else { throw failure(error) }
       let counting = isPreparedForCounting
       preparedIn = nil
-      guard let again = try current(counting: counting).first(where: { $0.suffix == queue.suffix }) else {
+      guard let found = try current(counting: counting).first(where: { $0.suffix == queue.suffix }) else {
         throw failure(error)
       }
+      let again = try searched(found)
       do throws(PostgreSQLError) {
         return try read(again)
       } catch {
@@ -117,7 +104,8 @@ final class PostgreSQLQueues {
   ) throws(PostgreSQLError) -> Outcome {
     if let mark, let outcome = try readLedger(queue, eventIDs: eventIDs, mark: mark) { return outcome }
     guard let mark, let accounting = queue.accounting else {
-      let results = try results(eventIDs ? queue.messageWithIDs : queue.message, of: queue, 1, eventIDs: eventIDs)
+      let message = eventIDs ? queue.message(counting: [queue.query.figures], eventIDs: true, limits) : queue.message
+      let results = try results(message, of: queue, 1, eventIDs: eventIDs)
       return (Snapshot(results, clock: 0, figures: 1, ids: eventIDs), nil)
     }
     let (known, restart) = accounting.mark(mark)
@@ -187,7 +175,7 @@ final class PostgreSQLQueues {
   ) throws(PostgreSQLError) -> [PostgreSQLResult] {
     let results = try session.query(message)
     let first = PostgreSQLMessage.firstResult
-    let hasIDs = eventIDs && queue.query.eventIDs != nil
+    let hasIDs = eventIDs && queue.hasIDs
     guard results.count == first + count + (hasIDs ? 4 : 3), results[first].rowCount == 1,
       results[first].number(0, 0) != nil, let worked = results[results.count - 2].number(0, 0)
     else {
@@ -213,13 +201,11 @@ final class PostgreSQLQueues {
     var prepared: [Prepared] = []
     for (index, queue) in queues.enumerated() {
       guard let schema = tables.schemas[index], schema.tables[TableQueue.mainTable] != nil else { continue }
-      let known = try query(queue, schema, unknownStates: [])
-      let unknown = try findUnknownStates(queue, index, known)
-      let query = unknown.isEmpty ? known : try query(queue, schema, unknownStates: unknown)
+      let query = try query(queue, schema, unknownStates: unknownStates[index, default: []])
       let ledger = ledgers[index] ?? PostgreSQLLedgerWatch(session, limits, clock: clock)
       ledgers[index] = ledger
       ledger.forget()
-      prepared.append(Prepared(queue, schema: schema, query: query, ledger, limits))
+      prepared.append(Prepared(index, queue, schema: schema, query: query, ledger, limits))
     }
     if prepared.isEmpty { throw try missingTables() }
     return prepared
@@ -233,29 +219,68 @@ final class PostgreSQLQueues {
         queue: queue, schema: schema, dialect: .postgresql, unknownStates: unknownStates,
         objective: definition.objective?.age)
     } catch {
-      throw SampleFailure(.schema, "database \(session.databaseName): \(error.message)", hint: error.hint)
+      throw failure(error)
     }
   }
 
-  /// Values of the state column that the layout does not know. A search that the server refuses leaves those of the last
-  /// one: what is wrong with the table is the sample's to say.
-  private func findUnknownStates(
-    _ queue: TableQueue, _ index: Int, _ query: SampleQuery
-  ) throws(SampleFailure) -> [String] {
-    guard let search = query.states else { return [] }
+  func failure(_ problem: LayoutProblem) -> SampleFailure {
+    SampleFailure(.schema, "database \(session.databaseName): \(problem.message)", hint: problem.hint)
+  }
+
+  /// A queue whose unknown states have been looked for. A search that the server refuses leaves those of the last one: what
+  /// is wrong with the table is the sample's to say.
+  func searched(_ queue: Prepared) throws(SampleFailure) -> Prepared {
+    guard let search = queue.search else { return queue }
     do throws(SampleFailure) {
-      let values = try look(search)[0]
-      unknownStates[index] = (0..<values.rowCount).compactMap { values.text($0, 0) }
-        .filter { !queue.knownStates.contains($0) }
+      return try noting(try look(search)[0], in: queue)
     } catch {
       guard session.isConnected else { throw error }
+      return try noting(nil, in: queue)
     }
-    return unknownStates[index] ?? []
+  }
+
+  /// The first sample, with the search for unknown states in the same message; nil where there is nothing to look for, and
+  /// where the figures have to be read without it, or with what it found.
+  private func searchAndRead(_ queue: Prepared, eventIDs: Bool) throws(SampleFailure) -> Outcome? {
+    guard let search = queue.search else { return nil }
+    let results: [PostgreSQLResult]
+    do throws(PostgreSQLError) {
+      let message = queue.message(counting: [search, queue.query.figures], eventIDs: eventIDs, limits)
+      results = try self.results(message, of: queue, 2, eventIDs: eventIDs)
+    } catch {
+      guard session.isConnected else { throw failure(error) }
+      _ = try noting(nil, in: queue)
+      return nil
+    }
+    let searched = try noting(results[1], in: queue)
+    if searched.query == queue.query { return (Snapshot(results, clock: 0, figures: 2, ids: eventIDs), nil) }
+    return try reading(searched) { queue throws(PostgreSQLError) in try read(queue, eventIDs: eventIDs, mark: nil) }
+  }
+
+  /// Takes note of what a search has found; nil of one that found nothing out.
+  private func noting(_ found: PostgreSQLResult?, in queue: Prepared) throws(SampleFailure) -> Prepared {
+    var queue = queue
+    queue.search = nil
+    if let found {
+      let unknown = (0..<found.rowCount).compactMap { found.text($0, 0) }
+        .filter { !queue.queue.knownStates.contains($0) }
+      if unknown != unknownStates[queue.index, default: []] {
+        unknownStates[queue.index] = unknown
+        queue.take(try query(queue.queue, queue.schema, unknownStates: unknown), limits)
+      }
+    }
+    for position in prepared.indices where prepared[position].index == queue.index { prepared[position] = queue }
+    return queue
   }
 
   /// How the movements of a queue can be counted here; nil where the table went away meanwhile.
   private func accounting(_ queue: TableQueue, _ query: SampleQuery) throws(SampleFailure) -> PostgreSQLAccounting? {
-    let counting = query.accounting
+    let counting: AccountingQuery
+    do throws(LayoutProblem) {
+      counting = try query.accounting()
+    } catch {
+      throw failure(error)
+    }
     let columns = counting.columns[counting.table, default: []]
     guard let relation = PostgreSQLRelation(try look(PostgreSQLRelation.statements(counting.table, columns: columns)))
     else { return nil }
@@ -294,28 +319,6 @@ final class PostgreSQLQueues {
 
   func failure(_ error: PostgreSQLError) -> SampleFailure {
     SampleFailure(error, database: session.databaseName, role: session.userName, limits: limits)
-  }
-}
-
-extension PostgreSQLQueues.Prepared {
-  fileprivate init(
-    _ queue: TableQueue, schema: QueueSchema, query: SampleQuery, _ ledger: PostgreSQLLedgerWatch,
-    _ limits: PostgreSQLLimits
-  ) {
-    self.ledger = ledger
-    head = PostgreSQLHead(query.head)
-    suffix = queue.suffix
-    self.queue = queue
-    self.schema = schema
-    self.query = query
-    message = PostgreSQLMessage.sample([query.figures], limits)
-    messageWithIDs = PostgreSQLMessage.sample([query.figures] + (query.eventIDs.map { [$0] } ?? []), limits)
-  }
-
-  /// The message of a sample that counts movements too.
-  func message(counting statements: [String], eventIDs: Bool, _ limits: PostgreSQLLimits) -> String {
-    let ids = eventIDs ? query.eventIDs.map { [$0] } ?? [] : []
-    return PostgreSQLMessage.sample(statements + ids, limits)
   }
 }
 

@@ -151,12 +151,8 @@ package actor PostgreSQLStore: SQLStore {
   package func statements(eventIDs: Bool, role: String?) async -> [OutboxStatements] {
     outboxes.flatMap { outbox -> [OutboxStatements] in
       do throws(SampleFailure) {
-        return try outbox.current(counting: true).map { queue in
-          // Where the ledger cannot be looked for, the rest can still be said.
-          _ = try? queue.ledger.current(queue.queue, queue.schema, objective: outbox.definition.objective?.age)
-          let statements = SampleStatements(
-            queue, head: outbox.headMessage(queue), eventIDs: eventIDs, role: role ?? session.userName, outbox.limits)
-          return (watched(outbox, queue.suffix), .success(statements))
+        return try outbox.current(counting: true).map { queue throws(SampleFailure) in
+          (watched(outbox, queue.suffix), .success(try outbox.statements(queue, eventIDs: eventIDs, role: role)))
         }
       } catch {
         return outbox.knownSuffixes.map { (watched(outbox, $0), .failure(error)) }

@@ -77,10 +77,7 @@ final class SQLiteFile {
           .absent, "\(path) is not there yet", hint: "the application creates it; ask again when it has")
       }
       do {
-        return try database.queries(at: now, limits).map { suffix, query, accounting, head in
-          let counting = accounting.statement(at: now)
-          return (suffix, .success(SampleStatements(query, accounting: counting, head: head, eventIDs: eventIDs)))
-        }
+        return try database.statements(at: now, limits, eventIDs: eventIDs).map { ($0, .success($1)) }
       } catch {
         close()
         throw error.failure(of: path)
@@ -271,12 +268,16 @@ private final class OpenDatabase {
   }
 
   /// The statements of each queue that is in the file.
-  func queries(at now: Timestamp, _ limits: SQLiteFile.Limits) throws(Problem) -> [(
-    String?, SampleQuery, any SQLiteCounting, head: String?
-  )] {
+  func statements(
+    at now: Timestamp, _ limits: SQLiteFile.Limits, eventIDs: Bool
+  ) throws(Problem) -> [(suffix: String?, SampleStatements)] {
     try typed {
       try prepare(at: now, limits)
-      return try queues.map { ($0.suffix, $0.query, $0.accounting, try $0.head.statement(connection)) }
+      return try queues.map { queue in
+        let head = try queue.head.statement(connection)
+        let counting = queue.accounting.statement(at: now)
+        return (queue.suffix, try SampleStatements(queue.query, accounting: counting, head: head, eventIDs: eventIDs))
+      }
     }
   }
 
@@ -312,7 +313,7 @@ private final class OpenDatabase {
       let accounting: any SQLiteCounting =
         if let ledger { ledger } else {
           try SQLiteAccounting(
-            query.accounting, queue: queue, table: queue.tables[TableQueue.mainTable]?.name ?? "", file: identity,
+            query.accounting(), queue: queue, table: queue.tables[TableQueue.mainTable]?.name ?? "", file: identity,
             objective: objective, ledgerNotice: notice, connection)
         }
       queues.append(
@@ -348,7 +349,7 @@ private final class OpenDatabase {
   }
 
   private func eventIDs(_ query: SampleQuery, at now: Timestamp) throws -> Snapshot.EventIDs? {
-    guard let statement = query.eventIDs else { return nil }
+    guard let statement = try query.eventIDs() else { return nil }
     var ids = Snapshot.EventIDs()
     try connection.query(statement, [":now": .real(now.seconds)]) { row in
       guard let id = row.text(1) else { return }

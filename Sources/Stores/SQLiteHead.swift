@@ -27,7 +27,7 @@ final class SQLiteHead {
   func read(at now: Timestamp, _ connection: borrowing SQLiteConnection) throws(SQLiteError) -> QueueHead? {
     guard let paths = try decided(connection) else { return nil }
     var rows: [HeadRow] = []
-    try connection.query(query.head.statement(paths, from: floor), [":now": .real(now.seconds)]) { row in
+    try connection.query(HeadQuery.statement(paths, .sqlite, from: floor), [":now": .real(now.seconds)]) { row in
       rows.append(
         HeadRow(
           selection: Int(row.integer(0) ?? 0), destination: row.text(1) ?? Snapshot.defaultDestination,
@@ -39,7 +39,7 @@ final class SQLiteHead {
 
   /// The statement of a look; nil where no index leads to the first rows.
   func statement(_ connection: borrowing SQLiteConnection) throws(SQLiteError) -> String? {
-    try decided(connection).map { query.head.statement($0, from: floor) }
+    try decided(connection).map { HeadQuery.statement($0, .sqlite, from: floor) }
   }
 
   private func decided(_ connection: borrowing SQLiteConnection) throws(SQLiteError) -> [HeadPath]? {
@@ -52,7 +52,7 @@ final class SQLiteHead {
 
   private func choose(_ connection: borrowing SQLiteConnection) throws(SQLiteError) -> [HeadPath]? {
     var chosen: [HeadPath] = []
-    for selection in query.head.paths {
+    for selection in (try? query.head())?.paths ?? [] {
       var found: HeadPath?
       for path in selection where found == nil {
         var plan: [String] = []

@@ -1,3 +1,4 @@
+import Layouts
 import Ledger
 package import Outbox
 import SampleSQL
@@ -36,10 +37,10 @@ package struct SampleStatements: Sendable, Hashable {
   /// True where a ledger is installed.
   package let hasLedger: Bool
 
-  init(_ query: SampleQuery, accounting: String, head: String?, eventIDs: Bool) {
+  init(_ query: SampleQuery, accounting: String, head: String?, eventIDs: Bool) throws(LayoutProblem) {
     self.accounting = accounting
     self.head = head
-    sample = query.figures + (eventIDs ? query.eventIDs.map { ";\n\($0)" } ?? "" : "")
+    sample = query.figures + (eventIDs ? try query.eventIDs().map { ";\n\($0)" } ?? "" : "")
     grants = []
     ledgerGrants = []
     hasLedger = false
@@ -47,13 +48,15 @@ package struct SampleStatements: Sendable, Hashable {
 
   init(
     _ queue: PostgreSQLQueues.Prepared, head: String?, eventIDs: Bool, role: String, _ limits: PostgreSQLLimits
-  ) {
+  ) throws(LayoutProblem) {
     self.head = head
-    sample = eventIDs ? queue.messageWithIDs : queue.message
+    sample = queue.message(counting: [queue.query.figures], eventIDs: eventIDs, limits)
     accounting = queue.accounting.map { queue.message(counting: $0.statements(nil), eventIDs: false, limits) }
     ledgerGrants = (try? LedgerScript(queue: queue.queue, schema: queue.schema).grants(to: role)) ?? []
     hasLedger = queue.ledger.isThere
     let grantee = SQLIdentifier.quoted(role)
+    let columns = try queue.query.columns()
+    let counted = try queue.query.accounting().columns
     let references = queue.schema.tables.values.map(\.reference).sorted()
     var schemas: [String] = []
     for reference in references {
@@ -63,11 +66,24 @@ package struct SampleStatements: Sendable, Hashable {
     grants =
       schemas.map { "GRANT USAGE ON SCHEMA \($0) TO \(grantee)" }
       + references.map { reference in
-        let read = Set(queue.query.columns[reference, default: []])
-          .union(queue.query.accounting.columns[reference, default: []])
-        let columns = read.sorted().map(SQLIdentifier.quoted)
-        let list = columns.isEmpty ? "" : " (\(columns.joined(separator: ", ")))"
+        let read = Set(columns[reference, default: []]).union(counted[reference, default: []])
+        let names = read.sorted().map(SQLIdentifier.quoted)
+        let list = names.isEmpty ? "" : " (\(names.joined(separator: ", ")))"
         return "GRANT SELECT\(list) ON \(reference) TO \(grantee)"
       }
+  }
+}
+
+extension PostgreSQLQueues {
+  /// What is sent for a queue, and what a role needs for it; nil is the one that is connected.
+  func statements(_ queue: Prepared, eventIDs: Bool, role: String?) throws(SampleFailure) -> SampleStatements {
+    // Where the ledger cannot be looked for, the rest can still be said.
+    _ = try? queue.ledger.current(queue.queue, queue.schema, objective: definition.objective?.age)
+    let head = headMessage(queue)
+    do throws(LayoutProblem) {
+      return try SampleStatements(queue, head: head, eventIDs: eventIDs, role: role ?? session.userName, limits)
+    } catch {
+      throw failure(error)
+    }
   }
 }

@@ -30,8 +30,13 @@ package enum ThisProcess {
   /// Gives memory that was freed back to the operating system (malloc_trim(3)).
   package static func returnFreedMemory() { _ = malloc_trim(0) }
 
-  /// Ends the process, with what is left to be written out.
-  package static func end(with code: Int32) -> Never { exit(code) }
+  /// Ends the process at once. What the libraries would tidy up behind it, the operating system does.
+  package static func end(with code: Int32) -> Never { _exit(code) }
+
+  /// Leaves the process to its other threads.
+  package static func waitForTheEnd() -> Never {
+    while true { pause() }
+  }
 
   /// Stops the process, as a watched Ctrl-Z would have; comes back once somebody lets it go on.
   package static func suspend() { csystem_suspend() }
@@ -42,7 +47,7 @@ package enum ThisProcess {
     var cursor = unsafe environ
     while let entry = unsafe cursor.pointee {
       let text = unsafe String(cString: entry)
-      if let equals = text.firstIndex(of: "=") {
+      if let equals = text.utf8.firstIndex(of: UInt8(ascii: "=")) {
         let name = String(text[..<equals])
         if variables[name] == nil { variables[name] = String(text[text.index(after: equals)...]) }
       }

@@ -31,10 +31,14 @@ import SystemCalls
     MetricsCommand.self, DemoCommand.self,
   ]
 
-  static func main() async {
+  // Not `async`: the runtime would end this thread, for which the C library first loads another library.
+  static func main() {
     SignalWatcher.ignoreBrokenPipes()
-    let status = await run(Array(CommandLine.arguments.dropFirst()))
-    ThisProcess.end(with: NagiosFormat.status(status).rawValue)
+    Task.detached {
+      let status = await run(Array(CommandLine.arguments.dropFirst()))
+      ThisProcess.end(with: NagiosFormat.status(status).rawValue)
+    }
+    ThisProcess.waitForTheEnd()
   }
 
   private static func run(_ words: [String]) async -> ExitStatus {

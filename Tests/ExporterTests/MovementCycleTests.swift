@@ -34,15 +34,16 @@ import Testing
       clock: ManualTimer())
   }
 
-  private func enqueued(_ batch: MetricBatch) -> PointValue? {
-    batch.metrics.first { $0.instrument == MetricCatalog.enqueued }?.points.last?.value
+  private func enqueued(_ cycle: ExportCycle) async -> PointValue? {
+    await cycle.delivered().batches.flatMap(\.metrics).first { $0.instrument == MetricCatalog.enqueued }?.points.last?
+      .value
   }
 
   @Test func `hands each sample the mark of the one before`() async {
     let store = CountingStore()
     let cycle = cycle(store, .inMemory)
     var values: [PointValue?] = []
-    for _ in 0..<3 { values.append(enqueued(await cycle.run(eventIDs: false, patience: nil).batch)) }
+    for _ in 0..<3 { values.append(await enqueued(cycle)) }
     #expect(await store.requests.map { $0.marks?["orders"]?.position } == [nil, "101", "102"])
     #expect(await store.requests.allSatisfy { $0.marks != nil })
     #expect(values == [.int(0), .int(1), .int(2)])
@@ -65,8 +66,7 @@ import Testing
     }
     #expect(await store.requests.map { $0.marks?["orders"]?.position } == [nil, "101", "102", "103", "104", "105"])
     #expect(await store.requests.dropFirst().allSatisfy { $0.marks?["orders"]?.isDurable == true })
-    let last = await cycle(store, .directory(directory.path)).run(eventIDs: false, patience: nil)
-    #expect(enqueued(last.batch) == .int(6))
+    #expect(await enqueued(cycle(store, .directory(directory.path))) == .int(6))
   }
 
   @Test func `lets nothing be thrown away that is not on the disk`() async throws {

@@ -1,5 +1,8 @@
+import Exporter
+import Metrics
 import Outbox
 import Stores
+import Synchronization
 
 /// A store that answers as a test tells it to.
 actor ScriptedStore: OutboxStore {
@@ -45,6 +48,20 @@ actor Gate {
     isOpen = true
     for waiter in waiters { waiter.resume() }
     waiters = []
+  }
+}
+
+extension ExportCycle {
+  /// Runs a cycle of which nothing is delivered.
+  func run(eventIDs: Bool, patience: Duration?) async -> Outcome {
+    await run(eventIDs: eventIDs, patience: patience) { _ in }
+  }
+
+  /// What a cycle delivers, all its batches together.
+  func delivered() async -> (outcome: Outcome, batches: [MetricBatch]) {
+    let batches = Mutex<[MetricBatch]>([])
+    let outcome = await run(eventIDs: false, patience: nil) { batch in batches.withLock { $0.append(batch) } }
+    return (outcome, batches.withLock { $0 })
   }
 }
 

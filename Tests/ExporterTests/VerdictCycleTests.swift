@@ -15,9 +15,9 @@ import Testing
     let cycle = cycle(ScriptedStore { _ in [.good("orders", ready: 0)] })
     var verdicts: [Verdict?] = []
     for _ in 0..<6 {
-      let outcome = await cycle.run(eventIDs: false, patience: nil)
+      let (outcome, batches) = await cycle.delivered()
       verdicts.append(outcome.assessments["orders"]?.verdict)
-      #expect(outcome.batch.metrics.contains { $0.instrument == MetricCatalog.verdict })
+      #expect(batches.flatMap(\.metrics).contains { $0.instrument == MetricCatalog.verdict })
     }
     #expect(verdicts == [.unknown, .unknown, .unknown, .unknown, .idle, .idle])
   }

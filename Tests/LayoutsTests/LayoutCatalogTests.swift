@@ -55,15 +55,23 @@ import Testing
       for queue in layout.queues {
         var schema = completeSchema(queue)
         let query = try SampleQuery(queue: queue, schema: schema, dialect: dialect)
+        try writeAll(query)
         #expect(query.states != nil || queue.stateColumn == nil)
         for definition in queue.columns.values where definition.isOptional {
           if case .column(let name) = definition.value { schema.tables[definition.table]?.columns[name] = nil }
         }
-        _ = try SampleQuery(queue: queue, schema: schema, dialect: dialect)
+        try writeAll(SampleQuery(queue: queue, schema: schema, dialect: dialect))
         for (role, table) in queue.tables where table.isOptional { schema.tables[role] = nil }
-        _ = try SampleQuery(queue: queue, schema: schema, dialect: dialect)
+        try writeAll(SampleQuery(queue: queue, schema: schema, dialect: dialect))
       }
     }
+  }
+
+  private func writeAll(_ query: SampleQuery) throws {
+    _ = try query.eventIDs()
+    _ = try query.columns()
+    _ = try query.accounting()
+    _ = try query.head()
   }
 
   @Test(arguments: all.map(\.name)) func `name no column that they do not read`(
@@ -74,7 +82,7 @@ import Testing
       for dialect in layout.systems.compactMap({ dialect($0) }) {
         let schema = completeSchema(queue)
         let query = try SampleQuery(queue: queue, schema: schema, dialect: dialect)
-        let read = query.columns.merging(query.accounting.columns) { $0 + $1 }
+        let read = try query.columns().merging(query.accounting().columns) { $0 + $1 }
         for (role, definition) in queue.columns {
           guard case .column(let name) = definition.value, let table = schema.tables[definition.table] else { continue }
           #expect(read[table.reference]?.contains(name) == true, "\(layout.name): \(role)")

@@ -86,6 +86,8 @@ struct Describing {
   var now = Self.epoch
   var skipped = 0
   var exports: [ExportActivity] = []
+  /// Whether each cycle was the same when it was described outbox by outbox.
+  private(set) var isSameInParts = true
 
   init(limit: Int = 100, environment: String? = nil, start: Timestamp = Self.epoch) {
     now = start
@@ -112,10 +114,26 @@ struct Describing {
         outbox: outbox, startedAt: now.advanced(by: .milliseconds(2)), duration: .milliseconds(3), result: result,
         accounting: accounting)
     }
-    return describer.describe(
-      CycleObservation(
-        time: now, samples: samples, vanished: vanished, interval: .seconds(15), skippedCycles: skipped,
-        exports: exports))
+    let observation = CycleObservation(
+      time: now, samples: samples, vanished: vanished, interval: .seconds(15), skippedCycles: skipped,
+      exports: exports)
+    let parts = inParts(observation)
+    let whole = describer.describe(observation)
+    isSameInParts = isSameInParts && whole == parts
+    return whole
+  }
+
+  /// What the next cycle describes, outbox by outbox.
+  private func inParts(_ observation: CycleObservation) -> [Metric] {
+    var describer = describer
+    var points: [Instrument: [DataPoint]] = [:]
+    var next: Int? = 0
+    while let first = next {
+      let part = describer.describe(observation, from: first, limit: 1)
+      for metric in part.metrics { points[metric.instrument, default: []] += metric.points }
+      next = part.next
+    }
+    return MetricCatalog.all.compactMap { instrument in points[instrument].map { Metric(instrument, points: $0) } }
   }
 
   /// A cycle in which the only outbox has the snapshot.

@@ -49,6 +49,7 @@ import Testing
       rules.check(describing.cycle(results, vanished: vanished, after: pauses.randomElement(using: &random) ?? .zero))
     }
 
+    #expect(describing.isSameInParts, "seed \(seed)")
     let alive = rules.alive
     let last = describing.describer.end(at: describing.now)
     rules.check(last)

@@ -56,7 +56,7 @@ final class LayoutDatabase {
       let schema = try schema(of: queue)
       guard schema.tables[TableQueue.mainTable] != nil else { continue }
       let query = try SampleQuery(queue: queue, schema: schema, dialect: .sqlite)
-      for sql in [query.figures, query.eventIDs].compactMap({ $0 }) {
+      for sql in [query.figures, try query.eventIDs()].compactMap({ $0 }) {
         let events = try plan(sql).filter { $0.hasPrefix("SEARCH e ") || $0.hasPrefix("SCAN e ") || $0 == "SCAN e" }
         #expect(events.count >= Set(queue.selections.map(\.rows)).count)
         for step in events {
