@@ -22,11 +22,12 @@ struct SwiftSource {
   /// The target that the file belongs to: the second part of its path.
   var target: String { path.split(separator: "/").dropFirst().first.map(String.init) ?? "" }
 
-  /// Its lines without comments, string literals and names in backticks. A string with an interpolation is kept.
-  var code: [String] {
-    lines.map { line in
+  /// Its lines that have a text, with their numbers, without comments, string literals and names in backticks. A string with
+  /// an interpolation is kept. The others are not looked at any closer, which would take minutes for all files.
+  private func code(with text: String) -> [(line: Int, code: String)] {
+    lines.enumerated().filter { _, line in line.contains(text) }.map { index, line in
       let bare = line.replacing(/"(?:[^"\\]|\\[^(])*"|`[^`]*`/, with: "\"\"")
-      return String(bare.replacing(/\/\/.*/, with: ""))
+      return (index + 1, String(bare.replacing(/\/\/.*/, with: "")))
     }
   }
 
@@ -37,23 +38,23 @@ struct SwiftSource {
       ^\s* (?: @\w+ (?: \([^)]*\) )? \s+ | (?:public|package|internal|fileprivate|private)\s+ )*
       import\s+ (?: (?:struct|class|enum|protocol|typealias|func|let|var)\s+ )? (\w+)
       /#
-    return code.enumerated().compactMap { index, line in
-      line.prefixMatch(of: pattern).map { (index + 1, String($0.output.1)) }
+    return code(with: "import").compactMap { line, code in
+      code.prefixMatch(of: pattern).map { (line, String($0.output.1)) }
     }
   }
 
   /// Lines whose code has a whole word.
   func lines(with word: String) -> [Int] {
-    code.enumerated().filter { _, line in line.split { !($0.isLetter || $0.isNumber || $0 == "_") }.contains(word[...])
-    }
-    .map { $0.offset + 1 }
+    code(with: word).filter { _, code in code.split { !($0.isLetter || $0.isNumber || $0 == "_") }.contains(word[...]) }
+      .map(\.line)
   }
 
-  /// Types that it declares.
-  var declaredTypes: [String] {
-    code.flatMap { line in
-      line.matches(of: /\b(?:class|struct|enum|protocol|actor|typealias)\s+(\w+)/).map { String($0.output.1) }
+  /// Types that it declares whose name has a text.
+  func declaredTypes(with text: String) -> [String] {
+    code(with: text).flatMap { _, code in
+      code.matches(of: /\b(?:class|struct|enum|protocol|actor|typealias)\s+(\w+)/).map { String($0.output.1) }
     }
+    .filter { $0.contains(text) }
   }
 
   /// What its protocols ask for: the names of their requirements.

@@ -49,7 +49,7 @@ private func source(_ text: String) -> SwiftSource { SwiftSource(path: "Sources/
     // The package class is a comment.
     """)
   #expect(file.undocumentedDeclarations(documentedElsewhere: ["description", "<"]) == [1, 4, 10, 14])
-  #expect(file.declaredTypes == ["A"])
+  #expect(file.declaredTypes(with: "A") == ["A"] && file.declaredTypes(with: "B") == [])
 }
 
 @Test func `the requirements of a protocol are found`() {
