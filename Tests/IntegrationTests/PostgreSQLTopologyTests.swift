@@ -217,7 +217,7 @@ struct PostgreSQLTopologyTests {
     let depth = Int(try database.psql("SELECT count(*) FROM outbox WHERE status <> 'sent'"))
     let store = PostgreSQLSampleLayout.store(copy.conninfo())
     var seen: Set<[String]> = []
-    for _ in 0..<20 {
+    for _ in 0..<10 {
       let before = try replayed()
       let snapshot = try await snapshot(store)
       let after = try replayed()
@@ -228,6 +228,6 @@ struct PostgreSQLTopologyTests {
       #expect(lag == .zero || commit > before - 0.001 && commit < after + 0.001, "\(before) \(commit) \(after)")
       seen.insert(figureLines(snapshot).sorted())
     }
-    #expect(seen.count > 10 && writer.isRunning, "\(writer.standardError)")
+    #expect(seen.count > 5 && writer.isRunning, "\(writer.standardError)")
   }
 }

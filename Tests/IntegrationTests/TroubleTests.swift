@@ -110,8 +110,8 @@ struct TroubleTests {
     let differences = try await pair.differences()
     #expect(differences.allSatisfy { abs($0) <= 1 }, "\(differences)")
     for (outbox, before) in zip(sick, good) {
-      // A sample that was under way.
-      #expect(pair.beside.good(outbox) <= before + 1, "\(outbox)")
+      // A sample that was under way. The session that is stopped is given up in the end, and a new one has nothing the matter.
+      #expect(outbox == "paused" || pair.beside.good(outbox) <= before + 1, "\(outbox)")
       #expect(pair.beside.failures(outbox) == ["timeout"], "\(outbox)")
     }
     #expect(pair.alone.stop() == 0)
@@ -122,7 +122,7 @@ struct TroubleTests {
     let server = try TemporaryPostgres.shared()
     let (near, far) = try (database("calm"), database("q"))
     let cable = try NetworkCable()
-    let pooler = try PgBouncer(mode: "session", before: server, in: cable.far, at: NetworkCable.farAddress)
+    let pooler = try PgBouncer(mode: "transaction", before: server, in: cable.far, at: NetworkCable.farAddress)
     let pair = try PairedSidecars(
       healthy: [("calm", Fixture.outbox("calm", near.conninfo(), table: "calm"))],
       sick: [Fixture.outbox("far", pooler.conninfo(far), table: "q")], in: cable.near)
