@@ -92,8 +92,7 @@ package actor ExportCycle {
     for (index, exporter) in exporters.enumerated() {
       activities.append(await exporter.activity(index: index))
     }
-    let assessments = await assess(round)
-    await memory?.keep(round.samples, now: now())
+    let (assessments, trouble) = await assess(round)
     let observation = CycleObservation(
       time: time, samples: round.samples, assessments: assessments, vanished: round.vanished, interval: interval,
       skippedCycles: skipped, missedCycles: round.missed, exports: activities)
@@ -110,19 +109,25 @@ package actor ExportCycle {
     }
     return Outcome(
       time: time, samples: round.samples, assessments: assessments, unanswered: round.unanswered, notices: notices,
-      memoryTrouble: await memory?.takeTrouble(), pointCount: points)
+      memoryTrouble: trouble, pointCount: points)
   }
 
-  private func assess(_ round: SampleRound.Result) async -> [String: OutboxAssessment] {
+  private func assess(_ round: SampleRound.Result) async -> ([String: OutboxAssessment], memoryTrouble: String?) {
     for name in round.vanished { windows[name] = nil }
+    var trouble: String?
+    if let memory {
+      let unknown = round.samples.filter { windows[$0.outbox.name] == nil }
+      let kept = await memory.exchange(round.samples, windowsBefore: unknown, now: now())
+      windows.merge(kept.windows) { known, _ in known }
+      trouble = kept.trouble
+    }
     var assessments: [String: OutboxAssessment] = [:]
     for sample in round.samples {
       let name = sample.outbox.name
-      if windows[name] == nil { windows[name] = await memory?.window(of: sample.outbox, now: sample.startedAt) }
       windows[name, default: SampleWindow()].append(sample)
       assessments[name] = windows[name].map { OutboxAssessment($0, of: sample.outbox) }
     }
-    return assessments
+    return (assessments, trouble)
   }
 
   /// The batch that ends every series, for a clean stop.

@@ -66,8 +66,12 @@ final class SampleFile {
 
   /// Adds samples to their series, and forgets the oldest of each.
   ///
+  /// - Parameter span: samples of any series outside of it are forgotten too, since they are no longer, or not yet, of use:
+  ///   of outboxes that are gone, and from before a clock was set back.
   /// - Throws: nothing was added.
-  func add(_ entries: [(series: String, entry: Entry)], _ rhythm: SampleRhythm) throws(SQLiteError) {
+  func add(
+    _ entries: [(series: String, entry: Entry)], _ rhythm: SampleRhythm, forgetting span: ClosedRange<Timestamp>? = nil
+  ) throws(SQLiteError) {
     try transaction { connection throws(SQLiteError) in
       for (series, entry) in entries where try Self.isDue(entry.startedAt, series, rhythm, connection) {
         var parameters: [String: SQLiteValue] = [
@@ -85,18 +89,12 @@ final class SampleFile {
           """, [":series": .text(series)]
         ) { _ in }
       }
+      guard let span else { return }
+      try connection.query(
+        "DELETE FROM samples WHERE started NOT BETWEEN :first AND :last",
+        [":first": .integer(span.lowerBound.nanoseconds), ":last": .integer(span.upperBound.nanoseconds)]
+      ) { _ in }
     }
-  }
-
-  /// Forgets samples of any series that are no longer, or not yet, of use: outboxes that are gone, and times from before
-  /// a clock was set back.
-  ///
-  /// - Throws: nothing was forgotten.
-  func forget(before: Timestamp, after: Timestamp) throws(SQLiteError) {
-    try connection.query(
-      "DELETE FROM samples WHERE started NOT BETWEEN :before AND :after",
-      [":before": .integer(before.nanoseconds), ":after": .integer(after.nanoseconds)]
-    ) { _ in }
   }
 
   private static func isDue(

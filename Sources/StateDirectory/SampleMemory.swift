@@ -38,6 +38,20 @@ package actor SampleMemory {
   /// The file in a state directory.
   package static func path(in directory: String) -> String { directory + "/samples.sqlite" }
 
+  /// Answers what is kept of some outboxes, and keeps the samples of a cycle.
+  ///
+  /// - Parameters:
+  ///   - samples: those of the cycle.
+  ///   - unknown: those among them whose windows are wanted.
+  /// - Returns: the windows before these samples, by the outboxes' names; and what ``takeTrouble()`` has to say.
+  package func exchange(
+    _ samples: [OutboxSample], windowsBefore unknown: [OutboxSample], now: Timestamp
+  ) -> (windows: [String: SampleWindow], trouble: String?) {
+    let windows = unknown.map { ($0.outbox.name, window(of: $0.outbox, now: $0.startedAt)) }
+    keep(samples, now: now)
+    return (Dictionary(windows) { first, _ in first }, takeTrouble())
+  }
+
   /// The window of the samples of an outbox before now; an empty one where none are kept.
   package func window(of outbox: WatchedOutbox, now: Timestamp) -> SampleWindow {
     let entries = attempt("read") { file throws(SQLiteError) in try file.entries(series(outbox)) } ?? []
@@ -60,9 +74,9 @@ package actor SampleMemory {
     let isForgetting = roundsUntilForgetting == 0
     roundsUntilForgetting = isForgetting ? SampleWindow.capacity : roundsUntilForgetting - 1
     let limit = SampleRhythm.once.ageLimit
+    let span = now.advanced(by: .zero - limit)...now.advanced(by: limit)
     let isKept: Void? = attempt("kept") { [rhythm] file throws(SQLiteError) in
-      try file.add(entries, rhythm)
-      if isForgetting { try file.forget(before: now.advanced(by: .zero - limit), after: now.advanced(by: limit)) }
+      try file.add(entries, rhythm, forgetting: isForgetting ? span : nil)
     }
     if isKept != nil { told = nil }
   }

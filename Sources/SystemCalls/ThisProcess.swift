@@ -23,9 +23,9 @@ package enum ThisProcess {
     return unsafe String(cString: path)
   }
 
-  /// Lets all threads share two pools of memory, before they start: the C library gives each a pool of its own, up to
-  /// eight a processor, and each keeps what was freed in it (mallopt(3), M_ARENA_MAX).
-  package static func sharePoolsOfMemory() { _ = mallopt(M_ARENA_MAX, 2) }
+  /// Lets all threads share one pool of memory, before they start: the C library gives each a pool of its own, up to eight
+  /// a processor, and each keeps what was freed in it (mallopt(3), M_ARENA_MAX).
+  package static func sharePoolOfMemory() { _ = mallopt(M_ARENA_MAX, 1) }
 
   /// Gives memory that was freed back to the operating system (malloc_trim(3)).
   package static func returnFreedMemory() { _ = malloc_trim(0) }

@@ -34,6 +34,7 @@ import SystemCalls
   // Not `async`: the runtime would end this thread, for which the C library first loads another library.
   static func main() {
     SignalWatcher.ignoreBrokenPipes()
+    ThisProcess.sharePoolOfMemory()
     Task.detached {
       let status = await run(Array(CommandLine.arguments.dropFirst()))
       ThisProcess.end(with: NagiosFormat.status(status).rawValue)

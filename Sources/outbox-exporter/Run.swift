@@ -56,7 +56,6 @@ struct Run: Subcommand {
   }
 
   private func runSidecar(_ configuration: ExporterConfiguration) async throws {
-    ThisProcess.sharePoolsOfMemory()
     let log = configuration.log
     let state: SidecarState
     do {
