@@ -56,14 +56,14 @@ def strip():
             4, "Delivery time, p99",
             "99 of 100 events delivered in the last hour took at most about this long since they were first due: an "
             "estimate between the bounds of a histogram, which may exceed the longest wait. Events that are not "
-            "delivered are not in it: a dead worker looks fast here. Look at Oldest waiting beside it.",
-            quantile(0.99, "1h", now=True), unit="s", decimals=1, missing="no delivery"),
+            "delivered are not in it: a dead worker looks fast here. Look at Oldest waiting beside it. No data: nothing "
+            "was delivered, or it is not read now.",
+            quantile(0.99, "1h", now=True), unit="s", decimals=1),
         stat(
             5, "Failed attempts, 1 h",
             "The share of attempts in the last hour that did not deliver: retried, dead or released. A few retries are "
-            "normal.",
-            f'{attempts(FAILED, "1h", now=True)} / ({attempts(ENDED, "1h", now=True)} > 0)', unit="percentunit",
-            missing="no attempt"),
+            "normal. No data: there was no attempt, or it is not read now.",
+            f'{attempts(FAILED, "1h", now=True)} / ({attempts(ENDED, "1h", now=True)} > 0)', unit="percentunit"),
         stat(
             6, "New dead, 1 h",
             "Events given up on within the last hour. Each one is a message that does not arrive.",
@@ -200,7 +200,7 @@ def promise():
             "(yellow) over hours is a ticket.",
             burn, "short", noValue="no objective", limits=steps(PLAIN, (6, YELLOW), (14.4, RED)), decimals=1, fill=0,
             # Green, yellow and red would say how bad it is, which the height does.
-            overrides=[color("5m", "#8ab8ff"), color("1h", BLUE), color("6h", PURPLE)]),
+            overrides=[color("5m", BLUE), color("1h", PURPLE), color("6h", GREY)]),
         timeseries(
             16, "On time and late",
             "Events a minute by whether they met the objective. An event counts as late the moment its deadline "
