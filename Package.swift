@@ -135,7 +135,7 @@ let package = Package(
     tests("LayoutsTests", ["Outbox", "Layouts", "SampleSQL"]),
     tests("SampleSQLTests", ["Outbox", "Layouts", "SampleSQL"]),
     tests("LedgerTests", ["Outbox", "Layouts", "SampleSQL", "Ledger"]),
-    tests("AssessmentTests", ["Outbox", "Assessment", "assessment-benchmark"]),
+    tests("AssessmentTests", ["Outbox", "Assessment", "assessment-benchmark", "TestSupport"]),
     tests("AccountingTests", ["Outbox", "Accounting", "TestSupport"]),
     tests("MetricsTests", ["Outbox", "Assessment", "Accounting", "Metrics"]),
     tests("DemoTests", ["Outbox", "Layouts", "Reports", "SQLiteClient", "Demo", "Stores", "TestSupport"]),

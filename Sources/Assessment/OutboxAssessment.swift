@@ -54,9 +54,9 @@ package struct OutboxAssessment: Sendable, Hashable {
       breachTime = finding.breachTime
     }
     guard isTrusted else { return }
-    destinations = window.destinations.compactMap { name, moments in
-      guard moments.count >= SampleWindow.fewest else { return nil }
-      let finding = Finding(Evidence(moments: moments), objective: outbox.objective)
+    destinations = window.destinations.compactMap { name, line in
+      guard line.count >= SampleWindow.fewest else { return nil }
+      let finding = Finding(Evidence(moments: window.moments(of: line)), objective: outbox.objective)
       guard finding.verdict != .ok, finding.verdict != .idle else { return nil }
       return Destination(name: name, verdict: finding.verdict, sentence: finding.sentence)
     }.sorted { ($0.verdict, $0.name) < ($1.verdict, $1.name) }

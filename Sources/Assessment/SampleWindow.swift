@@ -8,7 +8,7 @@ package struct SampleWindow: Sendable {
   /// The good samples of the outbox as a whole, oldest first.
   private(set) var moments: [Moment] = []
   /// Those of each destination that has waiting events; one without has none to be judged.
-  private(set) var destinations: [String: [Moment]] = [:]
+  private(set) var destinations: [String: MomentLine] = [:]
   /// Failed samples since the last good one.
   private(set) var failuresInARow = 0
   /// Whether each of the last samples was good, oldest first.
@@ -53,19 +53,19 @@ package struct SampleWindow: Sendable {
       }
       due[name] = events
       seen.insert(name)
-      destinations[name, default: []].append(moment)
-      if destinations[name, default: []].count > Self.capacity { destinations[name]?.removeFirst() }
+      destinations[name, default: MomentLine()].append(moment)
+      if destinations[name, default: MomentLine()].count > Self.capacity { destinations[name]?.removeFirst() }
       total.add(moment)
     }
     // A destination that has nothing left has seen its last departure.
-    for (name, moments) in destinations where !seen.contains(name) {
+    for (name, line) in destinations where !seen.contains(name) {
       let left = lastDue[name]?.count ?? 0
       total.departures += left
-      if moments.last?.due == 0, moments.count >= Self.capacity {
+      if line.last.due == 0, line.count >= Self.capacity {
         destinations[name] = nil
       } else {
         destinations[name]?.append(Moment(time: time, departures: left))
-        if moments.count >= Self.capacity { destinations[name]?.removeFirst() }
+        if line.count >= Self.capacity { destinations[name]?.removeFirst() }
       }
     }
     moments.append(total)
@@ -73,6 +73,9 @@ package struct SampleWindow: Sendable {
     lastDue = due
     last = (sample.startedAt, snapshot)
   }
+
+  /// The moments of a destination, oldest first: each has the time of one of the outbox's own, to the last.
+  func moments(of line: MomentLine) -> [Moment] { line.moments(at: moments.suffix(line.count).lazy.map(\.time)) }
 
   /// Seconds since the sample before. The exporter's clock and the store's may both be set; of the two steps that they
   /// show, the one that is closer to the usual one is believed.

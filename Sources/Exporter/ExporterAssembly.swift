@@ -47,8 +47,8 @@ package struct ExporterAssembly: Sendable {
       memory: once && configuration.window != nil ? nil : memory, now: now)
   }
 
-  /// So many points are somewhat less than a request may hold, and about 13 MB while they are described.
-  private static let batchLimit = 40_000
+  /// So many points are less than half of what a request may hold, and about 7 MB while they are described.
+  private static let batchLimit = 20_000
 
   /// What this exporter is about to do, in one line.
   package var summary: String {
