@@ -226,7 +226,7 @@ struct RhythmPostgreSQLTests {
   /// `scripts/bench backlog` does the same with five million events, and asks what it costs.
   @Test func `of a backlog that grows every figure is exact at its time, or says that it is not`() async throws {
     let watched = Watched(try database(""))
-    let (batches, size, topics) = (51, 1000, 20)
+    let (batches, size, topics) = (30, 2000, 20)
     var seen: [String: Int] = [:]
     var oldest: [String] = []
     for batch in 1...batches {
@@ -242,11 +242,11 @@ struct RhythmPostgreSQLTests {
       let sample = try await watched.sample(share: 1e-9 * Double((batch + 2) / 3))
       try await _ = writing.value
       // The first ones stay the oldest.
-      oldest = try database.psql(
-        """
-        SELECT "Topic", floor(extract(epoch FROM min(due_at)) * 1000) FROM outbox GROUP BY 1
-        """
-      ).split(separator: "\n").map(String.init).sorted()
+      if batch == 1 {
+        oldest = try database.psql(
+          "SELECT \"Topic\", floor(extract(epoch FROM min(due_at)) * 1000) FROM outbox GROUP BY 1"
+        ).split(separator: "\n").map(String.init).sorted()
+      }
       switch sample.result {
       case .failure(let failure): throw failure
       case .success(.counts(let snapshot)) where snapshot.isEstimate:
@@ -263,7 +263,7 @@ struct RhythmPostgreSQLTests {
         #expect(known.count == topics && known.sorted() == oldest, "\(head)")
       }
     }
-    #expect(seen == ["counts": 17, "estimate": 17, "head": 17])
+    #expect(seen == ["counts": 10, "estimate": 10, "head": 10])
   }
 
   @Test func `a small table is estimated from all of its blocks`() async throws {
