@@ -38,7 +38,7 @@ package struct CountingCells: Sendable, Hashable {
   /// apart, the word that does; rows from before the first cell are left out. See ``WrittenRow``.
   func written(_ dialect: SQLDialect) -> String {
     let first = starts.first ?? "0"
-    let key = toldStart.map { "CASE WHEN c >= \($0) THEN i ELSE '' END" } ?? "''"
+    let key = toldStart.map { "CASE WHEN c >= \($0) THEN \(Self.word(dialect)) ELSE '' END" } ?? "''"
     return switch dialect {
     case .postgresql:
       "string_agg(concat(chr(\(Self.zero) + width_bucket(c, \(array))), \(key)), ',') FILTER (WHERE c >= \(once(first)))"
@@ -61,12 +61,23 @@ package struct CountingCells: Sendable, Hashable {
       // What is beyond all times, or no number, is put at the end of them.
       let bounded = "least(\(time), 1e11)"
       let last = duration.map { ", ' ', least(\($0), 1e17)::bigint" } ?? ""
-      return "string_agg(concat(i, ' ', round(\(bounded) * 1000000)::bigint, ' ', a::bigint\(last)), ',') "
+      return
+        "string_agg(concat(\(Self.word(dialect)), ' ', round(\(bounded) * 1000000)::bigint, ' ', a::bigint\(last)), ',') "
         + "FILTER (WHERE \(condition))"
     case .sqlite:
       let last = duration.map { " || ' ' || COALESCE(CAST(\($0) AS INTEGER), '')" } ?? ""
-      return "group_concat(CASE WHEN \(condition) THEN i || ' ' || CAST(round(\(time) * 1000000) AS INTEGER) || ' ' "
+      return
+        "group_concat(CASE WHEN \(condition) THEN \(Self.word(dialect)) || ' ' || CAST(round(\(time) * 1000000) AS INTEGER) || ' ' "
         + "|| CAST(a AS INTEGER)\(last) END, ',')"
+    }
+  }
+
+  /// A row's identifier as a word of a few letters. It is made of those rows alone that it is asked for.
+  private static func word(_ dialect: SQLDialect) -> String {
+    switch dialect {
+    case .postgresql:
+      "left(encode(int8send(hashtextextended(i::text COLLATE \"C\", 0)), 'base64'), 8)"
+    case .sqlite: "hex(i)"
     }
   }
 

@@ -62,7 +62,10 @@ struct SelectionWriter {
   /// The selects of rows, in as few passes as can be.
   mutating func selects(_ picked: [PickedRows], withID: Bool = false) throws(LayoutProblem) -> [String] {
     var passes: [Pass] = []
-    for picked in picked {
+    // The type of an identifier is told by the main table's: two tables without any would make it a text.
+    let isMain = { (rows: PickedRows) in rows.selection.table == TableQueue.mainTable }
+    let ordered = tells ? picked.filter(isMain) + picked.filter { rows in !isMain(rows) } : picked
+    for picked in ordered {
       let part = try part(picked, withID: withID)
       if let index = passes.firstIndex(where: { $0.shares(part) }) {
         passes[index].parts.append(part)
@@ -228,16 +231,9 @@ struct SelectionWriter {
     return columns
   }
 
-  /// What tells one row of a table from the others, as a short word; nothing where the layout names no identifier.
+  /// What tells one row of a table from the others; NULL where the layout names no identifier.
   mutating func key(_ source: String?) throws(LayoutProblem) -> String {
-    guard let source else { return "''" }
-    let value = try template.expand(source)
-    if value == "NULL" { return "''" }
-    return switch dialect {
-    case .postgresql:
-      "left(encode(int8send(hashtextextended((\(value))::text COLLATE \"C\", 0)), 'base64'), 8)"
-    case .sqlite: "hex(\(value))"
-    }
+    if let source { try template.expand(source) } else { "NULL" }
   }
 
   /// What a template says, for a row without it zero.

@@ -41,7 +41,8 @@ package final class AccountFile {
 
   private init(_ path: String) throws(SQLiteError) {
     connection = try SQLiteConnection(path: path, access: .readWrite)
-    connection.setBusyTimeout(.seconds(1))
+    // After a kill the first that opens the file, who may be a `report`, restores it from its log, and others wait.
+    connection.setBusyTimeout(.seconds(10))
     try connection.execute(
       """
       PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA journal_size_limit = 1048576;
@@ -62,6 +63,7 @@ package final class AccountFile {
     }
     self.keptAt = keptAt
     saved = found
+    connection.setBusyTimeout(.seconds(1))
   }
 
   /// Commits the totals, their marks, and what moved since the last time.

@@ -134,7 +134,7 @@ struct OracleSettings: Sendable {
     let variables = currentEnvironment()
     events = variables["OUTBOX_ORACLE_EVENTS"].flatMap { Int($0) } ?? 150
     seed = variables["OUTBOX_ORACLE_SEED"].flatMap { UInt64($0) } ?? UInt64.random(in: 0...99_999)
-    atATime = variables["OUTBOX_ORACLE_AT_A_TIME"].flatMap { Int($0) } ?? 5
+    atATime = variables["OUTBOX_ORACLE_AT_A_TIME"].flatMap { Int($0) } ?? 8
     only = variables["OUTBOX_ORACLE_CASE"] ?? ""
   }
 

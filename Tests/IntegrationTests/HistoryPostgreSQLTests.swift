@@ -131,6 +131,29 @@ import Testing
     #expect(totals.unbalanced.isEmpty, "\(totals.unbalanced)")
   }
 
+  @Test func `a layout without an identifier counts its rows by their times`() async throws {
+    let workers = try AiHummerWorkers()
+    var layout = Layout.aiHummer
+    for role in ["id", "dead_id"] { layout.queues[0].columns[role] = nil }
+    for index in layout.queues[0].selections.indices { layout.queues[0].selections[index].id = nil }
+    let store = store(workers.database, layout: layout)
+    let totals = MovementTotals()
+    totals.add(await store.sample(totals.request))
+    for _ in 0..<3 {
+      try workers.database.psql(
+        """
+        DELETE FROM outbox WHERE status = 'delivered';
+        INSERT INTO outbox (channel) SELECT 'mail' FROM generate_series(1, 4);
+        """)
+      totals.add(await store.sample(totals.request))
+      try workers.database.psql("UPDATE outbox SET status = 'delivered', delivered_at = now() WHERE status = 'pending'")
+      totals.add(await store.sample(totals.request))
+    }
+    // Rows of one transaction have the same times, and are as many as they are.
+    #expect(totals.lines == ["mail enqueued 12", "mail delivered 12"])
+    #expect(totals.restarts.isEmpty && totals.unbalanced.isEmpty, "\(totals.unbalanced)")
+  }
+
   @Test func `a prepared transaction that commits long after its times is counted once`() async throws {
     let server = try TemporaryPostgres(settings: ["max_prepared_transactions": "5"])
     let database = try server.createDatabase(

@@ -230,8 +230,9 @@ struct OracleCase: Sendable {
       let onTime = received.objectiveEvents(outbox, "on_time")
       let late = received.objectiveEvents(outbox, "late")
       // Of those whose rows are gone a history cannot tell whether their deadline had passed since the last sample.
-      let most = truth.count("enqueued", queue) - truth.count("discarded on time", queue)
-      let fewest = method == .history ? truth.count("enqueued", queue) - truth.count("discarded", queue) : most
+      let most = truth.count("enqueued", queue) - truth.count("discarded surely on time", queue)
+      let fewest =
+        truth.count("enqueued", queue) - truth.count(method == .history ? "discarded" : "discarded on time", queue)
       #expect(
         (fewest...most).contains(onTime + late), "\(outbox), seed \(settings.seed): \(onTime) + \(late), \(most) true")
       if truth.count("requeued", queue) == 0, method == .history {

@@ -115,7 +115,9 @@ class WebhookDeliveries(SQLiteQueue):
     failed_assignments = "last_error = 'HTTP 503', next_attempt_at = {now}"
     dead_assignments = "status = 'dead_letter', last_error = 'HTTP 503', completed_at = {now}"
     reaped_assignments = claim_assignments
-    requeued_assignments = "status = 'pending', attempts = 0, last_error = NULL, completed_at = NULL"
+    # A claim has put the next attempt off.
+    requeued_assignments = (
+        "status = 'pending', attempts = 0, last_error = NULL, completed_at = NULL, next_attempt_at = {now}")
 
     def write(self, destination, chance, returned=0):
         self.run(

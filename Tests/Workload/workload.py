@@ -25,7 +25,8 @@ SYSTEMS = {
 
 
 def exists(directory, name):
-    return os.path.exists(os.path.join(directory, name))
+    """Whether something was asked for. Where a run is killed nobody is left to ask for the end, and its directory goes."""
+    return os.path.exists(os.path.join(directory, name)) or name == "stop" and not os.path.isdir(directory)
 
 
 def is_directory(system):
@@ -89,9 +90,14 @@ def main():
     operations = operations.split(",")
     epoch = multiprocessing.Value("l", 1)
     truth = collections.Counter()
+    parent = os.getppid()
     processes = {}
     number = 0
     while not exists(directory, "stop"):
+        if os.getppid() != parent:
+            for process in processes.values():
+                process.kill()
+            return
         for slot in range(int(workers)):
             if slot not in processes or not processes[slot].is_alive():
                 if slot in processes and processes[slot].exitcode not in (0, -signal.SIGKILL):
