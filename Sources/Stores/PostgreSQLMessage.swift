@@ -89,24 +89,36 @@ enum PostgreSQLMessage {
 
   // MARK: - What the database has
 
-  /// One row for each column of each table that is there: queue, role, schema, name, whether row-level security hides rows
-  /// from us; column, type, whether it leads a complete index, whether it is never NULL; and the type's number where it is
-  /// an enum or a domain, of which ``types(_:)`` tells more.
+  /// One row for each column of each table that is there: the table's schema and name as SQL, whether its bare name means it,
+  /// whether row-level security hides rows of it from us; the column, its type, whether it leads a complete index, whether it
+  /// is never NULL; and the type's number where ``types(_:)`` has to tell more.
   ///
-  /// It is the first statement of every `--once`, for which a new session costs more than the rows, so it stays simple.
+  /// It is the first statement of every `--once`, for which a new session costs more than the rows, so it joins as little as
+  /// it can. The catalogues are readable by every role. `to_regclass` is not used: it fails where a role lacks the schema,
+  /// just when `outbox-exporter sql` is to say what the role needs.
   static func columns(of queues: [TableQueue]) -> String {
-    """
-    SELECT w.queue, w.role, n.nspname, c.relname, row_security_active(c.oid), a.attname, format_type(a.atttypid, NULL),
-      EXISTS (
-        SELECT FROM pg_index i
-        WHERE i.indrelid = c.oid AND i.indisvalid AND i.indpred IS NULL AND i.indkey[0] = a.attnum
-          AND pg_index_column_has_property(i.indexrelid, 1, 'orderable')),
-      a.attnotnull,
-      CASE WHEN a.atttypid >= \(firstTypeWithoutFixedNumber) THEN
-        (SELECT t.oid FROM pg_type t WHERE t.oid = a.atttypid AND t.typtype IN ('d', 'e')) END
-    FROM \(wanted(queues))
-    LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
-    """
+    let wanted = PostgreSQLTables.wanted(by: queues)
+    func list(_ names: some Sequence<String>) -> String {
+      Set(names).sorted().map { SQLIdentifier.literal($0, .postgresql) }.joined(separator: ", ")
+    }
+    let schemas = list(wanted.compactMap(\.schema))
+    let isThere = [
+      wanted.contains { $0.schema == nil } ? "pg_table_is_visible(c.oid)" : nil,
+      schemas.isEmpty ? nil : "c.relnamespace IN (SELECT n.oid FROM pg_namespace n WHERE n.nspname IN (\(schemas)))",
+    ].compactMap { $0 }.joined(separator: " OR ")
+    return """
+      SELECT (pg_identify_object('pg_class'::regclass, a.attrelid, 0)).identity, pg_table_is_visible(a.attrelid),
+        row_security_active(a.attrelid), a.attname, format_type(a.atttypid, NULL),
+        EXISTS (
+          SELECT FROM pg_index i
+          WHERE i.indrelid = a.attrelid AND i.indisvalid AND i.indpred IS NULL AND i.indkey[0] = a.attnum
+            AND pg_index_column_has_property(i.indexrelid, 1, 'orderable')),
+        a.attnotnull, CASE WHEN a.atttypid >= \(firstTypeWithoutFixedNumber) THEN a.atttypid END
+      FROM pg_attribute a
+      WHERE a.attnum > 0 AND NOT a.attisdropped AND a.attrelid = ANY (ARRAY(
+        SELECT c.oid FROM pg_class c
+        WHERE c.relname IN (\(list(wanted.map(\.name)))) AND c.relkind IN \(relationKinds) AND (\(isThere))))
+      """
   }
 
   /// PostgreSQL's own types have numbers below this one; what they are need not be looked up. Those of the information
@@ -143,26 +155,6 @@ enum PostgreSQLMessage {
     WHERE lower(c.relname) = lower(\(SQLIdentifier.literal(SQLIdentifier.parts(tableName).last ?? "", .postgresql)))
       AND c.relkind IN \(relationKinds) ORDER BY 1, 2 LIMIT 5
     """
-  }
-
-  /// The catalogues are readable by every role. `to_regclass` is not used: it fails where a role lacks the schema, just
-  /// when `outbox-exporter sql` is to say what the role needs.
-  private static func wanted(_ queues: [TableQueue]) -> String {
-    var rows: [String] = []
-    for (index, queue) in queues.enumerated() {
-      for (role, table) in queue.tables.sorted(by: { $0.key < $1.key }) {
-        let parts = SQLIdentifier.parts(table.name)
-        let schema = parts.count > 1 ? SQLIdentifier.literal(parts[parts.count - 2], .postgresql) : "NULL"
-        let name = SQLIdentifier.literal(parts.last ?? "", .postgresql)
-        rows.append("(\(index), \(SQLIdentifier.literal(role, .postgresql)), \(schema), \(name))")
-      }
-    }
-    return """
-      (VALUES \(rows.joined(separator: ", "))) AS w(queue, role, schema, name)
-      JOIN pg_class c ON c.relname = w.name AND c.relkind IN \(relationKinds)
-      JOIN pg_namespace n ON n.oid = c.relnamespace
-        AND (n.nspname = w.schema OR w.schema IS NULL AND pg_table_is_visible(c.oid))
-      """
   }
 
   private static let relationKinds = "('r', 'p', 'v', 'm', 'f')"

@@ -190,7 +190,7 @@ final class PostgreSQLQueues {
 
   private func prepare() throws(SampleFailure) -> [Prepared] {
     let queues = definition.layout.queues
-    var tables = PostgreSQLTables(try look(PostgreSQLMessage.columns(of: queues))[0])
+    var tables = PostgreSQLTables(try look(PostgreSQLMessage.columns(of: queues))[0], of: queues)
     if !tables.unreadTypes.isEmpty {
       tables.take(try look(PostgreSQLMessage.types(tables.unreadTypes.keys.sorted()))[0])
     }

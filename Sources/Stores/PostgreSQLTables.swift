@@ -1,3 +1,4 @@
+import Layouts
 import PostgreSQLClient
 import SampleSQL
 
@@ -18,23 +19,54 @@ struct PostgreSQLTables {
     var column: String
   }
 
-  /// Reads the answer to ``PostgreSQLMessage/columns(of:)``.
-  init(_ columns: PostgreSQLResult) {
-    for row in 0..<columns.rowCount {
-      guard let queue = columns.integer(row, 0), let role = columns.text(row, 1), let schema = columns.text(row, 2),
-        let table = columns.text(row, 3)
-      else { continue }
-      if schemas[queue]?.tables[role] == nil {
-        schemas[queue, default: QueueSchema(tables: [:])].tables[role] = QueueSchema.Table(
-          reference: "\(SQLIdentifier.quoted(schema)).\(SQLIdentifier.quoted(table))", columns: [:])
-        if columns.truth(row, 4) == true { underRowSecurity.append("\(schema).\(table)") }
+  /// A table that a queue names.
+  struct WantedTable {
+    var queue: Int
+    var role: String
+    /// nil for the one that the bare name means.
+    var schema: String?
+    var name: String
+  }
+
+  /// The tables that queues name.
+  static func wanted(by queues: [TableQueue]) -> [WantedTable] {
+    queues.enumerated().flatMap { index, queue in
+      queue.tables.sorted { $0.key < $1.key }.map { role, table in
+        let parts = SQLIdentifier.parts(table.name)
+        return WantedTable(
+          queue: index, role: role, schema: parts.count > 1 ? parts[parts.count - 2] : nil, name: parts.last ?? "")
       }
-      guard let name = columns.text(row, 5), let type = columns.text(row, 6) else { continue }
-      schemas[queue]?.tables[role]?.columns[name] = type
-      if columns.truth(row, 7) == true { schemas[queue]?.tables[role]?.indexedColumns.insert(name) }
-      if columns.truth(row, 8) == true { schemas[queue]?.tables[role]?.filledColumns.insert(name) }
-      if let number = columns.integer(row, 9) {
-        unreadTypes[number, default: []].append(ColumnPlace(queue: queue, role: role, column: name))
+    }
+  }
+
+  /// Reads the answer to ``PostgreSQLMessage/columns(of:)``.
+  init(_ columns: PostgreSQLResult, of queues: [TableQueue]) {
+    let wanted = Self.wanted(by: queues)
+    var hidden: Set<String> = []
+    var last = (identity: "", parts: [String]())
+    for row in 0..<columns.rowCount {
+      guard let identity = columns.text(row, 0), let column = columns.text(row, 3), let type = columns.text(row, 4)
+      else { continue }
+      if identity != last.identity { last = (identity, SQLIdentifier.parts(identity)) }
+      let parts = last.parts
+      guard parts.count == 2 else { continue }
+      let isVisible = columns.truth(row, 1) == true
+      let meant = wanted.filter { $0.name == parts[1] && ($0.schema.map { $0 == parts[0] } ?? isVisible) }
+      if !meant.isEmpty, columns.truth(row, 2) == true, hidden.insert(identity).inserted {
+        underRowSecurity.append("\(parts[0]).\(parts[1])")
+      }
+      for table in meant {
+        let reference = "\(SQLIdentifier.quoted(parts[0])).\(SQLIdentifier.quoted(parts[1]))"
+        var found =
+          schemas[table.queue]?.tables[table.role] ?? QueueSchema.Table(reference: reference, columns: [:])
+        found.columns[column] = type
+        if columns.truth(row, 5) == true { found.indexedColumns.insert(column) }
+        if columns.truth(row, 6) == true { found.filledColumns.insert(column) }
+        schemas[table.queue, default: QueueSchema(tables: [:])].tables[table.role] = found
+        if let number = columns.integer(row, 7) {
+          unreadTypes[number, default: []].append(
+            ColumnPlace(queue: table.queue, role: table.role, column: column))
+        }
       }
     }
   }
