@@ -5,6 +5,7 @@ import Testing
 final class Incident {
   let pace: IncidentPace
   let store: IncidentStore
+  let collector: IncidentCollector
   let watches: [IncidentWatch]
   /// The outboxes whose store can be read.
   var readable = Set(IncidentStore.outboxes.map(\.name))
@@ -13,12 +14,15 @@ final class Incident {
   private var killed: Double?
   /// When no exporter ran.
   private var silences: [ClosedRange<Double>] = []
+  private(set) var stages: [IncidentStage] = []
   private(set) var looks: [IncidentLook] = []
 
   init(_ pace: IncidentPace) throws {
     self.pace = pace
     store = try IncidentStore(pace)
+    collector = try IncidentCollector()
     watches = [try .prometheus(pace), try .victoriaMetrics(pace)]
+    for watch in watches { try IncidentStore.past.write(to: watch, pace) }
     command = try ExporterCommand()
     try command.home.write(
       """
@@ -26,8 +30,10 @@ final class Incident {
       state_dir: \(command.path("state"))
       interval: \(pace.text(0.75))
       database_share: 100%
+      # What a Collector does not take for a quarter of an hour is too much.
+      spool: {max_bytes: \(Self.batch * 20)}
       \(store.configuration)
-      export: [\(watches.map { "{url: \"\($0.receiver.endpoint)\"}" }.joined(separator: ", "))]
+      export: [\((watches.map(\.receiver.endpoint) + [collector.endpoint]).map { "{url: \"\($0)\"}" }.joined(separator: ", "))]
       """, to: "exporter.yaml")
     for outbox in IncidentStore.outboxes {
       let installed = try command.run(
@@ -37,6 +43,9 @@ final class Incident {
     try store.begin()
     try startExporter()
   }
+
+  /// About how many bytes a cycle of this exporter sends.
+  private static let batch = 50_000
 
   func startExporter() throws {
     if let killed { silences.append(killed...wallSeconds() + pace.seconds(2)) }
@@ -51,11 +60,13 @@ final class Incident {
 
   /// Waits until something holds at both backends.
   func wait(_ condition: (IncidentWatch) throws -> Bool) async throws {
-    let end = ContinuousClock.now + .seconds(600)
+    let (start, end) = (wallSeconds(), ContinuousClock.now + .seconds(pace.seconds(400)))
     while try !watches.allSatisfy(condition) {
       if ContinuousClock.now >= end {
-        let state = try state()
-        throw StagedBackend.NotFilled(description: state)
+        if try longestPause(since: start) > pace.seconds(Self.tolerated) {
+          throw Disturbed(description: "it does not go on")
+        }
+        throw StagedBackend.NotFilled(description: try state())
       }
       // Asking is work for the backends.
       try await Task.sleep(for: .milliseconds(100))
@@ -69,32 +80,46 @@ final class Incident {
   ///
   /// - Parameters:
   ///   - firing: the alerts that begin and fire; no others do.
-  ///   - allowed: alerts that may begin besides, sooner or later.
-  ///   - brief: alerts that may be pending besides, and do not fire.
+  ///   - passing: alerts that may be pending besides, and do not fire.
   ///   - isShown: whether the dashboards are looked at.
   func stage(
-    _ name: String, firing: Set<String> = [], allowed: Set<String> = [], brief: Set<String> = [], isShown: Bool = true,
+    _ name: String, firing: Set<String> = [], passing: Set<String> = [], isShown: Bool = true,
     _ script: () async throws -> Void
   ) async throws {
     let start = wallSeconds()
-    // At a moment between two writes of vmalert's, VictoriaMetrics may have none of them.
-    let before = try watches.map { try $0.alerts(since: start - pace.seconds(3)) }
     try await script()
     try await wait { watch in
       let alerts = try watch.alerts()
-      return firing.allSatisfy { alerts.contains(.init(alert: $0, isFiring: true)) }
+      return firing.allSatisfy { alerts.contains(.init($0, isFiring: true)) }
     }
     if isShown { try await look(name) }
-    let pause = try longestPause(since: start)
-    for (watch, before) in zip(watches, before) {
-      let begun = try watch.alerts(since: start).subtracting(before)
-      let unexpected = begun.filter { seen in
-        !firing.contains(seen.alert) && !allowed.contains(seen.alert) && (seen.isFiring || !brief.contains(seen.alert))
-      }.sorted()
-      if !unexpected.isEmpty, pause > pace.seconds(1.5) {
-        throw Disturbed(description: "\(watch.name), \(name): nothing went on for \(pause) s: \(unexpected)")
+    stages.append(
+      IncidentStage(
+        name: name, start: start, firing: firing, passing: passing, pause: try longestPause(since: start)))
+  }
+
+  /// What began in the stages and is not in the script, and what is in the script and did not begin.
+  func surprises() async throws -> [String] {
+    let start = stages.first?.start ?? 0
+    // What was evaluated a moment ago is on its way.
+    try await Task.sleep(for: .seconds(3))
+    return try watches.flatMap { watch in
+      let begun = try watch.begun(since: start, pace)
+      return stages.indices.flatMap { place in
+        let end = place + 1 < stages.count ? stages[place + 1].start : .infinity
+        return stages[place].surprises(begun.filter { (stages[place].start..<end).contains($0.time) }.map(\.alert))
+          .map { "\(watch.name), \(stages[place].name): \($0)" }
       }
-      #expect(unexpected == [], "\(watch.name), \(name)")
+    }
+  }
+
+  /// How many minutes a part of the rehearsal may do nothing before the rehearsal is none.
+  private static let tolerated = 1.5
+
+  /// Throws where the machine had no time for the rehearsal.
+  func expectUndisturbed() throws {
+    for stage in stages where stage.pause > pace.seconds(Self.tolerated) {
+      throw Disturbed(description: "\(stage.name): nothing went on for \(stage.pause) s")
     }
   }
 
@@ -122,9 +147,28 @@ final class Incident {
     store.resume()
     looks.append(
       IncidentLook(
-        stage: stage, pace: pace, outboxes: outboxes, truth: truth,
+        stage: stage, pace: pace, time: now, outboxes: outboxes, truth: truth,
         counted: try Dictionary(uniqueKeysWithValues: watches.map { ($0.name, try $0.counted(at: now)) }),
         checks: try Dictionary(uniqueKeysWithValues: watches.map { ($0.name, try $0.check(at: now, pace)) })))
+  }
+
+  /// Draws every dashboard as it was at each look, as wide as a desktop's and as a laptop's screen: the place of the look, the
+  /// dashboard and the width are its name.
+  func draw(into directory: String) throws {
+    for (place, look) in looks.enumerated() {
+      for uid in Dashboard.uids {
+        let choice =
+          uid == "outbox-delivery" && look.stage.contains("channel down") ? ["--choose", "outbox=orders"] : []
+        for width in [1920, 1366] {
+          let options = ["--time", "\(look.time)", "--width", "\(width)", "--divide", "\(pace.divisor)"] + choice
+          let drawn = try run(
+            pythonForTests ?? "",
+            ["dashboards/render.py", "--url", watches[0].receiver.base] + options
+              + ["dashboards/\(uid).json", "\(directory)/\(place)-\(uid)-\(width).png"], directory: ProjectFiles.root)
+          #expect(drawn.code == 0, "\(drawn.error)")
+        }
+      }
+    }
   }
 
   private func state() throws -> String {

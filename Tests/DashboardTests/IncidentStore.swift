@@ -21,7 +21,18 @@ final class IncidentStore {
     Outbox(name: "reports", destinations: ["archive": 2], workers: ["reports-1": 1]),
     Outbox(name: "bulk", destinations: ["mail": 2], workers: ["bulk-1": 5], promise: 90),
     Outbox(name: "billing", destinations: ["invoices": 4], workers: ["billing-1": 60], promise: 5),
+    Outbox(name: "imports", destinations: ["files": 4], workers: ["imports-1": 60]),
   ]
+  /// What one of them had last week.
+  static let past = IncidentPast(outbox: "imports", destination: "files", rate: 4)
+  /// The destinations of one of them.
+  static func destinations(of outbox: String) -> [String] {
+    outboxes.filter { $0.name == outbox }.flatMap { $0.destinations.keys.sorted() }
+  }
+  /// Every name that a variable of a dashboard may offer.
+  static var everything: Set<String> {
+    Set(["production"] + outboxes.flatMap { [$0.name] + $0.destinations.keys })
+  }
   /// The outbox that has a server to itself.
   static let apart = "billing"
 
@@ -214,6 +225,8 @@ final class IncidentStore {
     /// What the application has done so far, and within the last hour of the rehearsal: `outbox/destination/kind`.
     var done: [String: Double] = [:]
     var doneWithinHour: [String: Double] = [:]
+    /// What met its objective and what missed it within that hour: `outbox/result`.
+    var kept: [String: Double] = [:]
   }
 
   /// Asked for all at once, since the application stands still meanwhile.
@@ -231,12 +244,19 @@ final class IncidentStore {
         SELECT 'hour', outbox || '/' || topic || '/' || kind, sum(count) FROM truth WHERE at > to_timestamp(\(hour))
         GROUP BY outbox, topic, kind
         """
-      let rows = try database(of: names[0]).psql((found + [done]).joined(separator: " UNION ALL "))
+      let kept = Self.outboxes.filter { names.contains($0.name) }.compactMap { outbox in
+        outbox.promise.map {
+          "SELECT 'kept', '\(outbox.name)/' || result, value "
+            + "FROM kept('\(outbox.name)', \(pace.seconds($0)), \(hour), \(times.max() ?? 0))"
+        }
+      }
+      let rows = try database(of: names[0]).psql((found + kept + [done]).joined(separator: " UNION ALL "))
       for row in rows.split(separator: "\n") {
         let fields = row.split(separator: "|")
         switch fields[0] {
         case "done": truth.done[String(fields[1])] = Double(fields[2])
         case "hour": truth.doneWithinHour[String(fields[1])] = Double(fields[2])
+        case "kept": truth.kept[String(fields[1])] = Double(fields[2])
         default: truth.found[Int(fields[0]) ?? 0][String(fields[1])] = Double(fields[2])
         }
       }

@@ -5,6 +5,8 @@ struct IncidentTrouble: Sendable {
   let alerts: Set<String>
   /// The worst verdict on each outbox that it is about, as the dashboards number it.
   let conditions: [String: ClosedRange<Double>]
+  /// What may be pending besides while it begins and while it ends, and does not fire.
+  var passing: Set<String> = []
   let begin: @Sendable (Incident) throws -> Void
   let repair: @Sendable (Incident) throws -> Void
 
@@ -16,7 +18,8 @@ struct IncidentTrouble: Sendable {
       "OutboxOldestEventTooOld warning orders/sms", "OutboxOldestEventTooOld critical orders/sms",
       "OutboxVerdictBad warning orders/sms spinning", "OutboxDeliveryBudgetBurn critical orders",
       "OutboxDeliveryBudgetBurn warning orders",
-    ], conditions: ["orders": Condition.spinning...Condition.spinning]
+    ], conditions: ["orders": Condition.spinning...Condition.spinning],
+    passing: passingVerdicts(on: "orders", "orders/sms")
   ) {
     try $0.store.change("orders", "UPDATE destinations SET refuses = true WHERE outbox = 'orders' AND topic = 'sms'")
   } repair: {
@@ -28,6 +31,7 @@ struct IncidentTrouble: Sendable {
     name: "dead letters",
     alerts: [
       "OutboxDeadLettersArriving warning letters/partner", "OutboxDeliveryFailing warning letters/partner",
+      "OutboxDeadLettersUnattended info letters",
     ], conditions: ["letters": Condition.idle...Condition.ok]
   ) {
     let (died, made) = ($0.pace.seconds(25 * 60), $0.pace.seconds(26 * 60))
@@ -40,10 +44,13 @@ struct IncidentTrouble: Sendable {
       INSERT INTO truth VALUES ('letters', 'partner', 'enqueued', 1), ('letters', 'partner', 'dead', 1);
       """)
   } repair: {
-    try $0.store.change("letters", "UPDATE destinations SET poison = 0 WHERE outbox = 'letters'")
+    try $0.store.change(
+      "letters",
+      """
+      UPDATE destinations SET poison = 0 WHERE outbox = 'letters';
+      DELETE FROM letters WHERE status = 'dead';
+      """)
   }
-  /// What the dead letters raise once nobody has looked at them for an hour.
-  static let unattended: Set = ["OutboxDeadLettersUnattended info letters"]
 
   /// The only worker is killed.
   static let deadWorker = IncidentTrouble(
@@ -52,7 +59,9 @@ struct IncidentTrouble: Sendable {
       "OutboxWorkerDead critical bots/telegram", "OutboxOldestEventTooOld warning bots/telegram",
       "OutboxOldestEventTooOld critical bots/telegram", "OutboxBacklogNotDraining warning bots/telegram",
       "OutboxVerdictBad warning bots/telegram stalled",
-    ], conditions: ["bots": Condition.stalled...Condition.stalled]
+    ], conditions: ["bots": Condition.stalled...Condition.stalled],
+    // A worker that has just died was at work in the first of the three windows, in which the backlog grew already.
+    passing: passingVerdicts(on: "bots", "bots/telegram").union(["OutboxBacklogGrowing warning bots/telegram"])
   ) {
     $0.store.kill("bots-1")
   } repair: {
@@ -66,7 +75,8 @@ struct IncidentTrouble: Sendable {
     alerts: [
       "OutboxEventsStuck warning jobs/webhook lease_expired", "OutboxOldestEventTooOld warning jobs/webhook",
       "OutboxOldestEventTooOld critical jobs/webhook", "OutboxVerdictBad warning jobs/webhook falling_behind",
-    ], conditions: ["jobs": Condition.fallingBehind...Condition.fallingBehind]
+    ], conditions: ["jobs": Condition.fallingBehind...Condition.fallingBehind],
+    passing: passingVerdicts(on: "jobs", "jobs/webhook")
   ) {
     try $0.store.change("jobs", "UPDATE outboxes SET reaper = false WHERE name = 'jobs'")
     try $0.store.kill("jobs-1", of: "jobs", holding: 2)
@@ -82,7 +92,8 @@ struct IncidentTrouble: Sendable {
       "OutboxBacklogGrowing warning reports/archive", "OutboxBacklogNotDraining warning reports/archive",
       "OutboxOldestEventTooOld warning reports/archive", "OutboxOldestEventTooOld critical reports/archive",
       "OutboxVerdictBad warning reports/archive falling_behind",
-    ], conditions: ["reports": Condition.fallingBehind...Condition.fallingBehind]
+    ], conditions: ["reports": Condition.fallingBehind...Condition.fallingBehind],
+    passing: passingVerdicts(on: "reports", "reports/archive")
   ) {
     try $0.store.change("reports", "UPDATE destinations SET rate = 20 WHERE outbox = 'reports'")
   } repair: {
@@ -102,25 +113,41 @@ struct IncidentTrouble: Sendable {
     $0.readable.insert("billing")
   }
 
-  /// What may be pending for a while besides, and does not fire: until there is the verdict, it may be another one, or one on
-  /// the outbox as a whole.
-  var brief: Set<String> {
-    // A worker that has just died was at work in the first of the three windows, in which the backlog grew already.
-    Self.passingVerdicts(on: conditions.keys.sorted()).union(["OutboxBacklogGrowing warning bots/telegram"])
+  /// What writes to an outbox has stopped, which had been busy at this time last week.
+  static let arrivalsMissing = IncidentTrouble(
+    name: "arrivals missing", alerts: ["OutboxArrivalsMissing warning imports"],
+    conditions: ["imports": Condition.idle...Condition.ok]
+  ) {
+    try $0.store.change("imports", "UPDATE destinations SET rate = 0 WHERE outbox = 'imports'")
+  } repair: {
+    try $0.store.change("imports", "UPDATE destinations SET rate = 4 WHERE outbox = 'imports'")
   }
 
-  /// Every verdict that may be passing while an outbox gets into trouble, or out of it.
-  static func passingVerdicts(on outboxes: [String]) -> Set<String> {
-    let places = IncidentStore.outboxes.filter { outboxes.contains($0.name) }.flatMap { outbox in
-      [outbox.name] + outbox.destinations.keys.map { "\(outbox.name)/\($0)" }
-    }
-    return Set(
+  /// One of those that the exporter sends to is stopped for longer than the spool has room.
+  static let collectorDown = IncidentTrouble(
+    name: "collector down", alerts: ["OutboxSamplesDropped warning full"], conditions: [:]
+  ) {
+    $0.collector.stop()
+  } repair: {
+    try $0.collector.start()
+  }
+
+  /// Every verdict that may be passing on a destination, or on its outbox as a whole, while that gets into trouble or out of
+  /// it: a trend takes some samples to be seen, which is why the alert waits.
+  static func passingVerdicts(on places: String...) -> Set<String> {
+    Set(
       places.flatMap { place in
         ["falling_behind", "spinning", "stalled", "stuck"].map { "OutboxVerdictBad warning \(place) \($0)" }
       })
   }
 
-  static let all = [channelDown, deadLetters, deadWorker, stuckClaims, slowWorker, storeDown]
+  /// All troubles, those of each list at once: what is over within three minutes by the clock, and what takes an hour and
+  /// more of the rehearsal.
+  static let together = [
+    [channelDown, deadWorker, stuckClaims, slowWorker, storeDown], [deadLetters, arrivalsMissing, collectorDown],
+  ]
+  /// One after the other, but for those that take long.
+  static let apart = together[0].map { [$0] } + [together[1]]
 
   /// Conditions as the dashboards number them.
   enum Condition {

@@ -7,11 +7,24 @@ final class IncidentWatch {
   let receiver: OTLPReceiver
   private let vmalert: ChildProcess?
   private let rules: TemporaryDirectory
+  /// Where the evaluator says which alerts it has.
+  private let evaluator: String
 
   /// An alert, and how far it is: `OutboxWorkerDead critical bots/telegram`.
   struct Seen: Hashable, Comparable, CustomStringConvertible {
     let alert: String
     let isFiring: Bool
+
+    init(_ alert: String, isFiring: Bool) { (self.alert, self.isFiring) = (alert, isFiring) }
+
+    init(_ labels: [String: String], isFiring: Bool) {
+      let place = [labels["outbox_name"], labels["outbox_destination"]].compactMap { $0 }.joined(separator: "/")
+      let words = [
+        labels["alertname"], labels["severity"], place.isEmpty ? nil : place, labels["outbox_verdict"],
+        labels["outbox_stuck_reason"], labels["outbox_drop_reason"],
+      ]
+      self.init(words.compactMap { $0 }.joined(separator: " "), isFiring: isFiring)
+    }
 
     var description: String { "\(alert) \(isFiring ? "firing" : "pending")" }
     static func < (left: Seen, right: Seen) -> Bool { left.description < right.description }
@@ -23,26 +36,31 @@ final class IncidentWatch {
     let receiver = try OTLPReceiver.prometheus(
       configuration: "rule_files: [\"\(rules.path)/outbox.rules.yml\"]\n",
       arguments: ["--query.lookback-delta=\(pace.text(5))"])
-    return IncidentWatch("Prometheus", receiver, nil, rules)
+    return IncidentWatch("Prometheus", receiver, nil, rules, evaluator: receiver.base)
   }
 
   /// VictoriaMetrics, and vmalert beside it.
   static func victoriaMetrics(_ pace: IncidentPace) throws -> IncidentWatch {
     let rules = try generate(pace)
     let receiver = try OTLPReceiver.victoriaMetrics(arguments: ["-search.maxStalenessInterval=\(pace.text(5))"])
+    let port = freePort()
     let vmalert = try ChildProcess(
       "vmalert",
       [
         "-rule=\(rules.path)/outbox.rules.yml", "-datasource.url=\(receiver.base)", "-remoteWrite.url=\(receiver.base)",
-        "-remoteWrite.flushInterval=100ms", "-notifier.blackhole", "-httpListenAddr=127.0.0.1:\(freePort())",
+        "-remoteWrite.flushInterval=100ms", "-notifier.blackhole", "-httpListenAddr=127.0.0.1:\(port)",
         // What came in within the last second or two cannot be seen yet.
         "-rule.evalDelay=2s",
       ], directory: rules.path)
-    return IncidentWatch("VictoriaMetrics", receiver, vmalert, rules)
+    return IncidentWatch(
+      "VictoriaMetrics", receiver, vmalert, rules, evaluator: "http://127.0.0.1:\(port)")
   }
 
-  private init(_ name: String, _ receiver: OTLPReceiver, _ vmalert: ChildProcess?, _ rules: TemporaryDirectory) {
+  private init(
+    _ name: String, _ receiver: OTLPReceiver, _ vmalert: ChildProcess?, _ rules: TemporaryDirectory, evaluator: String
+  ) {
     (self.name, self.receiver, self.vmalert, self.rules) = (name, receiver, vmalert, rules)
+    self.evaluator = evaluator
   }
 
   private static func generate(_ pace: IncidentPace) throws -> TemporaryDirectory {
@@ -54,26 +72,31 @@ final class IncidentWatch {
     return directory
   }
 
-  /// The alerts that are pending or firing at this moment.
-  func alerts() throws -> Set<Seen> { seen(try receiver.answer("ALERTS")) }
-
-  /// The alerts that were pending or firing at any time since.
-  func alerts(since time: Double) throws -> Set<Seen> {
-    seen(try receiver.answer("count_over_time(ALERTS[\(Int((wallSeconds() - time) * 1000) + 1000)ms])"))
+  /// The alerts that are pending or firing at this moment, as who evaluates them says.
+  func alerts() throws -> Set<Seen> {
+    let request = HTTPRequest(.get, "\(evaluator)/api/v1/alerts", timeout: .seconds(60))
+    let answer = try HTTPConnection(userAgent: "test").perform(request)
+    let alerts = try ParsedJSON(String(decoding: answer.body, as: UTF8.self))["data"]?["alerts"]?.elements ?? []
+    return Set(
+      alerts.compactMap { alert in
+        let state = alert["state"]?.text
+        guard state == "pending" || state == "firing" else { return nil }
+        return Seen((alert["labels"]?.members ?? [:]).compactMapValues(\.text), isFiring: state == "firing")
+      })
   }
 
-  private func seen(_ answer: ParsedJSON) -> Set<Seen> {
-    Set(
-      (answer["data"]?["result"]?.elements ?? []).map { series in
-        let labels = (series["metric"]?.members ?? [:]).compactMapValues(\.text)
-        let place = [labels["outbox_name"], labels["outbox_destination"]].compactMap { $0 }.joined(separator: "/")
-        let words = [
-          labels["alertname"], labels["severity"], place, labels["outbox_verdict"], labels["outbox_stuck_reason"],
-          labels["outbox_drop_reason"],
-        ]
-        return Seen(
-          alert: words.compactMap { $0 }.joined(separator: " "), isFiring: labels["alertstate"] == "firing")
-      })
+  /// When each alert began to be pending, and when to fire, since a time. The times are those of the data that the rules were
+  /// evaluated on, and not those of the evaluation.
+  func begun(since time: Double, _ pace: IncidentPace) throws -> [(time: Double, alert: Seen)] {
+    let range = "[\(Int((wallSeconds() - time) * 1000) + 1000)ms]"
+    let samples = Dictionary(
+      grouping: try receiver.query("ALERTS" + range).filter { $0.time >= time },
+      by: { Seen($0.labels, isFiring: $0.labels["alertstate"] == "firing") })
+    return samples.flatMap { alert, samples in
+      let times = samples.map(\.time).sorted()
+      let first = times.indices.filter { $0 == 0 || times[$0] - times[$0 - 1] > pace.seconds(3) }
+      return first.map { (times[$0], alert) }
+    }
   }
 
   /// When the oldest of the last good samples of these outboxes was taken; nil where one of them has none.

@@ -100,3 +100,16 @@ BEGIN
         (''dead_age'', s.dead_age)) AS f (figure, value)
     WHERE d.outbox = $2', outbox) USING at, outbox;
 END $$;
+
+-- What met a promise of so many seconds between two times and what missed it, each event once.
+CREATE FUNCTION kept(outbox text, promise float8, since float8, until float8)
+RETURNS TABLE (result text, value float8) LANGUAGE plpgsql AS $$
+BEGIN
+  RETURN QUERY EXECUTE format(
+    'WITH judged AS (
+      SELECT CASE WHEN status = ''sent'' AND finished_at <= deadline THEN ''on_time'' ELSE ''late'' END AS result,
+        extract(epoch FROM least(finished_at, deadline)) AS at
+      FROM (SELECT *, created_at + make_interval(secs => $1) AS deadline FROM %I) e)
+    SELECT result, count(*)::float8 FROM judged WHERE at > $2 AND at <= $3 GROUP BY result', outbox)
+  USING promise, since, until;
+END $$;
