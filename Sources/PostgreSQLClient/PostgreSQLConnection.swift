@@ -22,17 +22,7 @@ import Glibc
     if let problem = ConnectionString.problem(in: conninfo) {
       throw .cannotConnect(sqlState: nil, message: problem)
     }
-    let deadline = ContinuousClock.now + limit
-    var servers = ServerList(conninfo)
-    for left in stride(from: servers.count, to: 1, by: -1) {
-      do throws(PostgreSQLError) {
-        unsafe handle = try Self.open(conninfo, &servers, until: .now + (deadline - .now) / left)
-        return
-      } catch {
-        guard case .timedOut = error else { throw error }
-      }
-    }
-    unsafe handle = try Self.open(conninfo, &servers, until: deadline)
+    unsafe handle = try Self.openAny(conninfo, until: .now + limit)
   }
 
   deinit {
@@ -50,7 +40,7 @@ import Glibc
   ) throws(PostgreSQLError) -> [PostgreSQLResult] {
     guard isUsable else { throw .closed(message: "the connection was given up") }
     do throws(PostgreSQLError) {
-      return try exchange(statements, until: .now + limit)
+      return try unsafe Self.exchange(handle, statements, until: .now + limit)
     } catch {
       switch error {
       case .server: break
@@ -65,7 +55,7 @@ import Glibc
   private func isStopped() -> Bool {
     unsafe CancelRequest.send(for: handle)
     do throws(PostgreSQLError) {
-      _ = try results(until: .now + Self.graceAfterCancelling)
+      _ = try unsafe Self.results(handle, until: .now + Self.graceAfterCancelling)
       return true
     } catch {
       if case .server = error { return true } else { return false }
@@ -93,6 +83,30 @@ import Glibc
 // MARK: - Connecting
 
 extension PostgreSQLConnection {
+  private static func openAny(
+    _ conninfo: String, until deadline: ContinuousClock.Instant
+  ) throws(PostgreSQLError) -> OpaquePointer {
+    var servers = ServerList(conninfo)
+    for left in stride(from: servers.count, to: 1, by: -1) {
+      do throws(PostgreSQLError) {
+        return try unsafe open(conninfo, &servers, until: .now + (deadline - .now) / left)
+      } catch {
+        guard case .timedOut = error else { throw error }
+      }
+    }
+    return try unsafe open(conninfo, &servers, until: deadline)
+  }
+
+  /// A database in SQL_ASCII keeps any bytes for text. A client that asks for UTF-8 gets an error at the first that are
+  /// none (PostgreSQL manual, "Character Set Support"), so it has to take them as they are; ``PostgreSQLResult`` repairs
+  /// them. What a session says of the server's encoding comes with the greeting: no other database costs a round trip.
+  private static func takeBytesAsText(
+    _ handle: OpaquePointer, until deadline: ContinuousClock.Instant
+  ) throws(PostgreSQLError) {
+    guard unsafe text(PQparameterStatus(handle, "server_encoding")) == "SQL_ASCII" else { return }
+    _ = try unsafe exchange(handle, "SET client_encoding = 'SQL_ASCII'", until: deadline)
+  }
+
   private static func open(
     _ conninfo: String, _ servers: inout ServerList, until deadline: ContinuousClock.Instant
   ) throws(PostgreSQLError) -> OpaquePointer {
@@ -113,6 +127,7 @@ extension PostgreSQLConnection {
       try unsafe finishConnecting(handle, until: deadline)
       unsafe PQsetErrorVerbosity(handle, PQERRORS_DEFAULT)
       unsafe PQsetnonblocking(handle, 1)
+      try unsafe takeBytesAsText(handle, until: deadline)
       return unsafe handle
     } catch {
       unsafe servers.moveToBack(host: text(PQhost(handle)), port: text(PQport(handle)))
@@ -152,29 +167,31 @@ extension PostgreSQLConnection {
 // MARK: - Querying
 
 extension PostgreSQLConnection {
-  private func exchange(
-    _ statements: String, until deadline: ContinuousClock.Instant
+  private static func exchange(
+    _ handle: OpaquePointer, _ statements: String, until deadline: ContinuousClock.Instant
   ) throws(PostgreSQLError) -> [PostgreSQLResult] {
-    guard unsafe PQsendQuery(handle, statements) == 1 else { throw brokenConnection() }
+    guard unsafe PQsendQuery(handle, statements) == 1 else { throw unsafe brokenConnection(handle) }
     var pending = unsafe PQflush(handle)
     while pending == 1 {
       // The server may fill its own buffers before it reads on: take what it sends while sending.
-      let ready = try unsafe Self.wait(for: POLLIN | POLLOUT, on: handle, until: deadline, while: .querying)
-      if ready & POLLIN != 0 { try consumeInput() }
+      let ready = try unsafe wait(for: POLLIN | POLLOUT, on: handle, until: deadline, while: .querying)
+      if ready & POLLIN != 0 { try unsafe consumeInput(handle) }
       pending = unsafe PQflush(handle)
     }
-    guard pending == 0 else { throw brokenConnection() }
-    return try results(until: deadline)
+    guard pending == 0 else { throw unsafe brokenConnection(handle) }
+    return try unsafe results(handle, until: deadline)
   }
 
   /// Takes the results of a message that was sent, until the server is ready again.
-  private func results(until deadline: ContinuousClock.Instant) throws(PostgreSQLError) -> [PostgreSQLResult] {
+  private static func results(
+    _ handle: OpaquePointer, until deadline: ContinuousClock.Instant
+  ) throws(PostgreSQLError) -> [PostgreSQLResult] {
     var results: [PostgreSQLResult] = []
     var failure: PostgreSQLError?
     while true {
       while unsafe PQisBusy(handle) == 1 {
-        try unsafe Self.wait(for: POLLIN, on: handle, until: deadline, while: .querying)
-        try consumeInput()
+        try unsafe wait(for: POLLIN, on: handle, until: deadline, while: .querying)
+        try unsafe consumeInput(handle)
       }
       guard let result = unsafe PQgetResult(handle) else { break }
       defer { unsafe PQclear(result) }
@@ -182,21 +199,21 @@ extension PostgreSQLConnection {
       case PGRES_TUPLES_OK, PGRES_COMMAND_OK, PGRES_EMPTY_QUERY:
         results.append(PostgreSQLResult(copying: result))
       case PGRES_FATAL_ERROR, PGRES_BAD_RESPONSE:
-        if failure == nil { failure = unsafe Self.report(result) }
+        if failure == nil { failure = unsafe report(result) }
       default:
         throw .closed(message: "a statement wants to copy data, which a sample never does")
       }
     }
     if let failure { throw failure }
-    guard unsafe PQstatus(handle) == CONNECTION_OK else { throw brokenConnection() }
+    guard unsafe PQstatus(handle) == CONNECTION_OK else { throw unsafe brokenConnection(handle) }
     return results
   }
 
-  private func consumeInput() throws(PostgreSQLError) {
-    guard unsafe PQconsumeInput(handle) == 1 else { throw brokenConnection() }
+  private static func consumeInput(_ handle: OpaquePointer) throws(PostgreSQLError) {
+    guard unsafe PQconsumeInput(handle) == 1 else { throw unsafe brokenConnection(handle) }
   }
 
-  private func brokenConnection() -> PostgreSQLError {
+  private static func brokenConnection(_ handle: OpaquePointer) -> PostgreSQLError {
     .closed(message: unsafe oneLine(text(PQerrorMessage(handle))))
   }
 

@@ -43,7 +43,8 @@ package struct PostgreSQLResult: Sendable, Hashable {
     }
   }
 
-  /// A field as text; nil where it is NULL.
+  /// A field as text; nil where it is NULL. Bytes that are no UTF-8, as a database in SQL_ASCII may hold them, become
+  /// U+FFFD.
   package func text(_ row: Int, _ column: Int) -> String? {
     range(row, column).map { String(decoding: bytes[$0], as: UTF8.self) }
   }

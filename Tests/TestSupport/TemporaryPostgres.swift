@@ -88,9 +88,11 @@ package final class TemporaryPostgres: Sendable {
   package var log: String { directory.read("log") }
 
   /// Makes a database and runs statements in it. Its name is new, so that tests do not meet.
-  package func createDatabase(_ statements: String = "") throws -> TemporaryDatabase {
+  ///
+  /// - Parameter encoding: of its text; nil for UTF-8.
+  package func createDatabase(_ statements: String = "", encoding: String? = nil) throws -> TemporaryDatabase {
     let database = TemporaryDatabase(name: uniqueName("test"), server: self)
-    try psql("CREATE DATABASE \(database.name)")
+    try psql("CREATE DATABASE \(database.name)" + (encoding.map { " TEMPLATE template0 ENCODING '\($0)'" } ?? ""))
     if !statements.isEmpty { try database.psql(statements) }
     return database
   }
