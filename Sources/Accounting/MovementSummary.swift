@@ -30,7 +30,7 @@ package struct MovementSummary: Sendable, Hashable {
     return Double(failures) / Double(delivered + failures)
   }
 
-  /// The duration that a share of the deliveries did not exceed, within an eighth; nil where none was measured.
+  /// The duration that a share of the deliveries did not exceed, within a tenth; nil where none was measured.
   ///
   /// The rank is the nearest one; within its bucket the deliveries are taken to be spread evenly.
   package func duration(ofShare share: Double) -> Duration? {

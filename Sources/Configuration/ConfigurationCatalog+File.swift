@@ -59,6 +59,12 @@ extension ConfigurationCatalog {
     .init(
       "export[].max_request_bytes", "4152357",
       "The largest request before compression; larger batches are split. Not every receiver takes 4 MiB over gRPC."),
+    .init(
+      "export[].temporality_preference", "cumulative",
+      "As `OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE`: `cumulative`, `delta` or `lowmemory`."),
+    .init(
+      "export[].default_histogram_aggregation", "explicit_bucket_histogram",
+      "As `OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION`, or `base2_exponential_bucket_histogram`."),
     .init("export[].certificate", nil, "PEM file with the only authorities to trust, instead of the system's."),
     .init("export[].client_certificate", nil, "PEM file with the client's certificate and its chain."),
     .init("export[].client_key", nil, "PEM file with the client's key, not encrypted."),

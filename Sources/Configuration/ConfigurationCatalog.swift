@@ -84,10 +84,12 @@ package enum ConfigurationCatalog {
     .init("OTEL_EXPORTER_OTLP_CLIENT_KEY", nil, "PEM file with the client's key, not encrypted."),
     .init("OTEL_EXPORTER_OTLP_METRICS_CLIENT_KEY", nil, "Beats the one above."),
     .init(
-      "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "cumulative", "Only `cumulative` is there; others warn."),
+      "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "cumulative",
+      "`delta`: counters and histograms say what came since the last time; `lowmemory`: histograms, and the counters that "
+        + "are not read from a store."),
     .init(
       "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION", "explicit_bucket_histogram",
-      "Only `explicit_bucket_histogram` is there; others warn."),
+      "`base2_exponential_bucket_histogram`: buckets that grow by a constant factor, at most 160."),
     .init(
       "OTEL_METRIC_EXPORT_INTERVAL", "15000 (the specification has 60000)", "As `--interval`, in milliseconds."),
     .init(

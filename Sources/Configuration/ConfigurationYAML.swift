@@ -111,6 +111,10 @@ package enum ConfigurationYAML {
         ? nil : ("headers", .mapping(destination.headers.map { ($0.name, .scalar(mask)) })),
       ("timeout", .scalar(DurationText.text(destination.timeout ?? .zero))),
       ("compression", .scalar(destination.compression.rawValue)),
+      destination.temporality == .cumulative
+        ? nil : ("temporality_preference", .scalar(destination.temporality.rawValue)),
+      destination.histograms == .explicitBuckets
+        ? nil : ("default_histogram_aggregation", .scalar(destination.histograms.rawValue)),
       destination.requestLimit.map { ("max_request_bytes", .scalar("\($0)")) },
       destination.certificate.map { ("certificate", .scalar($0)) },
       destination.clientCertificate.map { ("client_certificate", .scalar($0)) },

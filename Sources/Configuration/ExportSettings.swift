@@ -32,6 +32,12 @@ extension ConfigurationReader {
     let transport = transportOfVariables()
     let url: EndpointURL?
     if let flag = options.endpoint {
+      if flag.contains("?") {
+        problem(
+          .flag("--endpoint"),
+          "a query, which may hold a token, must not stand in a flag, where every user of the machine can read it",
+          "use OTEL_EXPORTER_OTLP_ENDPOINT, or `endpoint` in a configuration file")
+      }
       url = endpoint(flag, transport, at: .flag("--endpoint"))?.appendingMetricsPath
     } else if let text = variable("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT") {
       url = endpoint(text, transport, at: .variable("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT"))?.asIs
@@ -54,7 +60,16 @@ extension ConfigurationReader {
     destination.headers = headers
     if let timeout { destination.timeout = timeout == .zero ? nil : timeout }
     destination.compression = compression == "gzip" ? .gzip : .none
+    destination.temporality = choice(of: Self.temporality) ?? .cumulative
+    destination.histograms = choice(of: Self.histograms) ?? .explicitBuckets
     return url == nil ? nil : destination
+  }
+
+  private static let temporality = "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE"
+  private static let histograms = "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION"
+
+  private mutating func choice<Choice: RawRepresentable<String> & CaseIterable>(of name: String) -> Choice? {
+    word(of: [name], among: Choice.allCases.map(\.rawValue)).flatMap { Choice(rawValue: $0) }
   }
 
   private mutating func transportOfVariables() -> ExportDestination.Transport {
@@ -81,22 +96,14 @@ extension ConfigurationReader {
       warn(
         .variable("OTEL_CONFIG_FILE"), "is not supported and is ignored", "use --config with a file of this exporter")
     }
-    let temporality = "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE"
-    if let word = word(of: [temporality], among: ["cumulative", "delta", "lowmemory"]), word != "cumulative" {
-      warn(.variable(temporality), "`\(word)` is not supported; counters are cumulative")
-    }
-    let aggregation = "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION"
-    let known = ["explicit_bucket_histogram", "base2_exponential_bucket_histogram"]
-    if let word = word(of: [aggregation], among: known), word != known[0] {
-      warn(.variable(aggregation), "`\(word)` is not supported; histograms have explicit buckets")
-    }
   }
 
   private mutating func warnAboutUnusedVariables() {
     let options = [
       "PROTOCOL", "INSECURE", "HEADERS", "TIMEOUT", "COMPRESSION", "CERTIFICATE", "CLIENT_CERTIFICATE", "CLIENT_KEY",
     ]
-    for name in options.flatMap({ Self.otlpVariables($0).reversed() }) where variable(name) != nil {
+    let names = options.flatMap { Self.otlpVariables($0).reversed() } + [Self.temporality, Self.histograms]
+    for name in names where variable(name) != nil {
       warn(
         .variable(name), "is not used, since the file's `export` is in force",
         "write it there, or set OTEL_EXPORTER_OTLP_ENDPOINT")
@@ -123,6 +130,8 @@ extension ConfigurationReader {
     destination.headers = headers
     if let timeout { destination.timeout = timeout == .zero ? nil : timeout }
     destination.compression = compression ?? .none
+    destination.temporality = choice(keys["temporality_preference"]) ?? .cumulative
+    destination.histograms = choice(keys["default_histogram_aggregation"]) ?? .explicitBuckets
     destination.requestLimit = integer(keys["max_request_bytes"], from: 1_000)
     return url == nil ? nil : destination
   }

@@ -142,6 +142,10 @@ package struct ExportDestination: Sendable, Hashable {
   package var compression = Compression.none
   /// The largest request in bytes before compression; nil for one that every receiver takes.
   package var requestLimit: Int?
+  /// Which metrics say what came since the last time.
+  package var temporality = Temporality.cumulative
+  /// Which buckets distributions have.
+  package var histograms = Histograms.explicitBuckets
   /// Path of the PEM file with the authorities to trust instead of the system's.
   package var certificate: String?
   /// Path of the PEM file with the client's certificate.
@@ -175,6 +179,24 @@ package struct ExportDestination: Sendable, Hashable {
     case none
     /// With gzip.
     case gzip
+  }
+
+  /// The words of `OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE`.
+  package enum Temporality: String, Sendable, Hashable, CaseIterable {
+    /// Everything since the beginning.
+    case cumulative
+    /// Counters and distributions say what came since the last time.
+    case delta
+    /// So do distributions, and those counters that the exporter itself counts up.
+    case lowmemory
+  }
+
+  /// The words of `OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION`.
+  package enum Histograms: String, Sendable, Hashable, CaseIterable {
+    /// The bounds of the instrument.
+    case explicitBuckets = "explicit_bucket_histogram"
+    /// Buckets that grow by a constant factor.
+    case exponential = "base2_exponential_bucket_histogram"
   }
 }
 

@@ -68,8 +68,9 @@ package actor ExportCycle {
     self.now = now
     self.counting = MovementCounting(movements)
     self.describer = MetricDescriber(
-      environment: environment, destinationLimit: destinationLimit, version: build.version, revision: build.revision,
-      start: now())
+      environment: environment, destinationLimit: destinationLimit,
+      isExponential: exporters.contains { $0.destination.histograms == .exponential }, version: build.version,
+      revision: build.revision, start: now())
   }
 
   /// Takes note of cycles that were left out because the one before was still running.

@@ -246,7 +246,9 @@ extension ExporterConfiguration {
         timeout: destination.timeout, compression: destination.compression == .gzip ? .gzip : .none,
         authorities: destination.certificate, clientCertificate: destination.clientCertificate,
         clientKey: destination.clientKey, requestLimit: destination.requestLimit ?? OTLPSchema.requestLimit,
-        ageLimit: spool.ageLimit)
+        ageLimit: spool.ageLimit,
+        temporality: TemporalityPreference(rawValue: destination.temporality.rawValue) ?? .cumulative,
+        histograms: destination.histograms == .exponential ? .exponential : .explicitBuckets)
     }
     let paths = spoolDirectory.map { Spool.paths(in: $0, destinations) }
     return destinations.enumerated().map { index, destination in

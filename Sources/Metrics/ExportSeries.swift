@@ -88,11 +88,15 @@ struct ExportSeries {
     var errorType: String?
   }
 
+  /// Whether distributions are counted in exponential buckets too.
+  private let isExponential: Bool
   private var counts = CumulativeSeries<CountKey>()
   private var operations: [OperationKey: (start: Timestamp, durations: HistogramValue)] = [:]
   private var spoolStarts: [String: Timestamp] = [:]
   private var last: [ExportActivity] = []
   private var start: Timestamp?
+
+  init(isExponential: Bool) { self.isExponential = isExponential }
 
   mutating func describe(
     _ activities: [ExportActivity], environment: String?, start: Timestamp, previous: Timestamp, time: Timestamp,
@@ -124,7 +128,7 @@ struct ExportSeries {
         let key = OperationKey(
           component: activity.component, errorType: operation.errorType, httpStatus: operation.httpStatus)
         // The conventions advise no bounds: one bucket, for count and sum.
-        operations[key, default: (previous, HistogramValue(bounds: []))].durations
+        operations[key, default: (previous, HistogramValue(bounds: [], isExponential: isExponential))].durations
           .record(operation.duration.seconds)
       }
       for (key, series) in operations.sorted(by: { order($0.key) < order($1.key) })

@@ -6,9 +6,9 @@ package enum InstrumentKind: String, Sendable, Hashable {
   case gauge
   /// Rises and falls, and may be added up. OTLP Sum, cumulative, not monotonic.
   case upDownCounter
-  /// Only rises. OTLP Sum, cumulative, monotonic.
+  /// Only rises. OTLP Sum, monotonic.
   case counter
-  /// Distribution of measurements. OTLP Histogram, cumulative, explicit bounds.
+  /// Distribution of measurements. OTLP Histogram with explicit bounds, or ExponentialHistogram.
   case histogram
 }
 
@@ -29,11 +29,13 @@ package struct Instrument: Sendable, Hashable {
   /// The bounds of a histogram, strictly rising. A series that ends has to name them again: backends end only the
   /// buckets that they find in the point.
   package let bounds: [Double]
+  /// True for a counter whose total is read from the store: the specification calls it asynchronous.
+  package let isObserved: Bool
 
   /// An instrument.
   package init(
     name: String, kind: InstrumentKind, unit: String, description: String, attributes: [String],
-    prometheusName: String, bounds: [Double] = []
+    prometheusName: String, bounds: [Double] = [], isObserved: Bool = false
   ) {
     self.name = name
     self.kind = kind
@@ -42,6 +44,7 @@ package struct Instrument: Sendable, Hashable {
     self.attributes = attributes
     self.prometheusName = prometheusName
     self.bounds = bounds
+    self.isObserved = isObserved
   }
 }
 
@@ -85,12 +88,25 @@ package struct HistogramValue: Sendable, Hashable {
   /// False where a measurement was below zero, so that the sum may fall; it is not sent then (metrics.proto,
   /// HistogramDataPoint.sum).
   package private(set) var isSumCounter = true
+  /// The same measurements in exponential buckets; nil where no destination wants them.
+  package var exponential: ExponentialHistogram?
 
   /// An empty histogram over the bounds.
-  package init(bounds: [Double]) {
+  ///
+  /// - Parameter isExponential: whether measurements are counted in exponential buckets too.
+  package init(bounds: [Double], isExponential: Bool = false) {
     self.bounds = bounds
     self.counts = Array(repeating: 0, count: bounds.count + 1)
     self.sum = 0
+    self.exponential = isExponential ? ExponentialHistogram() : nil
+  }
+
+  /// A histogram of measurements that were counted elsewhere.
+  init(bounds: [Double], counts: [UInt64], sum: Double, isSumCounter: Bool) {
+    self.bounds = bounds
+    self.counts = counts
+    self.sum = sum
+    self.isSumCounter = isSumCounter
   }
 
   /// All measurements.
@@ -101,6 +117,7 @@ package struct HistogramValue: Sendable, Hashable {
     counts[bounds.firstIndex { value <= $0 } ?? bounds.count] += 1
     sum += value
     if value < 0 { isSumCounter = false }
+    exponential?.record(value)
   }
 }
 
@@ -110,8 +127,11 @@ package enum PointValue: Sendable, Hashable {
   case int(Int64)
   /// A number.
   case double(Double)
-  /// A distribution.
-  case histogram(HistogramValue)
+  // Those that are large stand outside of the value, of which there is one for every series.
+  /// A distribution with explicit bounds.
+  indirect case histogram(HistogramValue)
+  /// A distribution with exponential buckets.
+  indirect case exponentialHistogram(ExponentialHistogram)
   /// The series ends here (OTLP data point flag "no recorded value").
   case noRecordedValue
   /// The series of a distribution ends here; its bounds are other ones than the instrument's.
@@ -138,12 +158,24 @@ package struct DataPoint: Sendable, Hashable {
   }
 }
 
+/// What the points of a sum or a distribution cover (metrics.proto, AggregationTemporality).
+package enum AggregationTemporality: Sendable, Hashable {
+  /// Everything since the beginning of the series.
+  case cumulative
+  /// Everything since the point before.
+  case delta
+}
+
 /// A metric with the points of one collection. Never empty on the wire.
 package struct Metric: Sendable, Hashable {
   /// What is measured.
   package var instrument: Instrument
   /// The points, one per series.
   package var points: [DataPoint]
+  /// What the points of a counter or a distribution cover; of other metrics always everything.
+  package var temporality = AggregationTemporality.cumulative
+  /// Whether the points of a distribution have exponential buckets.
+  package var isExponential = false
 
   /// A metric.
   package init(_ instrument: Instrument, points: [DataPoint]) {

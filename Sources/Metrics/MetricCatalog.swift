@@ -36,18 +36,21 @@ package enum MetricCatalog {
   package static let enqueued = Instrument(
     name: "outbox.enqueued", kind: .counter, unit: "{event}",
     description: "Events that were written into the outbox, as far as the accounting method sees them.",
-    attributes: [Key.destination, Key.accounting], prometheusName: "outbox_enqueued_total")
+    attributes: [Key.destination, Key.accounting], prometheusName: "outbox_enqueued_total",
+    isObserved: true)
   /// Events that came back.
   package static let requeued = Instrument(
     name: "outbox.requeued", kind: .counter, unit: "{event}",
     description: "Dead, delivered or discarded events that came back.",
-    attributes: [Key.destination, Key.accounting], prometheusName: "outbox_requeued_total")
+    attributes: [Key.destination, Key.accounting], prometheusName: "outbox_requeued_total",
+    isObserved: true)
   /// Attempts and waits by how they ended.
   package static let deliveries = Instrument(
     name: "outbox.deliveries", kind: .counter, unit: "{disposition}",
     description: "How attempts and waits ended: delivered, retried, dead, released, discarded, unseen; a method that "
       + "cannot see one of them has no series of it.",
-    attributes: [Key.destination, Key.disposition, Key.accounting], prometheusName: "outbox_deliveries_total")
+    attributes: [Key.destination, Key.disposition, Key.accounting], prometheusName: "outbox_deliveries_total",
+    isObserved: true)
   /// How long deliveries took.
   package static let deliveryDuration = Instrument(
     name: "outbox.delivery.duration", kind: .histogram, unit: "s",
@@ -59,7 +62,8 @@ package enum MetricCatalog {
     name: "outbox.slo.events", kind: .counter, unit: "{event}",
     description: "Events that met their objective or missed it, each once: on time when delivered, late as soon as the "
       + "deadline passes or the event dies.",
-    attributes: [Key.destination, Key.objectiveResult, Key.accounting], prometheusName: "outbox_slo_events_total")
+    attributes: [Key.destination, Key.objectiveResult, Key.accounting], prometheusName: "outbox_slo_events_total",
+    isObserved: true)
   /// The promised age.
   package static let objectiveAge = Instrument(
     name: "outbox.objective.age", kind: .gauge, unit: "s",

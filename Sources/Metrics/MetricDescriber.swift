@@ -45,6 +45,7 @@ package struct MetricDescriber: Sendable {
 
   private let environment: String?
   private let destinationLimit: Int
+  private let isExponential: Bool
   private let build: [Attribute]
   private let start: Timestamp
   // No earlier than any point that was sent: what is sent next comes after it.
@@ -53,7 +54,7 @@ package struct MetricDescriber: Sendable {
   private var hasBegun = false
   private var order: [String] = []
   private var outboxes: [String: OutboxSeries] = [:]
-  private var exports = ExportSeries()
+  private var exports: ExportSeries
   /// What earlier runs have counted of outboxes that were not sampled yet.
   private var kept: [String: OutboxAccount] = [:]
   /// What the last part of a cycle has seen move, by outbox and by the destinations' names on their series.
@@ -66,12 +67,19 @@ package struct MetricDescriber: Sendable {
   /// - Parameters:
   ///   - environment: `outbox.environment` on every point; nil where none is configured.
   ///   - destinationLimit: how many destinations of an outbox get a series of their own.
+  ///   - isExponential: whether distributions are counted in exponential buckets too, for those destinations of telemetry
+  ///     that want them.
   ///   - start: when the exporter started; counters begin here.
-  package init(environment: String?, destinationLimit: Int, version: String, revision: String, start: Timestamp) {
+  package init(
+    environment: String?, destinationLimit: Int, isExponential: Bool = false, version: String, revision: String,
+    start: Timestamp
+  ) {
     // Backends treat an empty attribute as an absent one, or worse.
     let environment = environment == "" ? nil : environment
     self.environment = environment
     self.destinationLimit = destinationLimit
+    self.isExponential = isExponential
+    self.exports = ExportSeries(isExponential: isExponential)
     self.build =
       (environment.map { [Attribute(Key.environment, $0)] } ?? [])
       + [Attribute(Key.version, version), Attribute(Key.revision, revision)]
@@ -105,8 +113,8 @@ package struct MetricDescriber: Sendable {
       if outboxes[name] == nil {
         order.append(name)
         outboxes[name] = OutboxSeries(
-          sample.outbox, environment: environment, destinationLimit: destinationLimit, start: previousTime,
-          skippedBefore: Int64(previousSkipped + missed), account: kept.removeValue(forKey: name))
+          sample.outbox, environment: environment, destinationLimit: destinationLimit, isExponential: isExponential,
+          start: previousTime, skippedBefore: Int64(previousSkipped + missed), account: kept.removeValue(forKey: name))
       }
       outboxes[name]?.describe(
         sample, cycle.assessments[name], interval: cycle.interval, skipped: Int64(cycle.skippedCycles + missed),
@@ -158,7 +166,7 @@ package struct MetricDescriber: Sendable {
     sink.add(MetricCatalog.build, build, .int(1))
     exports.end(environment: environment, into: &sink)
     previousTime = max(sink.time, latest).advanced(by: .milliseconds(1))
-    exports = ExportSeries()
+    exports = ExportSeries(isExponential: isExponential)
     kept = accounts
     outboxes = [:]
     order = []

@@ -26,6 +26,7 @@ extension PointValue {
     case .int(let value): "\(value)"
     case .double(let value): "\(value)"
     case .histogram(let value): "count=\(value.count) sum=\(value.sum)"
+    case .exponentialHistogram(let value): "count=\(value.count) sum=\(value.sum)"
     case .noRecordedValue, .endedDistribution: "(ended)"
     }
   }

@@ -13,10 +13,14 @@ struct MovementSeries {
   /// The destinations whose series a backend knows.
   private var begun: Set<String>
   private let base: [Attribute]
+  private let isExponential: Bool
 
-  /// - Parameter account: what an earlier run has counted; its series go on.
-  init(base: [Attribute], account: OutboxAccount?) {
+  /// - Parameters:
+  ///   - isExponential: whether durations are counted in exponential buckets too.
+  ///   - account: what an earlier run has counted; its series go on.
+  init(base: [Attribute], isExponential: Bool, account: OutboxAccount?) {
     self.base = base
+    self.isExponential = isExponential
     self.account = account
     self.begun = Set(account.map { Array($0.destinations.keys) } ?? [])
   }
@@ -50,7 +54,9 @@ struct MovementSeries {
         account != nil && movements != nil ? "the objective is another one, and lateness is counted by it" : nil
       if account?.mark.method != reading.mark.method { end(into: &sink) }
       var fresh = OutboxAccount(mark: reading.mark, objectiveAge: objectiveAge)
-      for name in destinations { fresh.open(name, start: previous, overdue: overdue[name] ?? 0) }
+      // What moved before this reading is not known: a window without length says so (OTLP data model, "Cumulative
+      // streams: handling unknown start time").
+      for name in destinations { fresh.open(name, start: sink.time, overdue: overdue[name] ?? 0) }
       begun = []
       account = fresh
     }
@@ -119,7 +125,8 @@ struct MovementSeries {
       DataPoint(
         attributes: common + [accounting], start: start, time: sink.time,
         value: sink.isEnding
-          ? .endedDistribution(bounds: bounds.exported) : .histogram(HistogramValue(totals.durations, bounds))))
+          ? .endedDistribution(bounds: bounds.exported)
+          : .histogram(HistogramValue(totals.durations, bounds, isExponential: isExponential))))
     guard bounds.objective != nil else { return }
     for (result, total) in [("on_time", destination.onTime), ("late", destination.late)] {
       sink.add(
@@ -131,8 +138,8 @@ struct MovementSeries {
 
 extension HistogramValue {
   /// Sums up finely kept durations by the bounds that are sent.
-  init(_ tally: DurationTally, _ bounds: DeliveryBounds) {
-    self.init(bounds: bounds.exported)
+  init(_ tally: DurationTally, _ bounds: DeliveryBounds, isExponential: Bool) {
+    self.init(bounds: bounds.exported, isExponential: isExponential)
     for (bucket, count) in tally.counts {
       // Every bound that is sent is kept too, so no kept bucket lies across one.
       let place =
@@ -141,5 +148,16 @@ extension HistogramValue {
       counts[place] += UInt64(count)
     }
     sum = tally.sum
+    guard isExponential else { return }
+    var powers: [Int: UInt64] = [:]
+    var zeros: UInt64 = 0
+    for (bucket, count) in tally.counts {
+      if let index = bounds.exponentialIndex(ofBucket: bucket) {
+        powers[index, default: 0] += UInt64(count)
+      } else {
+        zeros += UInt64(count)
+      }
+    }
+    exponential?.add(zeros: zeros, counts: powers, scale: DeliveryBounds.exponentialScale, sum: tally.sum)
   }
 }

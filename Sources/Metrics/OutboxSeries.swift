@@ -29,21 +29,24 @@ struct OutboxSeries {
   private var failureSeries = CumulativeSeries<SampleFailure.Reason>()
   private var skippedSeries = CumulativeSeries<Int>()
   private var durations: [SampleKind: HistogramValue] = [:]
+  private let noDurations: HistogramValue
   private var sampleTimes: [SampleKind: Timestamp] = [:]
 
   /// - Parameters:
+  ///   - isExponential: whether distributions are counted in exponential buckets too.
   ///   - start: before the first sample; the accumulation of the outbox's counters begins here.
   ///   - skippedBefore: cycles that were skipped until then, which this outbox does not count.
   ///   - account: what an earlier run has counted of its movements.
   init(
-    _ outbox: WatchedOutbox, environment: String?, destinationLimit: Int, start: Timestamp, skippedBefore: Int64,
-    account: OutboxAccount? = nil
+    _ outbox: WatchedOutbox, environment: String?, destinationLimit: Int, isExponential: Bool, start: Timestamp,
+    skippedBefore: Int64, account: OutboxAccount? = nil
   ) {
     self.outbox = outbox
     self.base =
       [Attribute(Key.name, outbox.name)]
       + (environment.map { [Attribute(Key.environment, $0)] } ?? [])
-    self.movements = MovementSeries(base: base, account: account)
+    self.movements = MovementSeries(base: base, isExponential: isExponential, account: account)
+    self.noDurations = HistogramValue(bounds: Self.durationBounds, isExponential: isExponential)
     self.roster = DestinationRoster(limit: destinationLimit)
     if let account { roster.restore(account.destinations.keys, at: start) }
     self.lastTime = start
@@ -82,7 +85,7 @@ struct OutboxSeries {
     }
     sink.add(MetricCatalog.up, upAttributes, .int(sample.isGood ? 1 : 0))
     describeObjective(into: &sink)
-    durations[sample.head == nil ? .counts : .head, default: Self.noDurations].record(sample.duration.seconds)
+    durations[sample.head == nil ? .counts : .head, default: noDurations].record(sample.duration.seconds)
     for kind in SampleKind.allCases {
       let attributes = base + [Attribute(Key.sampleKind, kind.rawValue)]
       let rhythm = sample.intervals.map { kind == .head ? $0.head : $0.counts } ?? interval
@@ -91,7 +94,7 @@ struct OutboxSeries {
         MetricCatalog.sampleDuration,
         DataPoint(
           attributes: attributes, start: firstStart, time: time,
-          value: .histogram(durations[kind] ?? Self.noDurations)))
+          value: .histogram(durations[kind] ?? noDurations)))
     }
     for (reason, total) in failures.sorted(by: { $0.key.rawValue < $1.key.rawValue }) {
       let attributes = base + [Attribute(Key.errorType, reason.rawValue)]
@@ -123,7 +126,7 @@ struct OutboxSeries {
     for kind in SampleKind.allCases {
       let attributes = base + [Attribute(Key.sampleKind, kind.rawValue)]
       sink.add(MetricCatalog.sampleInterval, attributes, .double(0))
-      sink.add(MetricCatalog.sampleDuration, attributes, .histogram(Self.noDurations))
+      sink.add(MetricCatalog.sampleDuration, attributes, .histogram(noDurations))
     }
     describeSampleTimes(into: &sink)
     for reason in failureSeries.keys.map(\.rawValue).sorted() {
@@ -259,8 +262,6 @@ struct OutboxSeries {
       sink.add(MetricCatalog.sampleTime, base + [Attribute(Key.sampleKind, kind.rawValue)], .double(time.seconds))
     }
   }
-
-  private static let noDurations = HistogramValue(bounds: durationBounds)
 
   /// The points that are not split by destination.
   private func describeTotals(_ snapshot: Snapshot, into sink: inout PointSink) {

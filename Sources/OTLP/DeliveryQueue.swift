@@ -113,22 +113,26 @@ struct DeliveryQueue {
     }
   }
 
-  /// Appends a request and drops what is then beyond the limits. The newest always stays.
-  mutating func append(_ request: QueuedRequest) -> [Departure] {
-    var place = Place.memory(request.body)
+  /// Appends the requests of a batch and drops what is then beyond the limits. The newest always stays.
+  ///
+  /// - Parameter told: what the destination was told of series once these are delivered, kept in the same commit.
+  mutating func append(_ requests: [QueuedRequest], told: [String: String?] = [:]) -> [Departure] {
+    var places = requests.map { Place.memory($0.body) }
     if let spool {
       do throws(SQLiteError) {
-        place = .spool(try spool.file.append(request))
+        places = try spool.file.append(requests, told: told).map { .spool($0) }
         spoolError = nil
       } catch {
         spoolError = error
       }
     }
-    add(
-      Entry(
-        place: place, byteCount: request.body.count, pointCount: request.pointCount, encoding: request.encoding,
-        compression: request.compression, created: request.created))
-    return enforceLimits(at: request.created)
+    for (request, place) in zip(requests, places) {
+      add(
+        Entry(
+          place: place, byteCount: request.body.count, pointCount: request.pointCount, encoding: request.encoding,
+          compression: request.compression, created: request.created))
+    }
+    return requests.last.map { enforceLimits(at: $0.created) } ?? []
   }
 
   /// Drops what has waited too long, and the oldest until the rest fits.

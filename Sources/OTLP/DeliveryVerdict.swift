@@ -145,6 +145,12 @@ enum DeliveryAdvice {
         "A proxy wants credentials: http://user:password@host in http_proxy; hosts in no_proxy are reached without it"
       case 400 where said.contains("json encoding isn't supported"):
         "It takes no JSON: set OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf"
+      case 400... where said.contains("invalid temporality"):
+        "It takes no deltas: leave OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE at cumulative (or start Prometheus "
+          + "with --enable-feature=otlp-deltatocumulative)"
+      case 400... where said.contains("native histograms are disabled"):
+        "Start Prometheus with --enable-feature=native-histograms, or leave "
+          + "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION at explicit_bucket_histogram"
       case 413: "The receiver takes only smaller requests"
       case 415: "Where it takes OTLP over gRPC only, set OTEL_EXPORTER_OTLP_PROTOCOL=grpc"
       default: nil

@@ -35,12 +35,13 @@ struct JSONMetricEncoder {
 
   private mutating func add(_ metric: Metric) {
     let instrument = metric.instrument
+    let temporality = ",\"aggregationTemporality\":\(metric.temporality.number)"
     let (kind, properties) =
       switch instrument.kind {
       case .gauge: ("gauge", "")
-      case .counter: ("sum", ",\"aggregationTemporality\":2,\"isMonotonic\":true")
-      case .upDownCounter: ("sum", ",\"aggregationTemporality\":2")
-      case .histogram: ("histogram", ",\"aggregationTemporality\":2")
+      case .counter: ("sum", "\(temporality),\"isMonotonic\":true")
+      case .upDownCounter: ("sum", temporality)
+      case .histogram: (metric.isExponential ? "exponentialHistogram" : "histogram", temporality)
       }
     var head = "{\"name\":\(Self.text(instrument.name))"
     if !instrument.description.isEmpty { head += ",\"description\":\(Self.text(instrument.description))" }
@@ -48,13 +49,12 @@ struct JSONMetricEncoder {
     head += ",\"\(kind)\":{\"dataPoints\":["
     self.metric = (Array(head.utf8), Array("]\(properties)}}".utf8))
     metricPointCount = 0
-    let isHistogram = instrument.kind == .histogram
     for point in metric.points {
-      guard point.isValid(isHistogram: isHistogram) else {
+      guard point.isValid(in: metric) else {
         encoded.invalidPointCount += 1
         continue
       }
-      add(Array(Self.point(point, bounds: instrument.bounds, isHistogram: isHistogram).utf8))
+      add(Array(Self.point(point, of: metric).utf8))
     }
     endMetric()
   }
@@ -96,7 +96,7 @@ struct JSONMetricEncoder {
     pointCount = 0
   }
 
-  private static func point(_ point: DataPoint, bounds: [Double], isHistogram: Bool) -> String {
+  private static func point(_ point: DataPoint, of metric: Metric) -> String {
     var fields = attributes(point.attributes)
     if let start = point.start, start.nanoseconds != 0 { fields += ",\"startTimeUnixNano\":\"\(start.nanoseconds)\"" }
     fields += ",\"timeUnixNano\":\"\(point.time.nanoseconds)\""
@@ -105,12 +105,17 @@ struct JSONMetricEncoder {
     case .int(let value): fields += ",\"asInt\":\"\(value)\""
     case .double(let value): fields += ",\"asDouble\":\(value)"
     case .histogram(let value): fields += distribution(value)
+    case .exponentialHistogram(let value): fields += distribution(value)
     case .endedDistribution(let bounds):
       isEnd = true
       fields += distribution(HistogramValue(bounds: bounds))
     case .noRecordedValue:
       isEnd = true
-      if isHistogram { fields += distribution(HistogramValue(bounds: bounds)) }
+      if metric.isExponential {
+        fields += distribution(ExponentialHistogram(scale: 0))
+      } else if metric.instrument.kind == .histogram {
+        fields += distribution(HistogramValue(bounds: metric.instrument.bounds))
+      }
     }
     if isEnd { fields += ",\"flags\":\(OTLPSchema.noRecordedValue)" }
     return "{\(fields)}"
@@ -121,6 +126,16 @@ struct JSONMetricEncoder {
     let bounds = value.bounds.map { "\($0)" }.joined(separator: ",")
     return ",\"count\":\"\(value.count)\"" + (value.isSumCounter ? ",\"sum\":\(value.sum)" : "")
       + ",\"bucketCounts\":[\(counts)],\"explicitBounds\":[\(bounds)]"
+  }
+
+  private static func distribution(_ value: ExponentialHistogram) -> String {
+    var fields = ",\"count\":\"\(value.count)\"" + (value.isSumCounter ? ",\"sum\":\(value.sum)" : "")
+    fields += ",\"scale\":\(value.scale),\"zeroCount\":\"\(value.zeroCount)\""
+    for (name, buckets) in [("positive", value.positive), ("negative", value.negative)] where !buckets.counts.isEmpty {
+      let counts = buckets.counts.map { "\"\($0)\"" }.joined(separator: ",")
+      fields += ",\"\(name)\":{\"offset\":\(buckets.offset),\"bucketCounts\":[\(counts)]}"
+    }
+    return fields
   }
 
   private static func attributes(_ attributes: [Attribute]) -> String {

@@ -13,7 +13,7 @@ package enum OTLPSchema {
   /// and the smallest among receivers, with 1 % to spare.
   package static let requestLimit = (4 << 20) / 100 * 99
   /// The flag of a point that ends its series (metrics.proto, DataPointFlags).
-  static let noRecordedValue: UInt32 = 1
+  static let noRecordedValue: UInt64 = 1
 }
 
 /// An encoded ExportMetricsServiceRequest, complete in itself.
@@ -62,48 +62,46 @@ package enum MetricEncoder {
     if encoding == .json { return JSONMetricEncoder.encode(batch, limit: limit) }
     var encoded = EncodedBatch()
     guard !batch.metrics.isEmpty else { return encoded }
-    var tree = RequestTree(
-      resource: batch.resource, scopeVersion: batch.scopeVersion, metricCapacity: batch.metrics.count)
+    var writer = RequestWriter(resource: batch.resource, scopeVersion: batch.scopeVersion)
     for metric in batch.metrics {
-      let isHistogram = metric.instrument.kind == .histogram
-      tree.openMetric(metric.instrument, pointCapacity: metric.points.count)
-      for (index, point) in metric.points.enumerated() {
-        guard point.isValid(isHistogram: isHistogram) else {
+      writer.openMetric(metric)
+      for point in metric.points {
+        guard point.isValid(in: metric) else {
           encoded.invalidPointCount += 1
           continue
         }
-        if tree.add(point, isHistogram: isHistogram, limit: limit) { continue }
-        if tree.pointCount > 0 {
-          encoded.requests.append(tree.pack())
-          tree = RequestTree(
-            resource: batch.resource, scopeVersion: batch.scopeVersion, metricCapacity: batch.metrics.count)
-          tree.openMetric(metric.instrument, pointCapacity: metric.points.count - index)
-          if tree.add(point, isHistogram: isHistogram, limit: limit) { continue }
+        if writer.add(point, limit: limit) { continue }
+        if writer.pointCount > 0 {
+          encoded.requests.append(writer.finish())
+          writer = RequestWriter(resource: batch.resource, scopeVersion: batch.scopeVersion)
+          writer.openMetric(metric)
+          if writer.add(point, limit: limit) { continue }
         }
         encoded.tooLargePointCount += 1
       }
-      tree.closeMetric()
+      writer.closeMetric()
     }
-    if tree.pointCount > 0 { encoded.requests.append(tree.pack()) }
+    if writer.pointCount > 0 { encoded.requests.append(writer.finish()) }
     return encoded
   }
-
 }
 
 extension DataPoint {
   /// False where no receiver would take the point.
-  func isValid(isHistogram: Bool) -> Bool {
+  func isValid(in metric: Metric) -> Bool {
     guard time.nanoseconds > 0 else { return false }
     if let start, start.nanoseconds < 0 || start > time { return false }
+    let isHistogram = metric.instrument.kind == .histogram
     switch value {
     case .int: return !isHistogram
     case .double(let value): return !isHistogram && value.isFinite
     case .noRecordedValue: return true
-    case .endedDistribution: return isHistogram
+    case .endedDistribution: return isHistogram && !metric.isExponential
     case .histogram(let value):
-      return isHistogram && value.sum.isFinite && value.counts.count == value.bounds.count + 1
-        && value.bounds.allSatisfy(\.isFinite)
+      return isHistogram && !metric.isExponential && value.sum.isFinite
+        && value.counts.count == value.bounds.count + 1 && value.bounds.allSatisfy(\.isFinite)
         && zip(value.bounds, value.bounds.dropFirst()).allSatisfy { $0 < $1 }
+    case .exponentialHistogram(let value): return metric.isExponential && value.sum.isFinite
     }
   }
 }

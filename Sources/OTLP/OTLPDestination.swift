@@ -1,4 +1,5 @@
 internal import HTTPClient
+package import Metrics
 
 /// Where metrics go, as configured. Each destination has its own connection, queue and thread, so a slow one delays
 /// no other.
@@ -48,6 +49,10 @@ package struct OTLPDestination: Sendable, Hashable {
   package let queueLimit: Int
   /// What waited longer is dropped and counted; nil for no limit.
   package let ageLimit: Duration?
+  /// Which metrics say what came since the last time (`OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE`).
+  package let temporality: TemporalityPreference
+  /// Which buckets distributions have (`OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION`).
+  package let histograms: HistogramAggregation
 
   /// A destination.
   ///
@@ -61,7 +66,8 @@ package struct OTLPDestination: Sendable, Hashable {
     timeout: Duration? = .seconds(10), compression: Compression = .none, authorities: String? = nil,
     clientCertificate: String? = nil,
     clientKey: String? = nil, requestLimit: Int = OTLPSchema.requestLimit, queueLimit: Int = 16 << 20,
-    ageLimit: Duration? = nil
+    ageLimit: Duration? = nil, temporality: TemporalityPreference = .cumulative,
+    histograms: HistogramAggregation = .explicitBuckets
   ) {
     self.endpoint = endpoint
     self.transport = transport
@@ -74,6 +80,8 @@ package struct OTLPDestination: Sendable, Hashable {
     self.requestLimit = requestLimit
     self.queueLimit = queueLimit
     self.ageLimit = ageLimit
+    self.temporality = temporality
+    self.histograms = histograms
   }
 
   /// How the messages are written.

@@ -26,9 +26,11 @@ package actor OTLPExporter {
   private let executor = PinnedThreadExecutor()
   private let announce: AsyncStream<DeliveryEvent>.Continuation
   private let transport: any DeliveryTransport
+  private let mask: SecretMask
   private let policy: RetryPolicy
   private let timing: DeliveryTiming
 
+  private var preference: SeriesPreference
   private var queue: DeliveryQueue
   // Until it is opened.
   private var unopenedSpool: Spool?
@@ -65,7 +67,10 @@ package actor OTLPExporter {
     self.policy = policy
     self.timing = timing
     transport = destination.makeTransport(version: version)
+    mask = SecretMask(headers: destination.headers, endpoint: destination.endpoint)
     start = timing.wall()
+    preference = SeriesPreference(
+      temporality: destination.temporality, histograms: destination.histograms, began: start)
     queue = DeliveryQueue(limit: destination.queueLimit, ageLimit: destination.ageLimit, start: start)
     unopenedSpool = spool
     (events, announce) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(64))
@@ -78,7 +83,12 @@ package actor OTLPExporter {
   /// Hands over a batch for delivery and returns at once.
   package func enqueue(_ batch: MetricBatch) {
     openSpool()
-    let encoded = MetricEncoder.encode(batch, as: destination.encoding, limit: destination.requestLimit)
+    guard !isShutDown else {
+      lose(batch.pointCount, DeliveryFailure(errorType: "shutdown", message: "the exporter has ended"))
+      return
+    }
+    let encoded = MetricEncoder.encode(
+      preference.apply(to: batch), as: destination.encoding, limit: destination.requestLimit)
     if encoded.invalidPointCount > 0 {
       lose(encoded.invalidPointCount, DeliveryFailure(errorType: "invalid", message: "points without a usable value"))
     }
@@ -90,9 +100,15 @@ package actor OTLPExporter {
           errorType: "too_large",
           message: "points larger than the request limit of \(destination.requestLimit) bytes"))
     }
-    for request in encoded.requests {
-      enqueue(request)
+    let created = timing.wall()
+    let requests = encoded.requests.map { request in
+      QueuedRequest(
+        body: destination.compression == .gzip ? gzip(request.body) : request.body, encoding: destination.encoding,
+        compression: destination.compression, pointCount: request.pointCount, created: created)
     }
+    let told = spoolPath != nil && preference.needsMemory ? preference.deltas.changes : [:]
+    noteDepartures(queue.append(requests, told: told))
+    if queue.spoolError == nil { preference.deltas.noteKept() }
     noteSpool()
     startDelivery()
   }
@@ -135,19 +151,6 @@ package actor OTLPExporter {
 
   // MARK: - Delivery
 
-  private func enqueue(_ request: EncodedRequest) {
-    guard !isShutDown else {
-      lose(request.pointCount, DeliveryFailure(errorType: "shutdown", message: "the exporter has ended"))
-      return
-    }
-    let body = destination.compression == .gzip ? gzip(request.body) : request.body
-    noteDepartures(
-      queue.append(
-        QueuedRequest(
-          body: body, encoding: destination.encoding, compression: destination.compression,
-          pointCount: request.pointCount, created: timing.wall())))
-  }
-
   private func openSpool() {
     guard let spool = unopenedSpool else { return }
     unopenedSpool = nil
@@ -155,6 +158,11 @@ package actor OTLPExporter {
       let (file, notice) = try SpoolFile.open(spool.path, now: start)
       spoolPath = spool.path
       queue.use(file, limit: spool.byteLimit)
+      if preference.needsMemory {
+        if let told = DeltaSeries(kept: file.told) { preference.deltas = told }
+      } else {
+        try file.forgetTold()
+      }
       if let notice { announce.yield(.spoolSetAside(notice)) }
       noteDepartures(queue.enforceLimits(at: timing.wall()))
       noteSpool()
@@ -230,7 +238,7 @@ package actor OTLPExporter {
         continue
       }
       queue.noteAttempt(at: timing.monotonic())
-      let outcome = await transport.send(request, timeout: attemptTimeout)
+      let outcome = mask.hiding(await transport.send(request, timeout: attemptTimeout))
       queue.isHeadOnWire = false
       switch DeliveryVerdict(outcome, endpoint: destination.endpoint, now: timing.wall()) {
       case .delivered(let rejected, let message):

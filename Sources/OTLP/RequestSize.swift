@@ -9,8 +9,6 @@ struct RequestSize {
   private var data = 0
   private var points = 0
 
-  init() {}
-
   /// A request without metrics; the sizes are those of the messages with everything but the next level.
   init(resourceMetrics: Int, scopeMetrics: Int) {
     self.resourceMetrics = resourceMetrics
@@ -43,18 +41,6 @@ struct RequestSize {
     let open = points == 0 ? 0 : Self.enclosed(metric + Self.enclosed(data + points))
     return Self.enclosed(resourceMetrics + Self.enclosed(scopeMetrics + open))
   }
-
-  /// A fixed64, sfixed64 or double in a field that is set.
-  static let eightBytes = 9
-
-  /// The flags of a point that ends its series.
-  static let flags = 2
-
-  /// The times of a point; a start of 0 is not set.
-  static func times(start: Int64) -> Int { start == 0 ? eightBytes : 2 * eightBytes }
-
-  /// A packed list of fixed64 or double; an empty one is not set.
-  static func numbers(_ count: Int) -> Int { count == 0 ? 0 : enclosed(8 * count) }
 
   /// The size of a message inside another one: tag, length, content.
   static func enclosed(_ size: Int) -> Int {

@@ -32,6 +32,8 @@ final class SpoolFile {
   let dropped: [DropReason: Int]
   /// What was found, oldest first.
   let found: [SpooledRequest]
+  /// What the destination was told of each series once all of that is delivered.
+  let told: [String: String]
   let connection: SQLiteConnection
   private var lastID: Int64
 
@@ -94,6 +96,7 @@ final class SpoolFile {
     var found: [SpooledRequest] = []
     var dropped: [DropReason: Int] = [:]
     var check = ""
+    var told: [String: String] = [:]
     let start: Int64?
     do throws(SQLiteError) {
       try connection.query("PRAGMA quick_check(1)") { check = $0.text(0) ?? "" }
@@ -103,6 +106,11 @@ final class SpoolFile {
       start = try connection.integer("SELECT started FROM accounts")
       try connection.query("SELECT reason, points FROM dropped") { row in
         if let reason = row.text(0).flatMap(DropReason.init) { dropped[reason] = Int(clamping: row.integer(1) ?? 0) }
+      }
+      if try connection.integer("SELECT count(*) FROM sqlite_schema WHERE name = 'told'") == 1 {
+        try connection.query("SELECT series, value FROM told") { row in
+          if let series = row.text(0) { told[series] = row.text(1) }
+        }
       }
       try connection.query("SELECT id, created, points, encoding, length(body) FROM requests ORDER BY id") { row in
         let form = (row.text(3) ?? "").split(separator: "+")
@@ -121,6 +129,7 @@ final class SpoolFile {
     self.start = Timestamp(nanoseconds: start)
     self.dropped = dropped
     self.found = found
+    self.told = told
     lastID = found.last?.id ?? 0
   }
 
@@ -138,28 +147,48 @@ final class SpoolFile {
       """)
   }
 
-  /// Keeps a request.
+  /// Keeps the requests of a batch, all of them or none.
   ///
-  /// - Returns: its number; later ones have higher numbers.
+  /// - Parameter told: what the destination was told of series once they are delivered; nil forgets a series.
+  /// - Returns: their numbers; later ones have higher numbers.
   /// - Throws: it could not be committed and is not kept.
-  func append(_ request: QueuedRequest) throws(SQLiteError) -> Int64 {
+  func append(_ requests: [QueuedRequest], told: [String: String?]) throws(SQLiteError) -> [Int64] {
+    guard !requests.isEmpty || !told.isEmpty else { return [] }
     // A number is never used twice, not even after a commit whose outcome is uncertain.
-    lastID += 1
-    let id = lastID
+    let ids = requests.indices.map { lastID + 1 + Int64($0) }
+    lastID += Int64(requests.count)
     try commit { connection throws(SQLiteError) in
-      try connection.run(
-        """
-        INSERT INTO requests (id, created, points, encoding, checksum, body)
-        VALUES (:id, :created, :points, :encoding, :checksum, :body)
-        """,
-        [
-          "id": .integer(id), "created": .integer(request.created.nanoseconds),
-          "points": .integer(Int64(request.pointCount)),
-          "encoding": .text(Self.form(request)), "checksum": .integer(checksum(request.body)),
-          "body": .blob(request.body),
-        ])
+      for (id, request) in zip(ids, requests) {
+        try connection.run(
+          """
+          INSERT INTO requests (id, created, points, encoding, checksum, body)
+          VALUES (:id, :created, :points, :encoding, :checksum, :body)
+          """,
+          [
+            "id": .integer(id), "created": .integer(request.created.nanoseconds),
+            "points": .integer(Int64(request.pointCount)),
+            "encoding": .text(Self.form(request)), "checksum": .integer(checksum(request.body)),
+            "body": .blob(request.body),
+          ])
+      }
+      guard !told.isEmpty else { return }
+      try connection.execute(
+        "CREATE TABLE IF NOT EXISTS told (series TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID")
+      for (series, value) in told {
+        if let value {
+          try connection.run(
+            "INSERT OR REPLACE INTO told VALUES (:series, :value)", ["series": .text(series), "value": .text(value)])
+        } else {
+          try connection.run("DELETE FROM told WHERE series = :series", ["series": .text(series)])
+        }
+      }
     }
-    return id
+    return ids
+  }
+
+  /// Forgets what the destination was told: it gets everything since the beginning from now on.
+  func forgetTold() throws(SQLiteError) {
+    if !told.isEmpty { try connection.execute("DROP TABLE told") }
   }
 
   /// What the bytes are, for who reads them later: empty for protobuf as it is.

@@ -124,7 +124,7 @@ package struct AccountingQuery: Sendable, Hashable {
         """
     case .postgresql:
       // How many bounds are below: the array is turned round, as PostgreSQL counts those that are not above.
-      let turned = "ARRAY[\(bounds.reversed().map { "\(-$0)" }.joined(separator: ", "))]::float8[]"
+      let turned = "'{\(bounds.reversed().map { "\(-$0)" }.joined(separator: ","))}'::float8[]"
       return """
         SELECT d, 'delivered', g, NULL::text, count(*), sum(m), \(bounds.count) - width_bucket(-m / 1000000, \(turned)),
             NULL::float8, NULL::float8, 0, 0, \(SampleQuery.sum("a", dialect)), \(cells.written(dialect)),

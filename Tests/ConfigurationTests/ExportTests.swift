@@ -32,7 +32,7 @@ struct ExportTests {
       ([base: "http://general", specific: "http://specific/x"], "http://specific/x"),
       ([base: "http://general", specific: ""], "http://general/v1/metrics"),
     ] as [([String: String], String)])
-  func `the endpoint follows the specification [116] [117] [118] [119] [121]`(
+  func `the endpoint follows the specification [1] [116] [117] [118] [119]`(
     environment: [String: String], url: String
   ) throws {
     #expect(try destination(environment).url.revealed == url)
@@ -43,6 +43,12 @@ struct ExportTests {
       $0.endpoint = "http://flag"
     }
     #expect(try input.configuration().destinations.map(\.url.revealed) == ["http://flag/v1/metrics"])
+  }
+
+  @Test func `a query is refused in the flag, which everybody can read`() {
+    let problems = ConfigurationCase(watching: [:]) { $0.endpoint = "http://c?token=hunter2" }.problems()
+    #expect(problems.count == 1 && problems[0].hasPrefix("--endpoint: a query"), "\(problems)")
+    #expect(!problems.description.contains("hunter2"))
   }
 
   @Test(arguments: [
@@ -235,11 +241,12 @@ struct ExportTests {
 
   @Test(arguments: [
     ("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "cumulative", 0),
-    ("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "Delta", 1),
-    ("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "lowmemory", 1),
+    ("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "Delta", 0),
+    ("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "lowmemory", 0),
     ("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "x", 1),
     ("OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION", "explicit_bucket_histogram", 0),
-    ("OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION", "base2_exponential_bucket_histogram", 1),
+    ("OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION", "base2_exponential_bucket_histogram", 0),
+    ("OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION", "x", 1),
     ("OTEL_CONFIG_FILE", "otel.yaml", 1), ("OTEL_LOG_LEVEL", "warn", 0), ("OTEL_LOG_LEVEL", "loud", 1),
     ("OUTBOX_LAYUOT", "shop", 1), ("OUTBOX_PORT_8080_TCP_ADDR", "10.0.0.1", 0),
   ])

@@ -16,6 +16,15 @@ struct `The OpenTelemetry Collector` {
     await expectDump(receiver, of: batch)
   }
 
+  @Test(arguments: [OTLPDestination.Transport.http, .httpJSON, .grpc])
+  func `gets deltas and exponential buckets as they are`(transport: OTLPDestination.Transport) async throws {
+    let receiver = try OTLPReceiver.collector(transport == .grpc ? .grpc : .http)
+    let batch = batchOfWishes(at: now())
+    let report = await push(batch, to: receiver, transport: transport)
+    #expect(report.deliveredPoints == 10 && report.isComplete, "\(report)")
+    await expectDump(receiver, of: batch)
+  }
+
   @Test func `gets every point of a batch that needs several requests, in order`() async throws {
     let receiver = try OTLPReceiver.collector()
     let batch = batchWithEveryKindOfPoint(at: now())
@@ -84,7 +93,7 @@ private struct Samples {
         switch point.value {
         case .int(let number): samples.add(name, labels, time, Double(number))
         case .double(let number): samples.add(name, labels, time, number)
-        case .noRecordedValue, .endedDistribution: break
+        case .noRecordedValue, .endedDistribution, .exponentialHistogram: break
         case .histogram(let histogram):
           var below: UInt64 = 0
           for (index, count) in histogram.counts.enumerated() {
@@ -148,6 +157,37 @@ struct `Prometheus` {
     #expect(report.deliveredPoints == 11 && report.isComplete, "\(report)")
     let found = try samples(receiver, #"{__name__=~"outbox_.+"}[5m]"#, at: time.advanced(by: .seconds(1)))
     found.expectEqual(to: .expected(batch, extra: ["job": "outbox-exporter", "instance": "i-1"]))
+  }
+
+  @Test func `keeps exponential buckets as they are [169]`() async throws {
+    let receiver = try OTLPReceiver.prometheus(arguments: ["--enable-feature=native-histograms"])
+    let time = now()
+    var batch = batchOfWishes(at: time)
+    batch.metrics = [batch.metrics[2]]
+    #expect(await push(batch, to: receiver).isComplete)
+    let name = "outbox_delivery_duration_seconds"
+    for (function, values) in [
+      ("histogram_count(\(name))", ["wide": 10.0, "one": 1, "none": 0]),
+      ("histogram_sum(\(name))", ["wide": 86_513.251, "one": 0.3, "none": 0]),
+      // Of the ten, the three at or below a millisecond, and all up to a minute.
+      ("histogram_fraction(-Inf, 0.002, \(name)) * 10", ["wide": 3]),
+      ("histogram_fraction(-Inf, 64, \(name)) * 10", ["wide": 8]),
+    ] {
+      let found = try samples(receiver, function, at: time.advanced(by: .seconds(1))).values
+      for (destination, value) in values {
+        let key = found.keys.first { $0.contains("outbox_destination=\(destination),") }
+        let number = key.flatMap { found[$0] } ?? .nan
+        #expect(abs(number - value) < 1e-6, "\(function) \(destination): \(found)")
+      }
+    }
+  }
+
+  @Test func `says how it is made to keep them, or what to send instead`() async throws {
+    let receiver = try OTLPReceiver.prometheus()
+    var batch = batchOfWishes(at: now())
+    batch.metrics = [batch.metrics[2]]
+    let report = await push(batch, to: receiver)
+    #expect(report.droppedPoints == 4 && report.failure?.message.contains("--enable-feature=native-histograms") == true)
   }
 
   @Test func `shows a series until its end marker and not after it`() async throws {

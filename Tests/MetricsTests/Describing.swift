@@ -71,7 +71,7 @@ extension DataPoint {
   var isEnd: Bool {
     switch value {
     case .noRecordedValue, .endedDistribution: true
-    case .int, .double, .histogram: false
+    case .int, .double, .histogram, .exponentialHistogram: false
     }
   }
 }
@@ -89,10 +89,13 @@ struct Describing {
   /// Whether each cycle was the same when it was described outbox by outbox.
   private(set) var isSameInParts = true
 
-  init(limit: Int = 100, environment: String? = nil, start: Timestamp = Self.epoch) {
+  init(
+    limit: Int = 100, environment: String? = nil, isExponential: Bool = false, start: Timestamp = Self.epoch
+  ) {
     now = start
     describer = MetricDescriber(
-      environment: environment, destinationLimit: limit, version: "1.2.3", revision: "abc", start: start)
+      environment: environment, destinationLimit: limit, isExponential: isExponential, version: "1.2.3",
+      revision: "abc", start: start)
   }
 
   /// One cycle in which only the head of the outbox is read.

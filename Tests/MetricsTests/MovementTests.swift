@@ -35,7 +35,7 @@ import Testing
 
   @Test mutating func `add up, from one start time`() {
     _ = cycle(nil, .ready(["email": 2]))
-    let start = Describing.epoch
+    let start = describing.sampled
     var counts = Movements.Counts(enqueued: 3, requeued: 1, dispositions: [.delivered: 2, .retried: 5])
     for seconds in [0.3, 45] { counts.durations.record(seconds, DeliveryBounds()) }
     _ = cycle(Self.moved("email", counts), .ready(["email": 4]))
@@ -100,14 +100,19 @@ import Testing
     #expect(metrics.points(MetricCatalog.enqueued).isEmpty)
   }
 
-  @Test mutating func `begin anew where the counting does [141]`() {
+  @Test mutating func `begin anew where the counting does [141]`() throws {
     _ = cycle(nil, .ready(["email": 1]))
     _ = cycle(Self.moved("email", .init(enqueued: 9)), .ready(["email": 10]))
     let before = describing.sampled
     let metrics = cycle(nil, .ready(["email": 10]))
     let points = metrics.points(MetricCatalog.enqueued, "outbox.destination=email")
     #expect(points.map(\.value) == [.int(0)])
-    #expect(points.map(\.start) == [before])
+    let start = try #require(points[0].start)
+    #expect(start > before && start == points[0].time)
+    // What comes then counts from there.
+    let next = cycle(Self.moved("email", .init(enqueued: 2)), .ready(["email": 12]))
+      .points(MetricCatalog.enqueued, "outbox.destination=email")
+    #expect(next.map(\.value) == [.int(2)] && next.map(\.start) == [start])
   }
 
   @Test mutating func `end where another method takes over`() {
@@ -123,6 +128,7 @@ import Testing
 
   @Test mutating func `go on after a restart without a jump [139]`() {
     _ = cycle(nil, .ready(["email": 1]))
+    let start = describing.sampled
     _ = cycle(Self.moved("email", .init(enqueued: 9)), .ready(["email": 10]))
     let accounts = describing.describer.accounts
     let now = describing.now
@@ -132,7 +138,7 @@ import Testing
     let metrics = cycle(Self.moved("email", .init(enqueued: 1)), .ready(["email": 11]))
     let points = metrics.points(MetricCatalog.enqueued, "outbox.destination=email")
     #expect(points.map(\.value) == [.int(10)])
-    #expect(points.map(\.start) == [Describing.epoch])
+    #expect(points.map(\.start) == [start])
   }
 
   @Test mutating func `begin with zero after a restart that remembers nothing, so that nothing counts twice [140]`() {
@@ -144,7 +150,7 @@ import Testing
     let metrics = cycle(nil, .ready(["email": 10]))
     let points = metrics.points(MetricCatalog.enqueued, "outbox.destination=email")
     #expect(points.map(\.value) == [.int(0)])
-    #expect(points.allSatisfy { $0.start.map { $0 > last } == true })
+    #expect(points.allSatisfy { $0.start.map { $0 > last && $0 == points[0].time } == true })
   }
 
   @Test mutating func `begin anew where the objective is another one`() {

@@ -122,6 +122,17 @@ struct `The message about a failure` {
     #expect(right?.contains("--web.enable-otlp-receiver") == true)
   }
 
+  @Test func `names the variable whose choice the receiver does not take`() {
+    // Prometheus 3.7 and 3.5, with the status that it gives such a mistake.
+    for (said, variable) in [
+      (#"invalid temporality and type combination for metric "outbox.enqueued""#, "TEMPORALITY_PREFERENCE"),
+      ("native histograms are disabled", "DEFAULT_HISTOGRAM_AGGREGATION"),
+    ] {
+      let message = failure(verdict(500, [HTTPHeader("content-type", "text/plain")], body: Array(said.utf8)))?.message
+      #expect(message?.contains("OTEL_EXPORTER_OTLP_METRICS_\(variable)") == true, "\(message ?? "")")
+    }
+  }
+
   @Test func `shows where a redirect leads [45]`() {
     let message = failure(verdict(308, [HTTPHeader("location", "https://me:hunter2@other/x?k=hunter2")]))?.message
     #expect(message?.contains("https://other/x") == true)

@@ -64,6 +64,14 @@ enum IndependentDecoder {
                             p.count, bits(p.sum) if p.HasField("sum") else "none",
                             ",".join(map(str, p.bucket_counts)), ",".join(map(bits, p.explicit_bounds)))
                         if p.flags: v = "none"
+                    elif kind == "exponential_histogram":
+                        assert p.zero_threshold == 0, "Prometheus takes no other"
+                        assert p.count == p.zero_count + sum(p.positive.bucket_counts) + sum(p.negative.bucket_counts)
+                        def buckets(b): return "%d:%s" % (b.offset, ",".join(map(str, b.bucket_counts)))
+                        v = "exponential count=%d sum=%s scale=%d zeros=%d %s %s" % (
+                            p.count, bits(p.sum) if p.HasField("sum") else "none", p.scale, p.zero_count,
+                            buckets(p.positive), buckets(p.negative))
+                        if p.flags: v = "none"
                     else:
                         which = p.WhichOneof("value")
                         v = {"as_int": lambda: "int %d" % p.as_int, "as_double": lambda: "double " + bits(p.as_double),
@@ -79,12 +87,14 @@ enum IndependentDecoder {
       "resource \(text(batch.resource)) | \(schema)", "scope outbox-exporter \(batch.scopeVersion) | \(schema)",
     ]
     for metric in batch.metrics where !metric.points.isEmpty {
+      let temporality = metric.temporality == .delta ? 1 : 2
       let kind =
         switch metric.instrument.kind {
         case .gauge: "gauge"
-        case .upDownCounter: "sum temporality=2"
-        case .counter: "sum monotonic temporality=2"
-        case .histogram: "histogram temporality=2"
+        case .upDownCounter: "sum temporality=\(temporality)"
+        case .counter: "sum monotonic temporality=\(temporality)"
+        case .histogram:
+          (metric.isExponential ? "exponential_histogram" : "histogram") + " temporality=\(temporality)"
         }
       lines.append(
         "metric \(metric.instrument.name) [\(metric.instrument.unit)] \(metric.instrument.description) | \(kind)")
@@ -117,7 +127,14 @@ enum IndependentDecoder {
       "histogram count=\(histogram.counts.reduce(0, +)) sum=\(bits(histogram.sum)) "
         + "counts=\(histogram.counts.map(String.init).joined(separator: ",")) "
         + "bounds=\(histogram.bounds.map(bits).joined(separator: ","))"
+    case .exponentialHistogram(let histogram):
+      "exponential count=\(histogram.count) sum=\(histogram.isSumCounter ? bits(histogram.sum) : "none") "
+        + "scale=\(histogram.scale) zeros=\(histogram.zeroCount) \(text(histogram.positive)) \(text(histogram.negative))"
     }
+  }
+
+  private static func text(_ buckets: ExponentialHistogram.Buckets) -> String {
+    "\(buckets.offset):\(buckets.counts.map(String.init).joined(separator: ","))"
   }
 
   private static func bits(_ number: Double) -> String { String(number.bitPattern, radix: 16) }

@@ -31,6 +31,21 @@ struct `Encoded metrics, read by an independent decoder` {
     #expect(try IndependentDecoder.describe(request.body) == IndependentDecoder.expectation(batch))
   }
 
+  @Test(arguments: [OTLPEncoding.protobuf, .json])
+  func `deltas and exponential buckets arrive as they are, zeros counted apart [143] [167] [169]`(
+    encoding: OTLPEncoding
+  ) throws {
+    var batch = batchOfWishes(at: now)
+    var negative = ExponentialHistogram(scale: -3)
+    for value in [-1e30, 0, 2, 1e30] { negative.record(value) }
+    batch.metrics[2].points[1].value = .exponentialHistogram(negative)
+    let encoded = MetricEncoder.encode(batch, as: encoding)
+    #expect(encoded.requests.count == 1 && encoded.requests[0].pointCount == 10)
+    #expect(
+      try IndependentDecoder.describe(encoded.requests[0].body, isJSON: encoding == .json)
+        == IndependentDecoder.expectation(batch))
+  }
+
   @Test func `a metric without points leaves no trace [16]`() throws {
     let encoded = MetricEncoder.encode(
       batch(gauge([], name: "a"), gauge([point(.int(1))], name: "b"), gauge([], name: "c")))

@@ -43,7 +43,7 @@ struct `A spool` {
     let directory = try TemporaryDirectory()
     do {
       var first = try SpooledQueue(in: directory, limit: 30)
-      for number in 1...4 { _ = first.queue.append(queued(number, after: Double(number))) }
+      for number in 1...4 { _ = first.queue.append([queued(number, after: Double(number))]) }
       first.queue.removeHead()
       first.queue.countDropped(7, .tooLarge)
       #expect(try first.committed() == ([3, 4], [.full: 1, .tooLarge: 7]))
@@ -51,7 +51,7 @@ struct `A spool` {
     var compressed = queued(5, after: 5)
     compressed.compression = .gzip
     var second = try SpooledQueue(in: directory)
-    _ = second.queue.append(compressed)
+    _ = second.queue.append([compressed])
     #expect(second.notice == nil && second.queue.start == queueEpoch && second.queue.spooledPointCount == 12)
     #expect(second.queue.dropped == [.full: 1, .tooLarge: 7])
     for expected in [queued(3, after: 3), queued(4, after: 4), compressed] {
@@ -72,7 +72,7 @@ struct `A spool` {
 
   @Test func `removes and counts in one transaction`() throws {
     var spooled = try SpooledQueue(in: TemporaryDirectory(), limit: 30)
-    for number in 1...3 { _ = spooled.queue.append(queued(number)) }
+    for number in 1...3 { _ = spooled.queue.append([queued(number)]) }
     // Removing works, counting does not: nothing may have happened.
     try spooled.execute(
       "CREATE TRIGGER t BEFORE INSERT ON dropped BEGIN SELECT RAISE(ABORT, 'no counting today'); END")
@@ -89,13 +89,13 @@ struct `A spool` {
 
   @Test func `that is full goes on in memory, in order, until there is room`() throws {
     var spooled = try SpooledQueue(in: TemporaryDirectory())
-    _ = spooled.queue.append(queued(1))
+    _ = spooled.queue.append([queued(1)])
     try spooled.execute(
       "CREATE TRIGGER t BEFORE INSERT ON requests BEGIN SELECT RAISE(ABORT, 'full'); END")
-    _ = spooled.queue.append(queued(2))
+    _ = spooled.queue.append([queued(2)])
     #expect(spooled.queue.spoolError != nil && spooled.queue.byteCount == 10)
     try spooled.execute("DROP TRIGGER t")
-    _ = spooled.queue.append(queued(3))
+    _ = spooled.queue.append([queued(3)])
     #expect(spooled.queue.spoolError == nil)
     #expect(try spooled.committed().points == [1, 3])
     for number in 1...3 {
@@ -110,7 +110,7 @@ struct `A spool` {
     try file.connection.execute("PRAGMA max_page_count = 8")
     var queue = DeliveryQueue(limit: 1 << 20, start: queueEpoch)
     queue.use(file, limit: 1 << 20)
-    _ = queue.append(queued(1, size: 100_000))
+    _ = queue.append([queued(1, size: 100_000)])
     #expect(queue.spoolError?.kind == .full)
     #expect(queue.spoolError?.advice == "Make room on its file system")
     #expect(queue.head() == queued(1, size: 100_000))
@@ -118,8 +118,8 @@ struct `A spool` {
 
   @Test func `that was changed on the disk gives back nothing wrong`() throws {
     var spooled = try SpooledQueue(in: TemporaryDirectory())
-    _ = spooled.queue.append(queued(1))
-    _ = spooled.queue.append(queued(2))
+    _ = spooled.queue.append([queued(1)])
+    _ = spooled.queue.append([queued(2)])
     try spooled.execute("UPDATE requests SET body = x'00' WHERE id = 1")
     #expect(spooled.queue.head() == nil && !spooled.queue.isEmpty)
     spooled.queue.removeHead(.corrupt)
@@ -134,7 +134,7 @@ struct `A spool` {
     let directory = try TemporaryDirectory()
     do {
       var spooled = try SpooledQueue(in: directory)
-      for number in 1...9 { _ = spooled.queue.append(queued(number, size: 5000)) }
+      for number in 1...9 { _ = spooled.queue.append([queued(number, size: 5000)]) }
       switch damage {
       case .noDatabase, .pages: break
       case .table: try spooled.execute("DROP TABLE accounts")
@@ -160,7 +160,7 @@ struct `A spool` {
     #expect(notice.contains(aside) && notice.contains("was damaged ("), "\(notice)")
     #expect(try run("test", ["-s", aside]).code == 0)
     #expect(spooled.queue.isEmpty && spooled.queue.dropped.isEmpty)
-    _ = spooled.queue.append(queued(1))
+    _ = spooled.queue.append([queued(1)])
     #expect(try spooled.committed().points == [1])
   }
 
@@ -202,7 +202,7 @@ struct `A spool` {
       switch Int.random(in: 0..<10, using: &random) {
       case 0..<6:
         let request = queued(number, size: Int.random(in: 1...30, using: &random), after: time)
-        _ = spooled.queue.append(request)
+        _ = spooled.queue.append([request])
         model.append(request)
         expire()
       case 6..<9:

@@ -12,6 +12,8 @@ package struct DebugDump {
   private var attributes: [String] = []
   private var bounds: [String] = []
   private var buckets: [String] = []
+  private var exponential: [String] = []
+  private var zeros = "0"
   private var isPoint = false
   private var scopeSchema = ""
 
@@ -48,6 +50,10 @@ package struct DebugDump {
       scopes.append(line.dropFirst("InstrumentationScope ".count) + " | \(scopeSchema)")
     } else if line.hasPrefix("ExplicitBounds #") {
       bounds.append(ReceivedPoint.rounded(Double(Self.split(line, at: ": ").1) ?? .nan))
+    } else if line.hasPrefix("Bucket (") {
+      exponential.append(Self.split(line, at: "Count: ").1)
+    } else if line.hasPrefix("Bucket [0, 0]") {
+      zeros = Self.split(line, at: "Count: ").1
     } else if line.hasPrefix("Buckets #") {
       buckets.append(Self.split(line, at: "Count: ").1)
     } else if isPoint {
@@ -62,6 +68,7 @@ package struct DebugDump {
     var kind = metric["DataType"] ?? ""
     if metric["IsMonotonic"] == "true" { kind += " monotonic" }
     if metric["AggregationTemporality"]?.lowercased().hasSuffix("cumulative") == true { kind += " cumulative" }
+    if metric["AggregationTemporality"]?.lowercased().hasSuffix("delta") == true { kind += " delta" }
     var value = "none"
     if let number = point["Value"] {
       value = number.contains(".") || number.count > 20 ? ReceivedPoint.rounded(Double(number) ?? .nan) : number
@@ -69,6 +76,10 @@ package struct DebugDump {
       let sum = ReceivedPoint.rounded(point["Sum"].flatMap { Double($0) } ?? .nan)
       value =
         "count \(count) sum \(sum) bounds \(bounds.joined(separator: " ")) buckets \(buckets.joined(separator: " "))"
+    }
+    if kind.hasPrefix("ExponentialHistogram"), let count = point["Count"], count != "0" {
+      let sum = ReceivedPoint.rounded(point["Sum"].flatMap { Double($0) } ?? .nan)
+      value = "count \(count) sum \(sum) zeros \(zeros) buckets \(exponential.joined(separator: " "))"
     }
     points.append(
       ReceivedPoint(
@@ -79,6 +90,8 @@ package struct DebugDump {
     attributes = []
     bounds = []
     buckets = []
+    exponential = []
+    zeros = "0"
   }
 
   private static func split(_ line: String, at separator: String) -> (String, String) {

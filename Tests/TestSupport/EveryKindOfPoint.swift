@@ -73,3 +73,53 @@ package func batchWithEveryKindOfPoint(at time: Timestamp, instance: String = "i
         points: [DataPoint(attributes: attributes(), start: start, time: time, value: .noRecordedValue)]),
     ])
 }
+
+/// A batch with the points that destinations get who ask for deltas or for exponential buckets.
+///
+/// - Parameter time: of every point.
+package func batchOfWishes(at time: Timestamp) -> MetricBatch {
+  let start = time.advanced(by: .seconds(-60))
+  func instrument(_ name: String, _ kind: InstrumentKind, _ unit: String, prometheus: String) -> Instrument {
+    Instrument(
+      name: name, kind: kind, unit: unit, description: "What \(name) counts.", attributes: [],
+      prometheusName: prometheus)
+  }
+  func point(_ destination: String, _ value: PointValue) -> DataPoint {
+    DataPoint(
+      attributes: [Attribute("outbox.name", "orders"), Attribute("outbox.destination", destination)], start: start,
+      time: time, value: value)
+  }
+  func exponential(_ values: [Double]) -> PointValue {
+    var histogram = ExponentialHistogram()
+    for value in values { histogram.record(value) }
+    histogram.downscale(to: ExponentialHistogram.sentScale)
+    return .exponentialHistogram(histogram)
+  }
+  var durations = HistogramValue(bounds: [0.25, 1, 5])
+  for seconds in [0.25, 0.5, 7] { durations.record(seconds) }
+  var counter = Metric(
+    instrument("outbox.enqueued", .counter, "{event}", prometheus: "outbox_enqueued_total"),
+    points: [point("a", .int(3)), point("b", .int(0))])
+  counter.temporality = .delta
+  var explicit = Metric(
+    instrument("outbox.sample.duration", .histogram, "s", prometheus: "outbox_sample_duration_seconds"),
+    points: [point("a", .histogram(durations))])
+  explicit.temporality = .delta
+  var buckets = Metric(
+    instrument("outbox.delivery.duration", .histogram, "s", prometheus: "outbox_delivery_duration_seconds"),
+    points: [
+      point("wide", exponential([0, 0, 0.001, 0.25, 0.5, 1, 4, 7.5, 100, 86_400])), point("one", exponential([0.3])),
+      point("none", exponential([])), point("ended", .noRecordedValue),
+    ])
+  buckets.isExponential = true
+  var deltas = buckets
+  deltas.instrument = instrument("otel.sdk.exporter.operation.duration", .histogram, "s", prometheus: "x")
+  deltas.temporality = .delta
+  deltas.points.removeLast()
+  return MetricBatch(
+    resource: [
+      Attribute("service.name", "outbox-exporter"), Attribute("service.instance.id", "i-1"),
+      Attribute("deployment.environment.name", "prüfstand"),
+    ],
+    scopeVersion: "0.1.0", metrics: [counter, explicit, buckets, deltas])
+}

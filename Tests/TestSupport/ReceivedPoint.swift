@@ -23,19 +23,21 @@ package struct ReceivedPoint: Hashable, CustomStringConvertible {
     batch.metrics.flatMap { metric in
       metric.points.map { point in
         ReceivedPoint(
-          metric: metric.instrument.name, kind: kind(metric.instrument), attributes: text(point.attributes),
+          metric: metric.instrument.name, kind: kind(metric), attributes: text(point.attributes),
           start: point.start?.nanoseconds ?? 0, time: point.time.nanoseconds, value: text(point.value))
       }
     }
   }
 
-  private static func kind(_ instrument: Instrument) -> String {
+  private static func kind(_ metric: Metric) -> String {
+    let instrument = metric.instrument
+    let temporality = metric.temporality == .delta ? "delta" : "cumulative"
     let type =
       switch instrument.kind {
       case .gauge: "Gauge"
-      case .upDownCounter: "Sum cumulative"
-      case .counter: "Sum monotonic cumulative"
-      case .histogram: "Histogram cumulative"
+      case .upDownCounter: "Sum \(temporality)"
+      case .counter: "Sum monotonic \(temporality)"
+      case .histogram: (metric.isExponential ? "ExponentialHistogram " : "Histogram ") + temporality
       }
     return "\(type) [\(instrument.unit)] \(instrument.description)"
   }
@@ -60,6 +62,11 @@ package struct ReceivedPoint: Hashable, CustomStringConvertible {
       "count \(histogram.counts.reduce(0, +)) sum \(rounded(histogram.sum)) "
         + "bounds \(histogram.bounds.map(rounded).joined(separator: " ")) "
         + "buckets \(histogram.counts.map(String.init).joined(separator: " "))"
+    // Receivers show neither the flag of one that ended nor anything else of one that is empty.
+    case .exponentialHistogram(let histogram) where histogram.count == 0: "none"
+    case .exponentialHistogram(let histogram):
+      "count \(histogram.count) sum \(rounded(histogram.sum)) zeros \(histogram.zeroCount) buckets "
+        + histogram.positive.counts.map(String.init).joined(separator: " ")
     }
   }
 
