@@ -1,39 +1,47 @@
 /// The moments of one destination without their times, each kept as what has changed since the one before: an exporter may
-/// watch ten thousand destinations, and most of them stand still most of the time.
+/// watch ten thousand destinations, and in most of them nothing moves most of the time, but that what waits grows older.
 struct MomentLine: Sendable {
   /// How many moments there are.
   private(set) var count = 0
   /// The newest.
   private(set) var last = Moment(time: 0)
   private var first = Moment(time: 0)
-  /// For each moment but the first: which of its words have changed, a bit each in two bytes, and what they are now.
+  /// For each moment but the first: which of its words have changed, a bit each in two bytes, and what they are now. Two more
+  /// bits tell of ages that have grown by the time that passed.
   private var changes: [UInt8] = []
 
-  /// Due times of one event that differ by less are the same to the window; see ``DueEvents/tolerance``.
+  /// Times of one event that differ by less are the same to the window; see ``DueEvents/tolerance``.
   private static let jitter = 0.001
+  private static let ageGrew: UInt8 = 1 << 4
+  private static let stuckAgeGrew: UInt8 = 1 << 5
 
-  /// Adds the newest.
+  /// Adds the newest. Its time is later than that of the last.
   mutating func append(_ moment: Moment) {
     var moment = moment
+    let passed = moment.time - last.time
     moment.oldestDue = Self.settled(moment.oldestDue, last.oldestDue)
     moment.oldestTried = Self.settled(moment.oldestTried, last.oldestTried)
     if count == 0 {
       first = moment
     } else {
-      write(moment)
+      moment.age = Self.settled(moment.age, last.age + passed) ?? moment.age
+      moment.stuckAge = Self.settled(moment.stuckAge, last.stuckAge + passed) ?? moment.stuckAge
+      write(moment, after: passed)
     }
     last = moment
     count += 1
   }
 
   /// Forgets the oldest.
-  mutating func removeFirst() {
-    guard count > 1 else {
+  ///
+  /// - Parameter time: when the next one was.
+  mutating func removeFirst(before time: Double?) {
+    guard count > 1, let time else {
       self = MomentLine()
       return
     }
     var place = 0
-    read(&place, into: &first)
+    read(&place, into: &first, at: time)
     changes.removeFirst(place)
     count -= 1
   }
@@ -47,8 +55,11 @@ struct MomentLine: Sendable {
     var place = 0
     var moment = first
     for time in times {
-      if !moments.isEmpty { read(&place, into: &moment) }
-      moment.time = time
+      if moments.isEmpty {
+        moment.time = time
+      } else {
+        read(&place, into: &moment, at: time)
+      }
       moments.append(moment)
     }
     return moments
@@ -59,9 +70,18 @@ struct MomentLine: Sendable {
     return abs(time - before) < jitter ? before : time
   }
 
-  private mutating func write(_ moment: Moment) {
+  private mutating func write(_ moment: Moment, after passed: Double) {
     let start = changes.count
     changes += [0, 0]
+    var last = last
+    if moment.age == last.age + passed {
+      last.age = moment.age
+      changes[start + 1] |= Self.ageGrew
+    }
+    if moment.stuckAge == last.stuckAge + passed {
+      last.stuckAge = moment.stuckAge
+      changes[start + 1] |= Self.stuckAgeGrew
+    }
     for index in 0..<Moment.wordCount {
       let word = moment[word: index]
       if word == last[word: index] { continue }
@@ -76,8 +96,11 @@ struct MomentLine: Sendable {
     }
   }
 
-  private func read(_ place: inout Int, into moment: inout Moment) {
+  private func read(_ place: inout Int, into moment: inout Moment, at time: Double) {
     let changed = UInt16(changes[place]) | UInt16(changes[place + 1]) << 8
+    if changes[place + 1] & Self.ageGrew != 0 { moment.age += time - moment.time }
+    if changes[place + 1] & Self.stuckAgeGrew != 0 { moment.stuckAge += time - moment.time }
+    moment.time = time
     place += 2
     for index in 0..<Moment.wordCount where changed & (1 << UInt16(index)) != 0 {
       var word: UInt64 = 0

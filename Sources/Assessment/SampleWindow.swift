@@ -41,6 +41,8 @@ package struct SampleWindow: Sendable {
     let time = (moments.last?.time ?? 0) + step(to: sample.startedAt, snapshot.storeTime)
     failuresInARow = 0
 
+    // A full line of a destination begins where the outbox's own does.
+    let second = moments.count > 1 ? moments[1].time : nil
     var total = Moment(time: time)
     var due: [String: DueEvents] = [:]
     var seen: Set<String> = []
@@ -54,7 +56,7 @@ package struct SampleWindow: Sendable {
       due[name] = events
       seen.insert(name)
       destinations[name, default: MomentLine()].append(moment)
-      if destinations[name, default: MomentLine()].count > Self.capacity { destinations[name]?.removeFirst() }
+      if let line = destinations[name], line.count > Self.capacity { destinations[name]?.removeFirst(before: second) }
       total.add(moment)
     }
     // A destination that has nothing left has seen its last departure.
@@ -65,7 +67,7 @@ package struct SampleWindow: Sendable {
         destinations[name] = nil
       } else {
         destinations[name]?.append(Moment(time: time, departures: left))
-        if line.count >= Self.capacity { destinations[name]?.removeFirst() }
+        if line.count >= Self.capacity { destinations[name]?.removeFirst(before: second) }
       }
     }
     moments.append(total)

@@ -22,12 +22,16 @@ import Testing
         moment.oldestDue = [nil, seconds()].randomElement(using: &chance) ?? nil
         moment.oldestTried = [nil, seconds()].randomElement(using: &chance) ?? nil
         (moment.age, moment.stuckAge) = (seconds(), seconds())
+      } else if Bool.random(using: &chance) {
+        // What waits grows older.
+        moment.age += 15
+        if Bool.random(using: &chance) { moment.stuckAge += 15 }
       }
       line.append(moment)
       expected.append(moment)
       if line.count > 60 || Int.random(in: 0..<20, using: &chance) == 0 {
-        line.removeFirst()
         expected.removeFirst()
+        line.removeFirst(before: expected.first?.time)
       }
       let found = line.moments(at: expected.map(\.time))
       let isSame = found == expected
