@@ -23,7 +23,7 @@ struct Finding {
   init(_ evidence: Evidence, objective: Objective?) {
     let last = evidence.last
     verdict = .idle
-    sentence = last.parked > 0 ? "nothing is due; \(last.parked.counted("event")) parked" : "nothing is due"
+    sentence = last.parked > 0 ? "paused: \(last.parked.counted("event")) parked, nothing is due" : "nothing is due"
     guard last.due > 0 || last.ready > 0 || last.stuck > 0 else { return }
 
     verdict = .ok
@@ -45,16 +45,16 @@ struct Finding {
       self.sentence = sentence
       return
     }
+    if let sentence = Self.growing(evidence) {
+      verdict = .fallingBehind
+      self.sentence = sentence
+      return
+    }
     if let (trend, moments) = Self.shrinking(evidence) {
       verdict = .draining
       drainTime = .untilEmpty(moments, trend: trend)
       sentence = "\(last.ready.counted("event")) ready, \((-trend.slope).perSecond) fewer"
       if let drainTime { sentence += "; empty in \(drainTime.text)" }
-      return
-    }
-    if let sentence = Self.growing(evidence) {
-      verdict = .fallingBehind
-      self.sentence = sentence
     }
   }
 

@@ -49,7 +49,8 @@ extension CycleReport {
       let lead = judgement.health == .ok ? "\(judgement.health.rawValue) \(name)" : name
       let assessment = assessment(of: judgement.outbox)
       lines += (judgement.deadLetters?.entries ?? []).map { "\(lead): \($0.sentence)" }
-      if sample.snapshot != nil, judgement.outbox.verdicts[assessment.verdict] == .ok {
+      // A verdict that is worse is among the findings.
+      if judgement.outbox.verdicts[assessment.verdict] == .ok {
         lines.append("\(lead): verdict \(assessment.verdict.rawValue): \(assessment.sentence)")
       }
     }

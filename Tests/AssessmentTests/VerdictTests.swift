@@ -47,7 +47,7 @@ import Testing
       for _ in 0..<30 { story.sample() }
     }
     #expect(parked.verdict == .idle)
-    #expect(parked.sentence == "nothing is due; 40 events parked")
+    #expect(parked.sentence == "paused: 40 events parked, nothing is due")
   }
 
   @Test func `is stalled where nothing leaves and nobody tries`() {
