@@ -42,7 +42,7 @@ extension CycleReport {
 
   private var longLines: [String] {
     var lines: [String] = []
-    for (sample, judgement) in sorted {
+    for (_, judgement) in sorted {
       let name = judgement.outbox.name
       lines += judgement.findings.map { "\($0.health.rawValue) \(name): \($0.sentence)" }
       // What follows is no reason for a status that is not OK.
