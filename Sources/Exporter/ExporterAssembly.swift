@@ -47,7 +47,7 @@ package struct ExporterAssembly: Sendable {
       memory: once && configuration.window != nil ? nil : memory, now: now)
   }
 
-  /// So many points are less than half of what a request may hold, and about 7 MB while they are described.
+  /// So many points fill about half of a request.
   private static let batchLimit = 20_000
 
   /// What this exporter is about to do, in one line.

@@ -4,8 +4,7 @@ internal import Outbox
 /// One export request under construction: resource and scope, closed metrics, and the metric that points are added to.
 ///
 /// It writes the bytes at once. protobuf-c, which reads what servers answer, would need a tree of C structs of the same
-/// figures first, and building that takes longer than writing. What it makes of such a tree is what stands here, byte for
-/// byte (`Tests/OTLPTests`, `Benchmarks/otlp`).
+/// figures first. What it makes of such a tree is what stands here, byte for byte (`Tests/OTLPTests`, `Benchmarks/otlp`).
 struct RequestWriter {
   private struct Entry {
     var attribute: Attribute
