@@ -62,6 +62,12 @@ struct DueEvents: Sendable, Hashable {
     }
   }
 
+  /// First due time of the oldest tried event; nil too where untried ones share it.
+  var oldestTried: Double? {
+    guard let due = groups[1].known.first?.due else { return nil }
+    return groups[0].known.contains { abs($0.due - due) <= Self.tolerance } ? nil : due
+  }
+
   var count: Int { groups.reduce(0) { $0 + $1.count } }
 
   /// At least so many of the events have left since. Exact bounds of both sides; a failed attempt is no departure,

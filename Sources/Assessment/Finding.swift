@@ -139,10 +139,22 @@ struct Finding {
       return "\(last.ready.counted("event")) ready, \(trend.slope.perSecond) more; \(last.waits)"
     }
     let stay = evidence.unmovedOldest
-    if stay.length >= max(30, Int((Double(stay.longestBefore) * patience).rounded(.up))) {
+    if stay.length >= max(30, Int((Double(stay.longestBefore) * patience).rounded(.up))),
+      !isTakenFromBatch(evidence, inLast: stay.length)
+    {
       return "the oldest event did not leave in \(evidence.spanText(stay.length)) although others did; \(last.waits)"
     }
     return nil
+  }
+}
+
+extension Finding {
+  /// Whether it may be another event each time that is the oldest: all that one transaction wrote are due since the same time,
+  /// and there are fewer and fewer.
+  private static func isTakenFromBatch(_ evidence: Evidence, inLast steps: Int) -> Bool {
+    let (first, last) = (evidence.moments[evidence.moments.count - 1 - steps], evidence.last)
+    return last.oldestIsOneOfMany && shrinking(evidence) != nil
+      || first.oldestIsOneOfMany && last.due * 2 <= first.due
   }
 }
 

@@ -15,7 +15,9 @@ struct Moment: Sendable, Hashable {
   var parked = 0
   /// First due time of the oldest due event, on the store's clock; nil where none is due.
   var oldestDue: Double?
-  /// The same of those that were tried.
+  /// Whether others are known to be due since just then, as what one transaction wrote is: which of them left is not seen.
+  var oldestIsOneOfMany = false
+  /// The same of those that were tried; nil too where untried ones are due since just then: another may take its place.
   var oldestTried: Double?
   /// The longest wait in seconds.
   var age = 0.0

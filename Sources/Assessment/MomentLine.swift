@@ -135,7 +135,7 @@ extension Moment {
       case 8: UInt64(bitPattern: Int64(stuck))
       case 9: stuckAge.bitPattern.byteSwapped
       case 10: UInt64(bitPattern: Int64(departures))
-      default: UInt64(bitPattern: Int64(returned)) << 1 | (attempted ? 1 : 0)
+      default: UInt64(bitPattern: Int64(returned)) << 2 | (oldestIsOneOfMany ? 2 : 0) | (attempted ? 1 : 0)
       }
     }
     set {
@@ -152,7 +152,8 @@ extension Moment {
       case 9: stuckAge = Double(bitPattern: newValue.byteSwapped)
       case 10: departures = Int(truncatingIfNeeded: newValue)
       default:
-        returned = Int(Int64(bitPattern: newValue) >> 1)
+        returned = Int(Int64(bitPattern: newValue) >> 2)
+        oldestIsOneOfMany = newValue & 2 == 2
         attempted = newValue & 1 == 1
       }
     }

@@ -113,8 +113,11 @@ package struct SampleWindow: Sendable {
       $1.retry && ($1.state == .ready || $1.state == .claimed) ? $0 + $1.count : $0
     }
     moment.due = events.count
-    moment.oldestDue = events.groups.compactMap { $0.known.first?.due }.min()
-    moment.oldestTried = events.groups.last?.known.first?.due
+    if let oldest = events.groups.filter({ $0.count > 0 }).min(by: { $0.known[0].due < $1.known[0].due }) {
+      moment.oldestDue = oldest.known[0].due
+      moment.oldestIsOneOfMany = oldest.atLeast(by: oldest.known[0].due + DueEvents.tolerance) > 1
+    }
+    moment.oldestTried = events.oldestTried
     moment.age = figures.oldestAge?.seconds ?? 0
     moment.stuck = figures.stuckCount
     moment.stuckAge = figures.stuck.map(\.oldest.seconds).max() ?? 0
@@ -154,7 +157,9 @@ extension Moment {
     backingOff += other.backingOff
     triedElsewhere += other.triedElsewhere
     parked += other.parked
-    oldestDue = [oldestDue, other.oldestDue].compactMap { $0 }.min()
+    if let due = other.oldestDue, due < oldestDue ?? .infinity {
+      (oldestDue, oldestIsOneOfMany) = (due, other.oldestIsOneOfMany)
+    }
     oldestTried = [oldestTried, other.oldestTried].compactMap { $0 }.min()
     age = max(age, other.age)
     stuck += other.stuck

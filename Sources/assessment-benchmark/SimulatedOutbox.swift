@@ -83,11 +83,14 @@ struct SimulatedOutbox {
     let phase = (now / scenario.wave.period).truncatingRemainder(dividingBy: 1)
     let wave = swing == 0 ? 1 : 1 + swing * (4 * abs(phase - 0.5) - 1)
     let leak = isIncident && scenario.kind == .slowLeak ? scenario.leak : 1
-    var count = chance.count(scenario.arrivals * wave * leak)
-    for burst in scenario.bursts where now == Double(burst.sample * 15 + 3) { count += burst.size }
-    for _ in 0..<count {
+    let count = chance.count(scenario.arrivals * wave * leak)
+    let bursts = scenario.bursts.filter { now == Double($0.sample * 15 + 3) }
+    // Every other one is written by one transaction, so that all of its events are due since the same time.
+    let isOneTransaction = bursts.contains { $0.sample % 2 == 0 }
+    for index in 0..<bursts.reduce(count, { $0 + $1.size }) {
       let destination = Int.random(in: 0..<scenario.destinations, using: &chance)
       var event = Event(created: now - chance.between(0, 0.9), destination: destination)
+      if index >= count, isOneTransaction { event.created = now }
       if poisonCount > 0 {
         event.isPoison = true
         poisonCount -= 1

@@ -20,6 +20,7 @@ import Testing
         (moment.departures, moment.returned) = (count(50), count(50))
         moment.attempted = .random(using: &chance)
         moment.oldestDue = [nil, seconds()].randomElement(using: &chance) ?? nil
+        moment.oldestIsOneOfMany = Bool.random(using: &chance)
         moment.oldestTried = [nil, seconds()].randomElement(using: &chance) ?? nil
         (moment.age, moment.stuckAge) = (seconds(), seconds())
       } else if Bool.random(using: &chance) {

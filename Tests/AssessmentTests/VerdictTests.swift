@@ -104,7 +104,7 @@ import Testing
   @Test func `a poison event among healthy ones is spinning`() {
     var story = Story()
     story.healthy(10)
-    let poison = StoryEvent(created: story.now, state: .scheduled, isTried: true)
+    let poison = StoryEvent(created: story.now - 1, state: .scheduled, isTried: true)
     var found: Int?
     for step in 0..<20 where found == nil {
       story.write(3)
@@ -115,6 +115,45 @@ import Testing
     }
     #expect(found == 9)
     #expect(story.assessment.sentence.hasPrefix("the oldest tried event did not leave in 2m 15s of trying"))
+  }
+
+  /// All of them are due since the same time, so that the oldest seems to stay.
+  @Test(arguments: [600, 2_000]) func `what one transaction wrote may take long to drain`(count: Int) {
+    var story = Story()
+    story.healthy(10)
+    story.write(count)
+    for step in 0..<count / 15 - 5 {
+      story.sample()
+      let verdict = story.assessment.verdict
+      #expect(step < 10 || verdict == .draining, "step \(step): \(story.assessment)")
+      story.deliver(15)
+    }
+  }
+
+  @Test func `poison that one transaction wrote is spinning`() {
+    var story = Story()
+    story.healthy(10)
+    let poison = (0..<3).map { _ in StoryEvent(created: story.now, state: .scheduled, isTried: true) }
+    for _ in 0..<12 {
+      story.write(300)
+      story.events += poison
+      story.sample()
+      story.events.removeAll()
+    }
+    #expect(story.assessment.verdict == .spinning, "\(story.assessment)")
+  }
+
+  @Test func `what one transaction wrote and nobody takes is falling behind while others leave`() {
+    var story = Story()
+    story.healthy(10)
+    let untouched = (0..<3).map { _ in StoryEvent(created: story.now) }
+    for _ in 0..<32 {
+      story.write(20)
+      story.events += untouched
+      story.sample()
+      story.events.removeAll()
+    }
+    #expect(story.assessment.verdict == .fallingBehind, "\(story.assessment)")
   }
 
   @Test func `is stuck where nobody takes back what was lost`() {
