@@ -105,6 +105,12 @@ import Testing
     }
   }
 
+  @Test func `the buckets that are added up over outboxes are those that every outbox has`() throws {
+    let dashboard = try ProjectFiles.text(of: "dashboards/outbox-delivery.json")
+    let found = try #require(dashboard.firstMatch(of: /le=~\\"\(([^)]*)\)\(\[\.\]0\)\?\|\[\+\]Inf\\"/))
+    #expect(found.output.1.split(separator: "|").compactMap { Double($0) } == DeliveryBounds().exported)
+  }
+
   /// Otherwise the pictures and the checks on them would show what no exporter sends.
   @Test(.enabled(if: pythonForTests != nil, "OUTBOX_TEST_PYTHON is not set"))
   func `the synthetic series have the names and labels of the real ones`() throws {

@@ -32,6 +32,17 @@ struct IncidentLook {
     return (values.min() ?? 0) - 0.002...(values.max() ?? 0) + 0.002
   }
 
+  /// How many a minute were done of these kinds lately, in all destinations whose key begins so. Prometheus continues what
+  /// its samples show to the ends of the window, VictoriaMetrics begins with the sample before it.
+  func rate(of kinds: [String], at place: String = "") -> ClosedRange<Double> {
+    func counted(_ counts: [String: Double]) -> Double {
+      counts.filter { row in row.key.hasPrefix(place) && kinds.contains { row.key.hasSuffix("/\($0)") } }.map(\.value)
+        .reduce(0, +)
+    }
+    let (window, apart) = (pace.seconds(IncidentPace.rate), pace.seconds(IncidentPace.apart))
+    return 60 * counted(truth.lately.least) / (window + apart)...60 * counted(truth.lately.most) / (window - 2 * apart)
+  }
+
   /// How many outboxes are late.
   var late: ClosedRange<Double> {
     let counts = truth.found.map { rows in

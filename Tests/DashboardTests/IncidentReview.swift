@@ -1,3 +1,4 @@
+import Outbox
 import TestSupport
 
 /// What a backend answered to every query of every dashboard, compared with what stood in the store.
@@ -59,6 +60,8 @@ struct IncidentReview {
     expectVariables()
     expectLosses()
     expectPromise()
+    expectRates()
+    expectDeliveryTime()
     // The same on every day of the simulated past.
     let past = IncidentStore.past.rate * 60
     expect(check.number("delivery/24/B"), past * 0.9...past * 1.1, "arrivals a week ago")
@@ -126,6 +129,41 @@ struct IncidentReview {
     expect(check.number("delivery/2/A"), share * 0.9 - 0.01...share * 1.1 + 0.01, "late share")
     let burn = promised.map { late([$0]) / 0.01 }.max() ?? 0
     expect(check.number("delivery/3/A"), burn * 0.9 - 1...burn * 1.1 + 1, "budget burn")
+  }
+
+  /// Arrivals, departures and attempts, a minute, of the last minutes.
+  private mutating func expectRates() {
+    let departures = ["delivered", "dead"]
+    for outbox in look.outboxes {
+      let row = "outbox_environment=production,outbox_name=\(outbox)"
+      expect(check.last("overview/11/F")[row], look.rate(of: ["enqueued"], at: "\(outbox)/"), "\(outbox), arrivals")
+      expect(check.last("overview/11/G")[row], look.rate(of: departures, at: "\(outbox)/"), "\(outbox), departures")
+      for destination in IncidentStore.destinations(of: outbox) {
+        let (row, key) = ("outbox_destination=\(destination),\(row)", "\(outbox)/\(destination)/")
+        expect(check.last("delivery/9/E")[row], look.rate(of: ["enqueued"], at: key), "\(key) arrivals")
+        expect(check.last("delivery/9/F")[row], look.rate(of: departures, at: key), "\(key) departures")
+      }
+    }
+    for (query, kinds) in [
+      ("overview/12/A", ["enqueued"]), ("overview/12/B", departures), ("delivery/14/A", ["enqueued"]),
+      ("delivery/14/C", departures),
+    ] { expect(check.number(query), look.rate(of: kinds), query) }
+    for (query, kind) in ["overview/15/A", "delivery/20/A"].flatMap({ query in
+      ["delivered", "dead", "retried", "released"].map { (query, $0) }
+    }) {
+      expect(check.last(query)["outbox_disposition=\(kind)"] ?? 0, look.rate(of: [kind]), "\(query) \(kind)")
+    }
+  }
+
+  /// The slowest hundredth of what the slowest outbox delivered within the hour took as long as the bucket that it is in.
+  private mutating func expectDeliveryTime() {
+    let bounds = DeliveryBounds().exported
+    func longest(_ share: Double) -> Double {
+      look.truth.waited.values.map { $0[min($0.count - 1, Int(Double($0.count) * share))] }.max() ?? 0
+    }
+    let least = bounds.last { $0 < longest(0.98) } ?? 0
+    let most = bounds.first { $0 >= longest(1) } ?? .infinity
+    expect(check.number("delivery/4/A"), least...most, "delivery time")
   }
 
   /// What was counted since an earlier look is what was done.

@@ -31,7 +31,8 @@ final class IncidentStore {
   }
   /// Every name that a variable of a dashboard may offer.
   static var everything: Set<String> {
-    Set(["production"] + outboxes.flatMap { [$0.name] + $0.destinations.keys })
+    // While an outbox is empty that never had an event, its destinations are not known.
+    Set(["production", "default"] + outboxes.flatMap { [$0.name] + $0.destinations.keys })
   }
   /// The outbox that has a server to itself.
   static let apart = "billing"
@@ -227,40 +228,56 @@ final class IncidentStore {
     var doneWithinHour: [String: Double] = [:]
     /// What met its objective and what missed it within that hour: `outbox/result`.
     var kept: [String: Double] = [:]
+    /// From due to delivered, in seconds, of what each outbox delivered within that hour; the shortest first.
+    var waited: [String: [Double]] = [:]
+    /// The least and the most that a rate of now may have seen, since its samples stand apart: `outbox/destination/kind`.
+    var lately: (least: [String: Double], most: [String: Double]) = ([:], [:])
   }
 
   /// Asked for all at once, since the application stands still meanwhile.
   func truth(at times: [Double], in outboxes: [String]) throws -> Truth {
     var truth = Truth(found: times.map { _ in [:] })
-    let hour = (times.max() ?? 0) - pace.seconds(60)
+    let now = times.max() ?? 0
+    let hour = now - pace.seconds(60)
+    let since = [
+      ("hour", hour), ("least", now - pace.seconds(IncidentPace.rate - IncidentPace.apart)),
+      ("most", now - pace.seconds(IncidentPace.rate + IncidentPace.apart)),
+    ]
     for names in [outboxes.filter { $0 != Self.apart }, outboxes.filter { $0 == Self.apart }] where !names.isEmpty {
       let found = names.flatMap { name in
         times.enumerated().map {
           "SELECT '\($0)', '\(name)/' || topic || '/' || figure, value FROM found('\(name)', \($1))"
         }
       }
-      let done = """
-        SELECT 'done', outbox || '/' || topic || '/' || kind, sum(count) FROM truth GROUP BY outbox, topic, kind UNION ALL
-        SELECT 'hour', outbox || '/' || topic || '/' || kind, sum(count) FROM truth WHERE at > to_timestamp(\(hour))
-        GROUP BY outbox, topic, kind
-        """
+      let done = ([("done", 0)] + since).map {
+        "SELECT '\($0)', outbox || '/' || topic || '/' || kind, sum(count) FROM truth WHERE at > to_timestamp(\($1)) "
+          + "GROUP BY outbox, topic, kind"
+      }
+      let waited = names.map {
+        "SELECT 'waited', '\($0)', extract(epoch FROM finished_at - created_at) FROM \($0) "
+          + "WHERE status = 'sent' AND finished_at > to_timestamp(\(hour))"
+      }
       let kept = Self.outboxes.filter { names.contains($0.name) }.compactMap { outbox in
         outbox.promise.map {
           "SELECT 'kept', '\(outbox.name)/' || result, value "
-            + "FROM kept('\(outbox.name)', \(pace.seconds($0)), \(hour), \(times.max() ?? 0))"
+            + "FROM kept('\(outbox.name)', \(pace.seconds($0)), \(hour), \(now))"
         }
       }
-      let rows = try database(of: names[0]).psql((found + kept + [done]).joined(separator: " UNION ALL "))
+      let rows = try database(of: names[0]).psql((found + kept + done + waited).joined(separator: " UNION ALL "))
       for row in rows.split(separator: "\n") {
-        let fields = row.split(separator: "|")
+        let fields = row.split(separator: "|", omittingEmptySubsequences: false)
         switch fields[0] {
         case "done": truth.done[String(fields[1])] = Double(fields[2])
         case "hour": truth.doneWithinHour[String(fields[1])] = Double(fields[2])
+        case "least": truth.lately.least[String(fields[1])] = Double(fields[2])
+        case "most": truth.lately.most[String(fields[1])] = Double(fields[2])
         case "kept": truth.kept[String(fields[1])] = Double(fields[2])
+        case "waited": truth.waited[String(fields[1]), default: []].append(Double(fields[2]) ?? 0)
         default: truth.found[Int(fields[0]) ?? 0][String(fields[1])] = Double(fields[2])
         }
       }
     }
+    for outbox in truth.waited.keys { truth.waited[outbox]?.sort() }
     return truth
   }
 
@@ -274,6 +291,9 @@ final class IncidentStore {
 /// How fast the rehearsal goes: what the rules and the dashboards call a minute takes `60 / divisor` seconds.
 struct IncidentPace {
   let divisor: Double
+
+  /// What the dashboards' rates look back on, and how far samples stand apart at most, in minutes.
+  static let (rate, apart) = (4.0, 1.2)
 
   /// Minutes of the rehearsal in seconds of the clock.
   func seconds(_ minutes: Double) -> Double { minutes * 60 / divisor }

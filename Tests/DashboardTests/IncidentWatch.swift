@@ -6,6 +6,7 @@ final class IncidentWatch {
   let name: String
   let receiver: OTLPReceiver
   private let vmalert: ChildProcess?
+  private let flushing: Task<Void, Never>?
   private let rules: TemporaryDirectory
   /// Where the evaluator says which alerts it has.
   private let evaluator: String
@@ -53,15 +54,30 @@ final class IncidentWatch {
         "-rule.evalDelay=2s",
       ], directory: rules.path)
     return IncidentWatch(
-      "VictoriaMetrics", receiver, vmalert, rules, evaluator: "http://127.0.0.1:\(port)")
+      "VictoriaMetrics", receiver, vmalert, rules, evaluator: "http://127.0.0.1:\(port)", flushing: flush(receiver))
+  }
+
+  /// VictoriaMetrics shows what came in after up to four seconds, which are five minutes of the rehearsal, so that what its own
+  /// rules have recorded looks stale to the next. It is told not to wait (docs, "Troubleshooting": `/internal/force_flush`).
+  private static func flush(_ receiver: OTLPReceiver) -> Task<Void, Never> {
+    let url = receiver.base + "/internal/force_flush"
+    return Task.detached {
+      while !Task.isCancelled {
+        _ = try? HTTPConnection(userAgent: "test").perform(HTTPRequest(.get, url))
+        try? await Task.sleep(for: .milliseconds(300))
+      }
+    }
   }
 
   private init(
-    _ name: String, _ receiver: OTLPReceiver, _ vmalert: ChildProcess?, _ rules: TemporaryDirectory, evaluator: String
+    _ name: String, _ receiver: OTLPReceiver, _ vmalert: ChildProcess?, _ rules: TemporaryDirectory, evaluator: String,
+    flushing: Task<Void, Never>? = nil
   ) {
     (self.name, self.receiver, self.vmalert, self.rules) = (name, receiver, vmalert, rules)
-    self.evaluator = evaluator
+    (self.evaluator, self.flushing) = (evaluator, flushing)
   }
+
+  deinit { flushing?.cancel() }
 
   private static func generate(_ pace: IncidentPace) throws -> TemporaryDirectory {
     let directory = try TemporaryDirectory()

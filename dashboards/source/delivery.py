@@ -7,8 +7,8 @@ from .model import (
     steps, table, target, timeseries,
 )
 from .queries import (
-    DESTINATION, LEFT, OUTBOX, age, destination_trouble, late_share, new_dead, of, once, quantile, rate, total,
-    unknown_outboxes, worst_destinations, worst_outboxes,
+    DESTINATION, LEFT, OUTBOX, age, destination_trouble, late_share, new_dead, of, once, quantile, rate,
+    shared_buckets, total, unknown_outboxes, worst_destinations, worst_outboxes,
 )
 
 HERE = "{{outbox_name}} {{outbox_destination}} {{outbox_environment}}"
@@ -54,10 +54,10 @@ def strip():
             decimals=1, missing="no data", thresholds=steps(PLAIN, (0, GREEN), (1, YELLOW), (14.4, RED))),
         stat(
             4, "Delivery time, p99",
-            "99 of 100 events delivered in the last hour took at most about this long since they were first due: an "
-            "estimate between the bounds of a histogram, which may exceed the longest wait. Events that are not "
-            "delivered are not in it: a dead worker looks fast here. Look at Oldest waiting beside it. No data: nothing "
-            "was delivered, or it is not read now.",
+            "99 of 100 events delivered in the last hour took at most about this long since they were first due, in the "
+            "slowest outbox: an estimate between the bounds of a histogram, which may exceed the longest wait. Events "
+            "that are not delivered are not in it: a dead worker looks fast here. Look at Oldest waiting beside it. No "
+            "data: nothing was delivered, or it is not read now.",
             quantile(0.99, "1h", now=True), unit="s", decimals=1),
         stat(
             5, "Failed attempts, 1 h",
@@ -210,8 +210,8 @@ def promise():
             overrides=[color("on_time", GREEN, displayName="on time"), color("late", RED)]),
         timeseries(
             17, "Delivery time",
-            "Time from first due to delivered, of what was delivered. Survivors only: in a standstill it shows "
-            "nothing, and its first value afterwards is high.",
+            "Time from first due to delivered, of what was delivered, in the slowest outbox. Survivors only: in a "
+            "standstill it shows nothing, and its first value afterwards is high.",
             [
                 target(quantile(share, "$__rate_interval"), name, ref=ref)
                 for ref, share, name in (("A", 0.99, "p99"), ("B", 0.95, "p95"), ("C", 0.5, "p50"))
@@ -220,7 +220,9 @@ def promise():
             18, "Distribution of delivery time",
             "How many events a minute took how long, darker for few and brighter for many. Two bands are two kinds of "
             "delivery: first attempts below, retries above.",
-            total(rate("outbox_delivery_duration_seconds_bucket", destination=True), ["le"], *DESTINATION)),
+            total(
+                rate("outbox_delivery_duration_seconds_bucket", shared_buckets(), destination=True), ["le"],
+                *DESTINATION)),
     ]
 
 
