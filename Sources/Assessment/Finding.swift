@@ -99,7 +99,10 @@ struct Finding {
     }
     let returned = evidence.returned
     if returned > 0 {
-      return (.rewound, "at least \(returned.counted("event")) came back after they were finished; \(last.waits)")
+      return (
+        .rewound,
+        "at least \(returned.counted("event")) came back after they were finished, or came with an old time; \(last.waits)"
+      )
     }
     return nil
   }

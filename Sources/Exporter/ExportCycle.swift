@@ -27,6 +27,7 @@ package actor ExportCycle {
   }
 
   private let round: SampleRound
+  private let configured: [WatchedOutbox]
   private let exporters: [OTLPExporter]
   private let resource: [Attribute]
   private let version: String
@@ -38,6 +39,7 @@ package actor ExportCycle {
   var describer: MetricDescriber
   private var skipped = 0
   private var windows: [String: SampleWindow] = [:]
+  private var isRemembered = false
   var counting: MovementCounting?
 
   /// A cycle over the stores.
@@ -58,6 +60,7 @@ package actor ExportCycle {
     clock: any Clock<Duration> = ContinuousClock()
   ) {
     self.round = SampleRound(stores: stores, clock: clock, now: now)
+    self.configured = stores.flatMap(\.configured)
     self.exporters = exporters
     self.resource = resource
     self.version = build.version
@@ -88,7 +91,11 @@ package actor ExportCycle {
     let time = now()
     var notices = await openAccounts()
     let request = SampleRequest(eventIDs: eventIDs, marks: counting?.marks(describer.accounts), budget: budget)
+    // A health check is not to wait for its memory and for its store one after the other.
+    async let remembered = isRemembered ? nil : memory?.windows(of: configured, now: time)
     let round = await round.sample(request, patience: patience)
+    windows.merge(await remembered ?? [:]) { known, _ in known }
+    isRemembered = true
     var activities: [ExportActivity] = []
     for (index, exporter) in exporters.enumerated() {
       activities.append(await exporter.activity(index: index))
@@ -115,20 +122,27 @@ package actor ExportCycle {
 
   private func assess(_ round: SampleRound.Result) async -> ([String: OutboxAssessment], memoryTrouble: String?) {
     for name in round.vanished { windows[name] = nil }
-    var trouble: String?
-    if let memory {
-      let unknown = round.samples.filter { windows[$0.outbox.name] == nil }
-      let kept = await memory.exchange(round.samples, windowsBefore: unknown, now: now())
-      windows.merge(kept.windows) { known, _ in known }
-      trouble = kept.trouble
-    }
+    guard let memory else { return (judge(round.samples), nil) }
+    let found = round.samples.map(\.outbox).filter { windows[$0.name] == nil }
+    if !found.isEmpty { windows.merge(await memory.windows(of: found, now: now())) { known, _ in known } }
+    async let trouble = Self.keep(round.samples, in: memory, now: now())
+    let assessments = judge(round.samples)
+    return (assessments, await trouble)
+  }
+
+  private static func keep(_ samples: [OutboxSample], in memory: SampleMemory, now: Timestamp) async -> String? {
+    await memory.keep(samples, now: now)
+    return await memory.takeTrouble()
+  }
+
+  private func judge(_ samples: [OutboxSample]) -> [String: OutboxAssessment] {
     var assessments: [String: OutboxAssessment] = [:]
-    for sample in round.samples {
+    for sample in samples {
       let name = sample.outbox.name
       windows[name, default: SampleWindow()].append(sample)
       assessments[name] = windows[name].map { OutboxAssessment($0, of: sample.outbox) }
     }
-    return (assessments, trouble)
+    return assessments
   }
 
   /// The batch that ends every series, for a clean stop.

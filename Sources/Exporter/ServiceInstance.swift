@@ -71,33 +71,30 @@ package final class SidecarState {
 /// yet every run with an identity of its own would make new series for ever. So each run takes the lowest of a few
 /// numbered places that is free.
 package final class OnceState {
+  private let directory: String?
   private var lock: Lock?
-  private let place: Int?
 
   private final class Lock {
     let file: FileLock
     init(_ file: consuming FileLock) { self.file = file }
   }
 
-  /// Takes a place in the state directory. A directory that cannot be used costs no more than a new identity.
-  package init(_ directory: String?) {
-    guard let directory, (try? FileSystem.makeDirectories(directory)) != nil else {
-      place = nil
-      return
-    }
-    for number in 0..<64 {
-      guard let file = try? FileLock(directory + "/once-\(number).lock") else { continue }
-      lock = Lock(file)
-      place = number
-      return
-    }
-    place = nil
+  /// The identity of a run with a state directory. One that cannot be used costs no more than a new identity.
+  package init(_ directory: String?) { self.directory = directory }
+
+  /// `service.instance.id` of this run, which takes its place for it.
+  package func instance(outboxes: [String]) -> String {
+    guard let place = takePlace() else { return NameBasedUUID.random(ThisProcess.randomBytes(16)) }
+    return NameBasedUUID.serviceInstance(identity(outboxes) + "\nonce \(place)")
   }
 
-  /// `service.instance.id` of this run.
-  package func instance(outboxes: [String]) -> String {
-    guard let place else { return NameBasedUUID.random(ThisProcess.randomBytes(16)) }
-    return NameBasedUUID.serviceInstance(identity(outboxes) + "\nonce \(place)")
+  private func takePlace() -> Int? {
+    guard let directory, (try? FileSystem.makeDirectories(directory)) != nil else { return nil }
+    return (0..<64).first { number in
+      guard let file = try? FileLock(directory + "/once-\(number).lock") else { return false }
+      lock = Lock(file)
+      return true
+    }
   }
 
   /// Gives the place free, once everything is pushed.

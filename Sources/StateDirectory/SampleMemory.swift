@@ -38,18 +38,9 @@ package actor SampleMemory {
   /// The file in a state directory.
   package static func path(in directory: String) -> String { directory + "/samples.sqlite" }
 
-  /// Answers what is kept of some outboxes, and keeps the samples of a cycle.
-  ///
-  /// - Parameters:
-  ///   - samples: those of the cycle.
-  ///   - unknown: those among them whose windows are wanted.
-  /// - Returns: the windows before these samples, by the outboxes' names; and what ``takeTrouble()`` has to say.
-  package func exchange(
-    _ samples: [OutboxSample], windowsBefore unknown: [OutboxSample], now: Timestamp
-  ) -> (windows: [String: SampleWindow], trouble: String?) {
-    let windows = unknown.map { ($0.outbox.name, window(of: $0.outbox, now: $0.startedAt)) }
-    keep(samples, now: now)
-    return (Dictionary(windows) { first, _ in first }, takeTrouble())
+  /// The windows of some outboxes before now, by their names.
+  package func windows(of outboxes: [WatchedOutbox], now: Timestamp) -> [String: SampleWindow] {
+    Dictionary(outboxes.map { ($0.name, window(of: $0, now: now)) }) { first, _ in first }
   }
 
   /// The window of the samples of an outbox before now; an empty one where none are kept.
