@@ -121,7 +121,9 @@ let package = Package(
     .target(name: "CStagedSystem", path: "Tests/CStagedSystem"),
     .target(
       name: "TestSupport",
-      dependencies: ["Outbox", "Metrics", "HTTPClient", "SystemCalls", "CSystem", "CNGHTTP2", "CStagedSystem"],
+      dependencies: [
+        "Outbox", "Metrics", "HTTPClient", "SystemCalls", "YAMLClient", "CSystem", "CNGHTTP2", "CStagedSystem",
+      ],
       path: "Tests/TestSupport",
       swiftSettings: strict),
     // What tests and scripts/fuzz have in common.
@@ -162,7 +164,7 @@ let package = Package(
       ]),
     tests("YAMLClientTests", ["YAMLClient"]),
     tests(
-      "DashboardTests", ["Outbox", "Metrics", "HTTPClient", "TestSupport"],
+      "DashboardTests", ["Outbox", "Metrics", "HTTPClient", "YAMLClient", "TestSupport"],
       exclude: ["grafana_model.py", "incident.sql", "simulated_outbox.py", "synthetic.py"]),
     tests(
       "IntegrationTests",

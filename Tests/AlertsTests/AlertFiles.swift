@@ -16,25 +16,6 @@ let withGenerator = ConditionTrait.enabled("there is no Python 3.11 or later on 
   return try run("python3", ["-c", "import tomllib"]).code == 0
 }
 
-extension YAMLNode {
-  /// The value of a mapping's key.
-  subscript(_ key: String) -> YAMLNode? { entries.first { $0.key == key }?.value }
-
-  /// The keys and values of a mapping; none of anything else.
-  var entries: [Entry] { if case .mapping(let entries) = content { entries } else { [] } }
-
-  /// The values of a sequence; none of anything else.
-  var elements: [YAMLNode] { if case .sequence(let elements) = content { elements } else { [] } }
-
-  /// The text of a scalar.
-  var text: String? { if case .scalar(let text, _) = content { text } else { nil } }
-
-  /// A mapping of text to text.
-  var texts: [String: String] {
-    Dictionary(uniqueKeysWithValues: entries.map { ($0.key, $0.value.text ?? "not text") })
-  }
-}
-
 /// One rule, as Prometheus' file has it.
 struct AlertRule: Hashable {
   var group: String

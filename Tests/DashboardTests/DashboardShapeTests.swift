@@ -1,5 +1,6 @@
 import TestSupport
 import Testing
+import YAMLClient
 
 @Suite struct DashboardShapeTests {
   @Test(arguments: Dashboard.uids)
@@ -13,6 +14,28 @@ import Testing
     #expect(json["tags"]?.elements == [.string("outbox-exporter")])
     #expect(json["refresh"]?.text == "30s")
     #expect(json["graphTooltip"]?.text == "1")
+  }
+
+  /// Grafana ignores what it does not know without a word (pkg/services/provisioning/dashboards/types.go, `configsV1`).
+  @Test func `the provisioning example says nothing that Grafana does not know`() throws {
+    let root = try #require(try YAMLNode.parse(try ProjectFiles.text(of: "dashboards/provisioning/outbox.yaml")))
+    #expect(root.keys == ["apiVersion", "providers"])
+    #expect(root["apiVersion"]?.text == "1")
+    let providers = root["providers"]?.elements ?? []
+    #expect(providers.count == 1)
+    for provider in providers {
+      let known: Set = [
+        "name", "type", "orgId", "folder", "folderUid", "editable", "options", "disableDeletion",
+        "updateIntervalSeconds",
+        "allowUiUpdates",
+      ]
+      #expect(Set(provider.keys).subtracting(known) == [])
+      #expect(provider["type"]?.text == "file")
+      #expect(provider["options"]?.keys == ["path"])
+      #expect(provider["options"]?["path"]?.text?.hasPrefix("/") == true)
+      #expect(provider["allowUiUpdates"]?.text == "false", "the dashboards are not editable either")
+      #expect((provider["updateIntervalSeconds"]?.text).flatMap { Int($0) } ?? 0 > 10, "shorter ones use inotify")
+    }
   }
 
   @Test(arguments: Dashboard.uids)

@@ -109,9 +109,9 @@ struct IncidentTests {
     switch stage {
     case "healthy": (always.union(quiet).union(annotations), failures)
     case "burst and drain": (always.union(annotations).union(["overview/11/B"]), failures)
-    case "exporter killed": (always.union(current), [])
-    // Of the verdicts some may lie more than the three hours back that are shown.
-    case "recovered": (always.union(["delivery/9/A", "overview/11/B"]), ["overview/9/B", "delivery/10/A"])
+    // Of the troubles some may lie more than the three hours back that are shown.
+    case "exporter killed": (always.union(current), quiet.union(["delivery/10/A"]))
+    case "recovered": (always.union(["delivery/9/A", "overview/11/B"]), quiet.union(["delivery/10/A"]))
     case IncidentTrouble.together[0].map(\.name).joined(separator: ", "): (always, [])
     default: (always, quiet.union(annotations).union(failures))
     }

@@ -9,14 +9,14 @@ import YAMLClient
   private func container() throws -> YAMLNode {
     let text = try ProjectFiles.text(of: "deploy/probe.yaml")
     let pod = try #require(try YAMLNode.parse(text))
-    let containers = try #require(pod["spec"]?["containers"]?.items)
+    let containers = try #require(pod["spec"]?["containers"]?.elements)
     return try #require(containers.first { $0["name"]?.text == "outbox-exporter" })
   }
 
   /// Runs a probe. Only the values of the variables are others: the paths of the pod are not those of the tests.
   private func probe(_ name: String, _ fixture: CommandFixture) throws -> (code: Int32, output: String, error: String) {
     let container = try container()
-    let variables = try #require(container["env"]?.items).map { ($0["name"]?.text ?? "", $0["value"]?.text ?? "") }
+    let variables = try #require(container["env"]?.elements).map { ($0["name"]?.text ?? "", $0["value"]?.text ?? "") }
     var environment = Dictionary(uniqueKeysWithValues: variables)
     #expect(environment["OUTBOX_LAYOUT"] == "praisonai")
     environment["OUTBOX_DSN"] = environment["OUTBOX_DSN"]?.replacing("/outbox/", with: fixture.exporter.home.path + "/")
@@ -25,7 +25,7 @@ import YAMLClient
     }
     let directory = ExporterCommand.path.dropLast("/outbox-exporter".count)
     environment["PATH"] = "\(directory):\(currentEnvironment()["PATH"] ?? "")"
-    let command = try #require(container[name]?["exec"]?["command"]?.items).map { $0.text ?? "" }
+    let command = try #require(container[name]?["exec"]?["command"]?.elements).map { $0.text ?? "" }
     return try run(command[0], Array(command.dropFirst()), environment: fixture.exporter.variables(environment))
   }
 
@@ -65,23 +65,8 @@ import YAMLClient
   @Test func `times leave room for the rhythm of the exporter`() throws {
     let container = try container()
     // `find` looks for a minute, four cycles at the standard interval.
-    #expect(container["livenessProbe"]?["exec"]?["command"]?.items?.last?.text?.contains("-mmin -1") == true)
+    #expect(container["livenessProbe"]?["exec"]?["command"]?.elements.last?.text?.contains("-mmin -1") == true)
     let timeout = try #require(container["readinessProbe"]?["timeoutSeconds"]?.text.flatMap { Int($0) })
     #expect(timeout >= 10, "connecting and reading may take five seconds each")
-  }
-}
-
-extension YAMLNode {
-  fileprivate subscript(key: String) -> YAMLNode? {
-    guard case .mapping(let entries) = content else { return nil }
-    return entries.first { $0.key == key }?.value
-  }
-
-  fileprivate var items: [YAMLNode]? {
-    if case .sequence(let items) = content { items } else { nil }
-  }
-
-  fileprivate var text: String? {
-    if case .scalar(let text, _) = content { text } else { nil }
   }
 }
