@@ -60,29 +60,9 @@ package enum MetricEncoder {
     _ batch: MetricBatch, as encoding: OTLPEncoding = .protobuf, limit: Int = OTLPSchema.requestLimit
   ) -> EncodedBatch {
     if encoding == .json { return JSONMetricEncoder.encode(batch, limit: limit) }
-    var encoded = EncodedBatch()
-    guard !batch.metrics.isEmpty else { return encoded }
-    var writer = RequestWriter(resource: batch.resource, scopeVersion: batch.scopeVersion)
-    for metric in batch.metrics {
-      writer.openMetric(metric)
-      for point in metric.points {
-        guard point.isValid(in: metric) else {
-          encoded.invalidPointCount += 1
-          continue
-        }
-        if writer.add(point, limit: limit) { continue }
-        if writer.pointCount > 0 {
-          encoded.requests.append(writer.finish())
-          writer = RequestWriter(resource: batch.resource, scopeVersion: batch.scopeVersion)
-          writer.openMetric(metric)
-          if writer.add(point, limit: limit) { continue }
-        }
-        encoded.tooLargePointCount += 1
-      }
-      writer.closeMetric()
-    }
-    if writer.pointCount > 0 { encoded.requests.append(writer.finish()) }
-    return encoded
+    let plan = RequestPlan(batch, limit: limit)
+    return EncodedBatch(
+      requests: plan.encoded(), invalidPointCount: plan.invalidPointCount, tooLargePointCount: plan.tooLargePointCount)
   }
 }
 
@@ -99,9 +79,20 @@ extension DataPoint {
     case .endedDistribution: return isHistogram && !metric.isExponential
     case .histogram(let value):
       return isHistogram && !metric.isExponential && value.sum.isFinite
-        && value.counts.count == value.bounds.count + 1 && value.bounds.allSatisfy(\.isFinite)
-        && zip(value.bounds, value.bounds.dropFirst()).allSatisfy { $0 < $1 }
+        && value.counts.count == value.bounds.count + 1 && value.bounds.isRising
     case .exponentialHistogram(let value): return metric.isExponential && value.sum.isFinite
     }
+  }
+}
+
+extension [Double] {
+  /// Finite, and each greater than the one before it.
+  fileprivate var isRising: Bool {
+    var last = -Double.infinity
+    for bound in self {
+      guard bound > last, bound < .infinity else { return false }
+      last = bound
+    }
+    return true
   }
 }
