@@ -49,6 +49,11 @@ package struct PostgreSQLResult: Sendable, Hashable {
     range(row, column).map { String(decoding: bytes[$0], as: UTF8.self) }
   }
 
+  /// The bytes of a field, as the server sent them; nil where it is NULL.
+  package func bytes(_ row: Int, _ column: Int) -> [UInt8]? {
+    range(row, column).map { Array(bytes[$0]) }
+  }
+
   /// A field as an integer; nil where it is NULL or no integer.
   package func integer(_ row: Int, _ column: Int) -> Int? {
     text(row, column).flatMap { Int($0) }

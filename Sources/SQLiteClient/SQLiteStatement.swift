@@ -72,6 +72,13 @@ package enum SQLiteValue: Sendable, Hashable {
     return unsafe String(decoding: UnsafeBufferPointer(start: bytes, count: count), as: UTF8.self)
   }
 
+  /// A column's text as it is kept, in UTF-8 whatever the database's encoding is, even where it is none; nil for NULL.
+  package borrowing func textBytes(_ column: Int) -> [UInt8]? {
+    guard let bytes = unsafe sqlite3_column_text(statement, Int32(column)) else { return nil }
+    let count = Int(unsafe sqlite3_column_bytes(statement, Int32(column)))
+    return unsafe Array(UnsafeBufferPointer(start: bytes, count: count))
+  }
+
   /// A column as bytes; none for NULL.
   package borrowing func blob(_ column: Int) -> [UInt8] {
     // The pointer first: asking for it may convert the value, which changes the length.

@@ -41,7 +41,7 @@ package struct AccountingQuery: Sendable, Hashable {
   ///
   /// - Throws: what the statements of a sample throw, or a template of the layout's accounting that is wrong.
   init(
-    queue: TableQueue, schema: QueueSchema, dialect: SQLDialect, unknownStates: [String], objective: Duration?
+    queue: TableQueue, schema: QueueSchema, dialect: SQLDialect, unknownStates: [StoredState], objective: Duration?
   ) throws(LayoutProblem) {
     var writer = SelectionWriter(queue: queue, schema: schema, dialect: dialect, counts: true, tells: true)
     let picked = queue.selections.filter { schema.tables[$0.table] != nil }.map(PickedRows.init)

@@ -31,11 +31,11 @@ package struct EstimateQuery: Sendable, Hashable {
   private let queue: TableQueue
   private let schema: QueueSchema
   private let dialect: SQLDialect
-  private let unknownStates: [String]
+  private let unknownStates: [StoredState]
   private let objective: Duration?
 
   init(
-    queue: TableQueue, schema: QueueSchema, dialect: SQLDialect, unknownStates: [String], objective: Duration?
+    queue: TableQueue, schema: QueueSchema, dialect: SQLDialect, unknownStates: [StoredState], objective: Duration?
   ) {
     self.queue = queue
     self.schema = schema

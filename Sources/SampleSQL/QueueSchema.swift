@@ -105,13 +105,22 @@ package enum SQLIdentifier {
   /// In PostgreSQL a backslash means something or not by `standard_conforming_strings`, except in the form `E''`. SQLite
   /// ends a statement at a zero character.
   package static func literal(_ text: String, _ dialect: SQLDialect) -> String {
-    if dialect == .sqlite, text.utf8.contains(0) {
-      let bytes = text.utf8.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
-      return "CAST(x'\(bytes)' AS TEXT)"
-    }
+    if dialect == .sqlite, text.utf8.contains(0) { return literal(bytes: Array(text.utf8), dialect) }
     let quoted = "'" + text.split(separator: "'", omittingEmptySubsequences: false).joined(separator: "''") + "'"
     guard dialect == .postgresql, text.contains("\\") else { return quoted }
     return "E" + quoted.split(separator: "\\", omittingEmptySubsequences: false).joined(separator: "\\\\")
+  }
+
+  /// A text literal of bytes that may be no UTF-8, as SQLite and PostgreSQL in SQL_ASCII keep them.
+  static func literal(bytes: [UInt8], _ dialect: SQLDialect) -> String {
+    dialect == .sqlite ? "CAST(\(blob(bytes)) AS TEXT)" : "E'" + digits(bytes).map { "\\x" + $0 }.joined() + "'"
+  }
+
+  /// A literal of bytes in SQLite.
+  static func blob(_ bytes: [UInt8]) -> String { "x'\(digits(bytes).joined())'" }
+
+  private static func digits(_ bytes: [UInt8]) -> [String] {
+    bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }
   }
 }
 

@@ -19,7 +19,7 @@ package struct SampleQuery: Sendable, Hashable {
   private let queue: TableQueue
   private let schema: QueueSchema
   private let dialect: SQLDialect
-  private let unknownStates: [String]
+  private let unknownStates: [StoredState]
   private let objective: Duration?
 
   /// The earliest time that can be true: 2000-01-01. Earlier ones are zeros, unset clocks or wrong units.
@@ -38,7 +38,7 @@ package struct SampleQuery: Sendable, Hashable {
   ///   - objective: the age beyond which waiting events are counted as overdue; nil counts none.
   /// - Throws: the database lacks a required table or column, or a template is wrong.
   package init(
-    queue: TableQueue, schema: QueueSchema, dialect: SQLDialect, unknownStates: [String] = [],
+    queue: TableQueue, schema: QueueSchema, dialect: SQLDialect, unknownStates: [StoredState] = [],
     objective: Duration? = nil
   ) throws(LayoutProblem) {
     for (role, table) in queue.tables.sorted(by: { $0.key < $1.key })
@@ -107,7 +107,7 @@ package struct SampleQuery: Sendable, Hashable {
 
   /// Rows in a state that the layout does not know, NULL among them, where an index leads to them.
   static func unknownRows(
-    _ queue: TableQueue, _ schema: QueueSchema, _ values: [String], _ writer: inout SelectionWriter
+    _ queue: TableQueue, _ schema: QueueSchema, _ values: [StoredState], _ writer: inout SelectionWriter
   ) throws(LayoutProblem) -> [PickedRows] {
     guard let role = queue.stateColumn, let definition = queue.columns[role], definition.table == TableQueue.mainTable,
       case .column(let name) = definition.value,
@@ -121,7 +121,7 @@ package struct SampleQuery: Sendable, Hashable {
       || queue.selections.contains { $0.predicate.contains(unknown.rows) || $0.predicate.contains("({\(role)}") }
     if !isKnown { picked.append(PickedRows(unknown)) }
     if !values.isEmpty {
-      let list = values.map { SQLIdentifier.literal($0, writer.dialect) }.joined(separator: ", ")
+      let list = values.map(\.literal).joined(separator: ", ")
       picked.append(PickedRows(unknown, rows: "\(try writer.expand("{\(role)}")) IN (\(list))"))
     }
     return picked
@@ -286,7 +286,7 @@ package struct SampleQuery: Sendable, Hashable {
         UNION ALL
         SELECT (SELECT min(\(state)) FROM \(table.reference) e WHERE \(state) > v.x) FROM v WHERE v.x IS NOT NULL
       )
-      SELECT CAST(v.x AS TEXT) FROM v WHERE v.x IS NOT NULL
+      SELECT typeof(v.x), v.x FROM v WHERE v.x IS NOT NULL
       """
   }
 

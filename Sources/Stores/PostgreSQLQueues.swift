@@ -19,7 +19,7 @@ final class PostgreSQLQueues {
   private var preparedIn: Int?
   /// The last parts of the outboxes' names, as far as they are known.
   private(set) var knownSuffixes: [String?] = [nil]
-  private var unknownStates: [Int: [String]] = [:]
+  private var unknownStates: [Int: [StoredState]] = [:]
   private var ledgers: [Int: PostgreSQLLedgerWatch] = [:]
   /// True where figures and ledger of the last sample do not agree.
   private var isInDoubt = false
@@ -212,7 +212,7 @@ final class PostgreSQLQueues {
   }
 
   private func query(
-    _ queue: TableQueue, _ schema: QueueSchema, unknownStates: [String]
+    _ queue: TableQueue, _ schema: QueueSchema, unknownStates: [StoredState]
   ) throws(SampleFailure) -> SampleQuery {
     do throws(LayoutProblem) {
       return try SampleQuery(
@@ -262,8 +262,8 @@ final class PostgreSQLQueues {
     var queue = queue
     queue.search = nil
     if let found {
-      let unknown = (0..<found.rowCount).compactMap { found.text($0, 0) }
-        .filter { !queue.queue.knownStates.contains($0) }
+      let unknown = (0..<found.rowCount).compactMap { found.bytes($0, 0) }
+        .map { StoredState(text: $0, .postgresql) }.filter { !$0.isKnown(to: queue.queue) }
       if unknown != unknownStates[queue.index, default: []] {
         unknownStates[queue.index] = unknown
         queue.take(try query(queue.queue, queue.schema, unknownStates: unknown), limits)

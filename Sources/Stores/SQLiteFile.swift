@@ -328,11 +328,17 @@ private final class OpenDatabase {
     statesSearchedAt = now
   }
 
-  private func unknownStates(_ queue: TableQueue, _ query: SampleQuery) throws -> [String] {
+  private func unknownStates(_ queue: TableQueue, _ query: SampleQuery) throws -> [StoredState] {
     guard let statement = query.states else { return [] }
-    var found: [String] = []
-    try connection.query(statement) { row in if let value = row.text(0) { found.append(value) } }
-    return found.filter { !queue.knownStates.contains($0) }
+    var found: [StoredState] = []
+    try connection.query(statement) { row in
+      switch row.text(0) {
+      case "text": found.append(StoredState(text: row.textBytes(1) ?? [], .sqlite))
+      case "blob": found.append(StoredState(blob: row.blob(1)))
+      default: if let number = row.text(1) { found.append(StoredState(number: number)) }
+      }
+    }
+    return found.filter { !$0.isKnown(to: queue) }
   }
 
   private func read(_ queue: Queue, at now: Timestamp) throws -> [FigureRow] {

@@ -14,10 +14,10 @@ struct LayoutFixture {
   let layout: Layout
   let moment: Timestamp
 
-  init(_ layout: Layout, _ statements: String) throws {
+  init(_ layout: Layout, _ statements: String, encoding: String? = nil) throws {
     self.layout = layout
     database = try TemporaryPostgres.shared().createDatabase(
-      "CREATE TABLE moment AS SELECT date_trunc('second', now()) AS t;" + statements)
+      "CREATE TABLE moment AS SELECT date_trunc('second', now()) AS t;" + statements, encoding: encoding)
     let seconds = try #require(Double(try database.psql("SELECT extract(epoch FROM t) FROM moment")))
     moment = Timestamp(seconds: seconds)
   }

@@ -65,6 +65,18 @@ import Testing
     }
   }
 
+  @Test func `may hold bytes that are no text, each of them a state of its own`() async throws {
+    // To a reader of UTF-8 these three look alike; the third is what the other two look like.
+    let fixture = try LayoutFixture(
+      .aiHummer,
+      schema("text") + """
+        INSERT INTO outbox (id, channel, status)
+        SELECT i, 'mail', s FROM (VALUES (8, E'\\xFF'), (9, E'\\xFF'), (10, E'\\xFE'), (11, E'\\xEF\\xBF\\xBD')) AS v (i, s);
+        """, encoding: "SQL_ASCII")
+    try await fixture.expectFigures(
+      expected.replacing("unknown first 3", with: "unknown first 7"))
+  }
+
   @Test func `may lose a word of its enum while it is watched`() async throws {
     let fixture = try LayoutFixture(
       .aiHummer, "CREATE TYPE words AS ENUM (\(Self.words), 'failed');" + schema("words"))

@@ -75,7 +75,7 @@ import Testing
           UNION ALL
           SELECT (SELECT min(e."st") FROM "ev" e WHERE e."st" > v.x) FROM v WHERE v.x IS NOT NULL
         )
-        SELECT CAST(v.x AS TEXT) FROM v WHERE v.x IS NOT NULL
+        SELECT typeof(v.x), v.x FROM v WHERE v.x IS NOT NULL
         """)
     #expect(try SampleQuery(queue: queue, schema: schema(indexed: []), dialect: .sqlite).states == nil)
     #expect(try SampleQuery(queue: queue, schema: schema(indexed: ["id"]), dialect: .sqlite).states == nil)
@@ -83,8 +83,9 @@ import Testing
 
   @Test func `unknown states are counted, however they are spelt`() throws {
     let query = try SampleQuery(
-      queue: queue, schema: schema(), dialect: .postgresql, unknownStates: ["o'clock", "{braces}"])
-    #expect(query.figures.contains(#"e."st" IN ('o''clock', '{braces}')"#))
+      queue: queue, schema: schema(), dialect: .postgresql,
+      unknownStates: [Array("o'clock".utf8), Array("{braces}".utf8), [0xff, 0x6f]].map { .init(text: $0, .postgresql) })
+    #expect(query.figures.contains(#"e."st" IN ('o''clock', '{braces}', E'\xff\x6f')"#))
     #expect(query.figures.contains("'unknown'"))
     // They have no identifier worth showing and no age.
     #expect(try query.eventIDs()?.contains("braces") == false)

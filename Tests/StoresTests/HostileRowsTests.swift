@@ -53,6 +53,22 @@ import Testing
     #expect(snapshot.depth(.unknown) == 6)
   }
 
+  @Test func `a state that is no text is unknown and counted, also where it looks like another one`() async throws {
+    try write(
+      """
+      CREATE TABLE p(id INTEGER PRIMARY KEY, status, created REAL, due REAL); CREATE INDEX t ON p(status);
+      INSERT INTO o(status, created) VALUES ('new', 1799999990), (CAST(X'FF' AS TEXT), 1799999990),
+        (CAST(X'FE' AS TEXT), 1799999990), (CAST(X'EFBFBD' AS TEXT), 1799999990), (X'6E6577', 1799999990),
+        (5, 1799999990), (-1.5, 1799999990);
+      INSERT INTO p SELECT * FROM o;
+      DROP TABLE o; ALTER TABLE p RENAME TO o
+      """)
+    let store = store([Selection(rows: "{status} = 'new'", state: .ready, since: "{created.seconds}")])
+    let snapshot = try #require(await store.sample(eventIDs: true).first?.snapshot)
+    #expect(snapshot.depth(.ready) == 1)
+    #expect(snapshot.depth(.unknown) == 6)
+  }
+
   @Test func `where NULL means something to the layout it is not counted twice`() async throws {
     try write("INSERT INTO o(status, created) VALUES (NULL, 1799999990), ('sent', 1799999990)")
     let store = store([Selection(rows: "{status} IS NULL", state: .ready, since: "{created.seconds}")])
