@@ -37,6 +37,26 @@ import Testing
     #expect(try read(general, "") == read(general, nil))
   }
 
+  @Test func `of metrics name the client certificate and its key too [120]`() throws {
+    let authority = try TestAuthority()
+    var files: [String: String] = [:]
+    for name in ["general", "specific"] {
+      let identity = try authority.identity(name)
+      let (certificate, key) = try (
+        #require(contents(of: identity.certificate)), #require(contents(of: identity.key))
+      )
+      files.merge(["\(name).pem": certificate, "\(name).key": key]) { $1 }
+    }
+    var environment = [
+      "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE": "general.pem", "OTEL_EXPORTER_OTLP_CLIENT_KEY": "general.key",
+    ]
+    #expect(try destination(environment, files).clientCertificate == "general.pem")
+    environment["OTEL_EXPORTER_OTLP_METRICS_CLIENT_CERTIFICATE"] = "specific.pem"
+    environment["OTEL_EXPORTER_OTLP_METRICS_CLIENT_KEY"] = "specific.key"
+    let found = try destination(environment, files)
+    #expect(found.clientCertificate == "specific.pem" && found.clientKey == "specific.key")
+  }
+
   @Test func `are as good as not set where they are empty [121]`() throws {
     let names = ConfigurationCatalog.variables.map(\.name).filter { $0.hasPrefix("OTEL_") }
     #expect(names.count > 20)

@@ -93,7 +93,7 @@ struct OutageTests {
   {
     let rounds = currentEnvironment()["OUTBOX_OUTAGE_ROUNDS"].flatMap { Int($0) } ?? 5
     let seed = currentEnvironment()["OUTBOX_OUTAGE_SEED"].flatMap { UInt64($0) } ?? UInt64.random(in: 0...99_999)
-    var random = Dice(state: seed)
+    var random = SeededChance(seed: seed)
     let command = try ExporterCommand()
     try SQLiteConnection(path: command.path("outbox.sqlite"), access: .readWrite).execute("CREATE TABLE something (id)")
     let collector = try MortalCollector()
@@ -145,18 +145,5 @@ struct OutageTests {
     #expect(committed.count > 20 && committed.allSatisfy { $0.time > 0 })
     #expect(missingPoints <= (try spool.dropped()), "seed \(seed): \(missing)")
     if limits.contains("1h") { #expect(try missing.isEmpty && spool.dropped() == 0, "seed \(seed): \(missing)") }
-  }
-}
-
-/// SplitMix64: Steele and others 2014.
-private struct Dice: RandomNumberGenerator {
-  var state: UInt64
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9e37_79b9_7f4a_7c15
-    var mixed = state
-    mixed = (mixed ^ (mixed >> 30)) &* 0xbf58_476d_1ce4_e5b9
-    mixed = (mixed ^ (mixed >> 27)) &* 0x94d0_49bb_1331_11eb
-    return mixed ^ (mixed >> 31)
   }
 }
