@@ -19,6 +19,8 @@ extension ByteConnection: ByteStream {}
   private var stream: HTTP2Stream?
   private var hasReceived = false
   private var isAtEnd = false
+  // More has arrived than was taken.
+  private var hasMore = false
 
   /// Takes over a connection and introduces itself on it.
   init(_ connection: any ByteStream, url: String) {
@@ -52,7 +54,7 @@ extension ByteConnection: ByteStream {}
     } catch {
       return false
     }
-    return unsafe !isAtEnd && nghttp2_session_check_request_allowed(handle) != 0
+    return unsafe !isAtEnd && !hasMore && nghttp2_session_check_request_allowed(handle) != 0
   }
 
   /// Sends a request and waits for the end of its answer. After an error the connection cannot be used again.
@@ -87,7 +89,7 @@ extension ByteConnection: ByteStream {}
           deadline.hasPassed ? .interrupted : .timedOut, url: url, detail: "the call was cancelled")
       }
       // Now and then the deadline is looked at, which can be set meanwhile.
-      connection.wait(toSend: !unsent.isEmpty, atMost: min(left, .milliseconds(250)))
+      if !hasMore { connection.wait(toSend: !unsent.isEmpty, atMost: min(left, .milliseconds(250))) }
     }
     // Acknowledgements that the last packets ask for.
     _ = try? flush()
@@ -158,9 +160,11 @@ extension ByteConnection: ByteStream {}
     }
   }
 
-  /// Takes what has arrived.
+  /// Takes what has arrived, at most a mebibyte of it: a server that never stops sending must not keep the deadline from
+  /// being looked at.
   private func receive() throws(HTTPError) {
-    while !isAtEnd {
+    hasMore = false
+    for _ in 0..<64 where !isAtEnd {
       guard let bytes = try connection.receive() else {
         isAtEnd = true
         return
@@ -174,6 +178,7 @@ extension ByteConnection: ByteStream {}
       guard count >= 0 else { throw failure(Int32(count)) }
       if stream?.isTooLarge ?? false { return }
     }
+    hasMore = !isAtEnd
   }
 
   private func failure(_ code: Int32) -> HTTPError {

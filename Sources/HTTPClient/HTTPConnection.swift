@@ -6,8 +6,8 @@ internal import Glibc
 /// Redirects are not followed: custom headers, which hold credentials, would go to the other host. The proxy variables
 /// of the environment (`http_proxy`, `https_proxy`, `no_proxy`) are honoured. TLS offers HTTP/2 and falls back to 1.1.
 @safe package struct HTTPConnection: ~Copyable {
-  /// The largest answer that is read, after decompression: what OTLP asks clients to enforce (specification, "OTLP/HTTP
-  /// Response", 4 MiB).
+  /// The largest answer that is read, before and after decompression: what OTLP asks clients to enforce (specification,
+  /// "OTLP/HTTP Response", 4 MiB).
   package static let responseLimit = 4 << 20
 
   private let handle: OpaquePointer
@@ -111,9 +111,9 @@ internal import Glibc
     }
     unsafe ccurl_set_long(curl, CURLOPT_NOPROGRESS, 0)
     unsafe ccurl_set_pointer(curl, CURLOPT_XFERINFODATA, context)
-    unsafe ccurl_set_progress_callback(curl) { context, _, _, _, _ in
+    unsafe ccurl_set_progress_callback(curl) { context, _, received, _, _ in
       let collector = unsafe Unmanaged<ResponseCollector>.fromOpaque(context!).takeUnretainedValue()
-      return collector.deadline.hasPassed ? 1 : 0
+      return collector.deadline.hasPassed || !collector.hasRoom(forCompressed: Int(received)) ? 1 : 0
     }
     return unsafe curl_easy_perform(curl)
   }
@@ -147,7 +147,8 @@ extension HTTPError.Cause {
     case _ where detail.contains("CONNECT tunnel failed") || detail.contains("from proxy after CONNECT"): self = .proxy
     case CURLE_COULDNT_RESOLVE_HOST: self = .cannotResolve
     case CURLE_COULDNT_CONNECT: self = .cannotConnect
-    case CURLE_OPERATION_TIMEDOUT: self = .timedOut
+    // The first words stay: a server may have refused the handshake before the time was over.
+    case CURLE_OPERATION_TIMEDOUT: self = detail.contains("SSL routines") ? .tls : .timedOut
     case CURLE_SSL_CONNECT_ERROR, CURLE_PEER_FAILED_VERIFICATION, CURLE_SSL_ISSUER_ERROR, CURLE_SSL_CIPHER,
       CURLE_SSL_INVALIDCERTSTATUS, CURLE_SSL_CLIENTCERT:
       self = .tls

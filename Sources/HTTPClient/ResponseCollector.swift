@@ -31,6 +31,12 @@ final class ResponseCollector {
     return true
   }
 
+  /// False ends the transfer. Compressed, nothing at all can take any number of bytes.
+  func hasRoom(forCompressed count: Int) -> Bool {
+    isTooLarge = isTooLarge || count > HTTPConnection.responseLimit
+    return !isTooLarge
+  }
+
   /// Takes one line of a response head or of the trailers. False ends the transfer.
   func takeHeaderLine(_ bytes: RawSpan) -> Bool {
     headSize += bytes.byteCount

@@ -240,7 +240,7 @@ package actor OTLPExporter {
       queue.noteAttempt(at: timing.monotonic())
       let outcome = mask.hiding(await transport.send(request, timeout: attemptTimeout))
       queue.isHeadOnWire = false
-      switch DeliveryVerdict(outcome, endpoint: destination.endpoint, now: timing.wall()) {
+      switch mask.hiding(DeliveryVerdict(outcome, endpoint: destination.endpoint, now: timing.wall())) {
       case .delivered(let rejected, let message):
         consecutiveRefusals = 0
         endOutage()

@@ -8,9 +8,15 @@ enum TLSAdvice {
 
   private static let advice: [(words: [String], text: String)] = [
     (
-      ["certificate required", "alert handshake failure"],
+      ["certificate required"],
       "Where the receiver wants a client certificate, set OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE and "
         + "OTEL_EXPORTER_OTLP_CLIENT_KEY"
+    ),
+    (
+      // TLS 1.2 has no alert of its own for a client certificate that is missing.
+      ["alert handshake failure"],
+      "Where the receiver wants a client certificate, set OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE and "
+        + "OTEL_EXPORTER_OTLP_CLIENT_KEY; otherwise it shares no cipher with this machine's OpenSSL"
     ),
     (
       ["alert unknown ca", "alert bad certificate", "alert certificate", "alert unsupported certificate"],
@@ -33,6 +39,19 @@ enum TLSAdvice {
       ["local issuer certificate", "self-signed certificate", "self signed certificate", "unable to verify"],
       "Where the receiver's certificate is signed by an authority of your own, set OTEL_EXPORTER_OTLP_CERTIFICATE to "
         + "its PEM file"
+    ),
+    (
+      ["certificate purpose"],
+      "The receiver's certificate is not made for servers: issue one with the extended key usage serverAuth"
+    ),
+    (
+      ["too weak", "too small"],
+      "The receiver's certificate, or its authority's, has a key or a digest that is too weak: issue one with RSA of 2048 "
+        + "bits or P-256, and SHA-256"
+    ),
+    (
+      ["certificate problem"],
+      "The receiver's certificate, or one in its chain, cannot be accepted: openssl s_client -showcerts shows them"
     ),
     (
       ["wrong version number", "packet length too long", "unexpected message", "http request"],

@@ -317,6 +317,13 @@ struct `A connection that ends` {
     #expect(deaf.requests.isEmpty)
   }
 
+  @Test(arguments: [HTTP2Frame(0xfa, stream: 0, [UInt8](repeating: 0, count: 16_000)), .ping])
+  func `because the server sends without end and answers nothing keeps to the time [103]`(frame: HTTP2Frame) async {
+    let server = ScriptedHTTP2Server([.flood(Array(repeating: frame, count: 100)), .frames(.answer())])
+    #expect(await Exporter(server, timeout: .milliseconds(300)).push().isComplete)
+    #expect(server.requests.map(\.connection) == [1, 2])
+  }
+
   @Test func `because it speaks HTTP/1.1 is said [80]`() async {
     let server = ScriptedHTTPServer([.answer(400)])
     let exporter = OTLPExporter(

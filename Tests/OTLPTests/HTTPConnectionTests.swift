@@ -168,6 +168,15 @@ struct `An answer` {
     #expect(cause(connection, post(server)) == .responseTooLarge)
   }
 
+  @Test func `that is larger than 4 MiB before it is inflated, and nothing after, is refused [34]`() {
+    // Empty stored blocks (RFC 1951 §3.2.4) between the head of a gzip member and its last block.
+    let blocks = Array(repeatElement([0, 0, 0, 0xff, 0xff] as [UInt8], count: 1 << 20).joined())
+    let end = [1, 0, 0, 0xff, 0xff] + [UInt8](repeating: 0, count: 8)
+    let endless = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3] + blocks + end
+    let server = ScriptedHTTPServer([.answer(200, headers: [("Content-Encoding", "gzip")], body: endless)])
+    #expect(cause(HTTPConnection(userAgent: "agent"), post(server)) == .responseTooLarge)
+  }
+
   @Test func `with headers without end is refused`() {
     let line = "X-A: " + String(repeating: "a", count: 60_000) + "\r\n"
     let server = ScriptedHTTPServer([raw("HTTP/1.1 200 OK\r\n" + String(repeating: line, count: 10) + "X-B: 1")])

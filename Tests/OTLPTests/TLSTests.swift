@@ -65,6 +65,45 @@ struct `A TLS connection` {
     await expect(transport, server, authorities: authority.file, says: "has expired", "renew it")
   }
 
+  @Test(arguments: [OTLPDestination.Transport.http, .grpc])
+  func `is refused where the certificate is not valid yet`(transport: OTLPDestination.Transport) async throws {
+    let server = try TLSServer(try authority.futureIdentity())
+    await expect(transport, server, authorities: authority.file, says: "not yet valid", "set the clock")
+  }
+
+  @Test(arguments: [OTLPDestination.Transport.http, .grpc])
+  func `is refused where the certificate is made for clients`(transport: OTLPDestination.Transport) async throws {
+    let server = try TLSServer(try authority.identity("client", extensions: "extendedKeyUsage=clientAuth"))
+    await expect(transport, server, authorities: authority.file, says: "not made for servers")
+  }
+
+  @Test(arguments: [OTLPDestination.Transport.http, .grpc], [("rsa:1024", "-sha256"), ("rsa:2048", "-sha1")])
+  func `is refused where key or digest are too weak`(
+    transport: OTLPDestination.Transport, weakness: (key: String, digest: String)
+  ) async throws {
+    let server = try TLSServer(
+      try authority.identity("weak", key: weakness.key, digest: weakness.digest),
+      ["-cipher", "DEFAULT:@SECLEVEL=0"])
+    await expect(transport, server, authorities: authority.file, says: "too weak", "RSA of 2048")
+  }
+
+  @Test(arguments: [OTLPDestination.Transport.http, .grpc])
+  func `is refused where the certificate is signed by what is no authority`(
+    transport: OTLPDestination.Transport
+  ) async throws {
+    let between = try authority.identity("between", extensions: "basicConstraints=critical,CA:FALSE")
+    let server = try TLSServer(
+      try authority.identity("server", issuer: between), ["-cert_chain", between.certificate])
+    await expect(transport, server, authorities: authority.file, says: "cannot be accepted", "-showcerts")
+  }
+
+  @Test(arguments: [OTLPDestination.Transport.http, .grpc])
+  func `is refused where no cipher is shared`(transport: OTLPDestination.Transport) async throws {
+    let server = try TLSServer(
+      try authority.identity("server"), ["-tls1_2", "-cipher", "NULL-SHA256:@SECLEVEL=0"])
+    await expect(transport, server, authorities: authority.file, says: "shares no cipher")
+  }
+
   @Test(arguments: [OTLPDestination.Transport.http, .grpc], ["-tls1_2", "-tls1_3"])
   func `names the client certificate where the server demands one [112]`(
     transport: OTLPDestination.Transport, version: String

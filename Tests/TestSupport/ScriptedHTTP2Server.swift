@@ -15,6 +15,8 @@ package final class ScriptedHTTP2Server: Sendable {
     case slowly([HTTP2Frame])
     /// Nothing is answered; the connection stays open.
     case silence
+    /// These frames over and over, until the client closes the connection.
+    case flood([HTTP2Frame])
   }
 
   /// A request as it arrived.
@@ -162,6 +164,10 @@ package final class ScriptedHTTP2Server: Sendable {
           usleep(2_000)
         }
       case .silence: break
+      case .flood(let frames):
+        let bytes = frames.flatMap { $0.encoded(for: stream) }
+        while unsafe send(socket, bytes, bytes.count, Int32(MSG_NOSIGNAL)) > 0 {}
+        return
       }
     }
   }

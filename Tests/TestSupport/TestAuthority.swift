@@ -16,20 +16,53 @@ package final class TestAuthority {
   package init() throws {
     directory = try TemporaryDirectory()
     try openssl(
-      "req", "-x509", "-nodes", "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=Test Authority", "-days", "9")
+      "req",
+      ["-x509", "-nodes", "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=Test Authority", "-days", "9"])
   }
 
   /// A certificate for names such as `IP:127.0.0.1`; with -1 days it is too old.
-  package func identity(_ name: String, for names: String = "IP:127.0.0.1,DNS:localhost", days: Int = 9) throws
-    -> Identity
-  {
-    try openssl("req", "-nodes", "-keyout", "\(name).key", "-out", "\(name).csr", "-subj", "/CN=\(name)")
-    try directory.write("subjectAltName=\(names)\n", to: "\(name).ext")
+  ///
+  /// - Parameters:
+  ///   - extensions: further lines of an extension file.
+  ///   - issuer: who signs it; nil for the authority.
+  ///   - key: what `-newkey` takes, where it is not the usual one.
+  package func identity(
+    _ name: String, for names: String = "IP:127.0.0.1,DNS:localhost", days: Int = 9, extensions: String = "",
+    issuer: Identity? = nil, key: String? = nil, digest: String = "-sha256"
+  ) throws -> Identity {
+    let request = ["-nodes", "-keyout", "\(name).key", "-out", "\(name).csr", "-subj", "/CN=\(name)"]
+    if let key { _ = try checked(["req", "-newkey", key] + request) } else { try openssl("req", request) }
+    try directory.write("subjectAltName=\(names)\n\(extensions)\n", to: "\(name).ext")
     _ = try checked([
-      "x509", "-req", "-in", "\(name).csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-extfile",
-      "\(name).ext", "-out", "\(name).pem", "-days", "\(days)",
+      "x509", "-req", "-in", "\(name).csr", "-CA", issuer?.certificate ?? "ca.pem", "-CAkey", issuer?.key ?? "ca.key",
+      "-CAcreateserial", "-extfile", "\(name).ext", "-out", "\(name).pem", "-days", "\(days)", digest,
     ])
     return Identity(certificate: "\(directory.path)/\(name).pem", key: "\(directory.path)/\(name).key")
+  }
+
+  /// A certificate that is valid from the year 2040 on.
+  package func futureIdentity() throws -> Identity {
+    let identity = try identity("future")
+    try directory.write(
+      """
+      [ca]
+      default_ca = own
+      [own]
+      database = index.txt
+      new_certs_dir = .
+      rand_serial = yes
+      default_md = sha256
+      policy = any
+      [any]
+      commonName = supplied
+
+      """, to: "ca.conf")
+    try directory.write("", to: "index.txt")
+    _ = try checked([
+      "ca", "-config", "ca.conf", "-batch", "-notext", "-in", "future.csr", "-out", "future.pem", "-cert", "ca.pem",
+      "-keyfile", "ca.key", "-extfile", "future.ext", "-startdate", "20400101000000Z", "-enddate", "20410101000000Z",
+    ])
+    return identity
   }
 
   /// The path of a copy of a key that has a passphrase.
@@ -38,7 +71,7 @@ package final class TestAuthority {
     return directory.path + "/encrypted.key"
   }
 
-  private func openssl(_ command: String, _ arguments: String...) throws {
+  private func openssl(_ command: String, _ arguments: [String]) throws {
     _ = try checked([command, "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"] + arguments)
   }
 
