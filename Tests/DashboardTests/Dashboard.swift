@@ -34,6 +34,16 @@ struct Dashboard: Sendable, CustomStringConvertible {
     }
     return ofPanels + annotations.map { ("\(uid): \($0["name"]?.text ?? "")", $0["expr"]?.text ?? "") }
   }
+
+  /// What the variables look for their values in, with the place that it stands at.
+  var variableSelectors: [(place: String, text: String)] {
+    variables.compactMap { variable in
+      (variable["query"]?["query"]?.text).map { query in
+        let end = query.lastIndex(of: ",") ?? query.endIndex
+        return ("\(uid): $\(variable["name"]?.text ?? "")", String(query[..<end].dropFirst("label_values(".count)))
+      }
+    }
+  }
 }
 
 /// One panel.

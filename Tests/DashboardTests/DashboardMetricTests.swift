@@ -38,9 +38,7 @@ import Testing
   @Test(arguments: Dashboard.uids)
   func `every metric, label and value on a dashboard is one that the exporter sends`(uid: String) throws {
     let dashboard = try Dashboard(uid: uid)
-    let queries = dashboard.variables.compactMap { $0["query"]?["query"]?.text }
-      .map { ("\(uid): variable", String($0.dropFirst("label_values(".count).prefix { $0 != "," })) }
-    for (place, text) in dashboard.expressions + queries {
+    for (place, text) in dashboard.expressions + dashboard.variableSelectors {
       let found = PromQLSelectors(text)
       #expect(!found.selectors.isEmpty, "\(place)")
       var known: Set<String> = []

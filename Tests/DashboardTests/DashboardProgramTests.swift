@@ -37,9 +37,9 @@ struct DashboardProgramTests {
   }
 
   @Test(.enabled(if: programOnPath("promtool") != nil, "promtool is not on PATH"))
-  func `every expression is PromQL`() throws {
+  func `target-promql-rule and template-label-promql-rule: every expression is PromQL`() throws {
     let directory = try TemporaryDirectory()
-    let expressions = try Dashboard.all().flatMap(\.expressions)
+    let expressions = try Dashboard.all().flatMap { $0.expressions + $0.variableSelectors }
     #expect(expressions.count > 90)
     let rules = expressions.enumerated().map { index, expression in
       "      - record: dashboard:expression:number\(index)\n        expr: '\(filledIn(expression.text))'\n"

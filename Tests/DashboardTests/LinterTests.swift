@@ -1,7 +1,8 @@
 import TestSupport
 import Testing
 
-/// The rules of grafana/dashboard-linter (HEAD 4d0844b, `lint/rule_*.go`), read there and written anew. Left out:
+/// The rules of grafana/dashboard-linter (HEAD 4d0844b, `lint/rule_*.go`), read there and written anew; target-promql-rule and
+/// the PromQL of template-label-promql-rule are a test of `DashboardProgramTests`, which asks promtool. Left out:
 ///
 /// - template-job-rule, template-instance-rule, target-job-rule, target-instance-rule: VictoriaMetrics makes neither
 ///   label of what OTLP brings, and Prometheus no instance without service.instance.id. The dashboards select by
