@@ -87,11 +87,12 @@ final class StagedBackend {
     try? HTTPConnection(userAgent: "test").perform(HTTPRequest(.get, url, timeout: .seconds(5))).status
   }
 
-  /// What `dashboards/check.py` finds at the end of a stage.
-  func check(_ stage: String) throws -> DashboardCheck {
+  /// What `dashboards/check.py` finds at the end of a stage, or some minutes before it.
+  func check(_ stage: String, minutesBefore before: Int = 0) throws -> DashboardCheck {
+    let time = (ends[stage] ?? 0) - 60 * before
     let result = try run(
-      pythonForTests ?? "",
-      ["dashboards/check.py", "--url", base, "--time", "\(ends[stage] ?? 0)", "--json"], directory: ProjectFiles.root)
+      pythonForTests ?? "", ["dashboards/check.py", "--url", base, "--time", "\(time)", "--json"],
+      directory: ProjectFiles.root)
     return try DashboardCheck(code: result.code, output: result.output, error: result.error)
   }
 }
@@ -104,6 +105,7 @@ struct DashboardCheck {
     /// `all` or `each`.
     let mode: String
     let error: String?
+    let points: Int
     let finite: Int
     /// The value of every series at the end.
     let last: [String: Double]
@@ -130,7 +132,7 @@ struct DashboardCheck {
         Entry(
           query: "\(dashboard)/\(panel == "0" ? json["title"]?.text ?? "" : panel)/\(json["query"]?.text ?? "")",
           mode: json["mode"]?.text ?? "", error: json["error"]?.text,
-          finite: Int(json["finite"]?.text ?? "0") ?? 0,
+          points: Int(json["points"]?.text ?? "0") ?? 0, finite: Int(json["finite"]?.text ?? "0") ?? 0,
           last: (json["last"]?.members ?? [:]).compactMapValues { $0.text.flatMap { Double($0) } }))
     }
     if entries.isEmpty { throw StagedBackend.NotFilled(description: error) }
@@ -143,6 +145,9 @@ struct DashboardCheck {
 
   /// The queries without data.
   var empty: Set<String> { Set(entries.filter { $0.error == nil && $0.finite == 0 }.map(\.query)) }
+
+  /// The queries that were answered with what is no number, which Grafana shows as it is: NaN.
+  var notNumbers: Set<String> { Set(entries.filter { $0.finite < $0.points }.map(\.query)) }
 
   /// The series of a query at the end, with All chosen.
   func last(_ query: String) -> [String: Double] {

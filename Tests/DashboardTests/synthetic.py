@@ -207,6 +207,8 @@ def incident(stage, outboxes, now, start, first):
         orders.destinations[0].burst(16000, now)
     elif stage == "store-down":
         bots.reachable = False
+    elif stage == "exporter-gone":
+        bots.reachable = now >= start + INCIDENT / 8
     elif stage == "fleet":
         by_name["shop-17"].destinations[1].failing, by_name["shop-17"].destinations[1].max_attempts = 1, 9
         for destination in by_name["shop-42"].destinations:
@@ -229,17 +231,19 @@ ALERTS = {
     "fleet": [("OutboxWorkerDead", "critical", "shop-42", "email")],
 }
 STAGES = ("healthy", "channel-down", "dead-letters", "dead-worker", "stuck-claims", "burst-and-drain", "store-down",
-          "exporter-gone", "recovered", "fleet", "twins", "bare")
+          "exporter-gone", "recovered", "fleet", "twins", "bare", "quiet")
 
 
 def stage_series(stage, end, seed, interval, length, report=None):
     """(exporter, time, name, labels, value) of a stage; `report` gets what is true at its end."""
     chance = random.Random(seed)
-    environment = None if stage == "bare" else "production"
+    environment = None if stage in ("bare", "quiet") else "production"
     if stage == "fleet":
         outboxes = fleet(chance)
     elif stage == "bare":
         outboxes = [Outbox("praisonai", [Destination("default", chance, 10, 120)], "praisonai", "sqlite", None, None)]
+    elif stage == "quiet":
+        outboxes = [Outbox("orders", [Destination("email", chance, 0, 60)], environment=None)]
     else:
         outboxes = trio(chance)
     exporters = [Exporter(number, environment) for number in range(2 if stage == "twins" else 1)]

@@ -83,7 +83,7 @@ def strip():
 def destinations():
     """Which destination it is."""
     depth = ["outbox_state", "outbox_retry"]
-    failed = attempts(FAILED, "15m", DESTINATION)
+    failed, ended = (attempts(matcher, "15m", DESTINATION, now=True) for matcher in (FAILED, ENDED))
     worth = [
         destination_trouble(True),
         age(DESTINATION, True),
@@ -91,7 +91,7 @@ def destinations():
         total(counted("outbox_depth", 'outbox_retry="true"'), DESTINATION, *depth),
         flow("outbox_enqueued_total", DESTINATION),
         flow("outbox_deliveries_total", DESTINATION, "outbox_disposition", matchers=[LEFT]),
-        f'{failed} / ({attempts(ENDED, "15m", DESTINATION)} > 0)',
+        f"{failed} / ({ended} > 0)",
         total(counted("outbox_stuck"), DESTINATION, "outbox_stuck_reason"),
         new_dead(DESTINATION, True),
         total(counted("outbox_dlq_depth"), DESTINATION),

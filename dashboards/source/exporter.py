@@ -36,9 +36,10 @@ def strip():
             unread(), thresholds=steps(PLAIN, (0, GREEN), (1, RED)), missing="no exporter"),
         stat(
             4, "Failed samples, 1 h",
-            "Samples of the last hour that failed. A single one is a restart of the database; the panel below has the "
-            "reasons.",
-            f'round(sum(increase({of("outbox_sample_failures_total")}[1h]))) or count({of("outbox_up")}) * 0',
+            "Samples of the last hour that failed, of all exporters. A single one is a restart of the database; the panel "
+            "below has the reasons.",
+            f'round(sum(increase({of("outbox_sample_failures_total")}[1h]))) and count({of("outbox_up")}) '
+            f'or count({of("outbox_up")}) * 0',
             thresholds=steps(PLAIN, (0, GREEN), (1, YELLOW))),
         stat(
             5, "Estimates",
@@ -100,7 +101,7 @@ def reading():
             "What a sample takes, failed ones included. Near the statement timeout (5 s unless configured) it will "
             "soon fail.",
             [
-                target(f"histogram_quantile({share}, {counted})", name, ref=ref)
+                target(f"histogram_quantile({share}, {counted}) >= 0", name, ref=ref)
                 for ref, share, name in (("A", 0.99, "p99"), ("B", 0.5, "p50"))
             ], "s", (8, 8), overrides=[color("p99", ORANGE), color("p50", BLUE)]),
         timeseries(

@@ -152,10 +152,11 @@ def late_share(window, labels=(), destination=False, now=False):
 
 def quantile(share, window, destination=True, now=False):
     """A quantile of the delivery time, of the outbox where it is longest: each has buckets of its own, since its objective is
-    a bound. With `now` only of outboxes that are read at the moment."""
+    a bound. With `now` only of outboxes that are read at the moment. Prometheus says NaN where nothing was delivered, which
+    Grafana would show."""
     buckets = of("outbox_delivery_duration_seconds_bucket", destination=destination)
     counted = total(f"increase({buckets}[{window}])", [*OUTBOX, "le"], *DESTINATION, read=now)
-    return f"max(histogram_quantile({share}, {counted}))"
+    return f"max(histogram_quantile({share}, {counted}) >= 0)"
 
 
 # The bounds that the buckets of every outbox have.
