@@ -21,9 +21,11 @@ final class DirectoryWatch {
     let name: FileName
     let isMark: Bool
     let since: ContinuousClock.Instant
+    /// True once the other half would have been reported.
+    var isOver = false
   }
 
-  /// The two halves of a move come from one system call.
+  /// Between two samples a move is left half known for so long.
   private static let moveLimit = Duration.seconds(1)
 
   let path: String
@@ -204,11 +206,29 @@ final class DirectoryWatch {
     moves[cookie] = Move(place: place, name: name, isMark: isMark, since: .now)
   }
 
-  /// Ends the moves whose other half did not come: to somewhere that nobody watches.
-  func finishMoves(all: Bool = false) {
-    guard !moves.isEmpty else { return }
+  /// Waits for whoever is in the middle of a move. On a busy machine it may be kept for long from going on between the two
+  /// reports, the first of which wakes this process.
+  ///
+  /// - Parameter all: also for those that have just begun.
+  /// - Returns: true where there was one. What is reported of it now is all that will be.
+  @discardableResult func awaitMoves(all: Bool = false) -> Bool {
     let limit = ContinuousClock.now - Self.moveLimit
-    finishMoves { all || $0.since < limit }
+    let begun = moves.filter { !$0.value.isOver && (all || $0.value.since < limit) }.keys
+    guard !begun.isEmpty else { return false }
+    awaitChanges()
+    for cookie in begun { moves[cookie]?.isOver = true }
+    return true
+  }
+
+  /// Waits until what was done to the names so far is reported.
+  func awaitChanges() {
+    FileSystem.awaitChanges(in: path)
+    FileSystem.awaitChanges(in: "\(path)/\(queue.deadDirectory)")
+  }
+
+  /// Ends the moves whose other half did not come: to somewhere that nobody watches.
+  func finishMoves() {
+    finishMoves { $0.isOver }
   }
 
   private func finishMoves(where isOver: (Move) -> Bool) {

@@ -109,7 +109,12 @@ final class DirectoryWatches {
     guard let inotify else { return true }
     for _ in 0..<Self.mostPieces {
       guard let changes = try? inotify.read(), !changes.isEmpty else {
-        for directory in directories.values { directory.finishMoves() }
+        var isWaiting = false
+        for directory in directories.values {
+          directory.finishMoves()
+          if directory.awaitMoves() { isWaiting = true }
+        }
+        if isWaiting { continue }
         return true
       }
       var changed: [ObjectIdentifier: DirectoryWatch] = [:]

@@ -68,6 +68,11 @@ final class WatchedDirectory {
     var differing = watch.differences(from: scan)
     if watch.watches[.queue] != nil && watch.failure == nil && !watch.isLost {
       // What was done may be seen before it is reported.
+      if !differing.isEmpty {
+        watch.awaitChanges()
+        watches.drain()
+        differing.subtract(watch.touched)
+      }
       for _ in 0..<Self.settlingRounds where !differing.isEmpty {
         watches.wait(Self.settlingRound)
         watches.drain()
@@ -79,14 +84,14 @@ final class WatchedDirectory {
     watch.take(scan)
   }
 
-  /// Waits for the reports that must come, so that nothing is half known.
+  /// Waits for the reports that must come, so that nothing is half known. What begins to move meanwhile is still there.
   private func settle(in watches: DirectoryWatches) {
     for _ in 0..<Self.settlingRounds where watch.isUnsettled {
+      watch.awaitMoves(all: true)
       watches.wait(Self.settlingRound)
       watches.drain()
       watch.readFiles()
     }
-    watch.finishMoves(all: true)
   }
 
   // MARK: What moved

@@ -141,4 +141,13 @@ package enum FileSystem {
       if name != "." && name != ".." { entries.append(DirectoryEntry(name: name, kind: kind)) }
     }
   }
+
+  /// Waits until whoever changes the names in a directory at this moment is done with it. By then the kernel has reported
+  /// the change, both halves of a move included: it does so before it lets go of the directory, which listing it takes too
+  /// (Linux, fs/namei.c `do_renameat2`, fs/readdir.c `iterate_dir`). Nothing where the directory is not there.
+  package static func awaitChanges(in path: String) {
+    guard let stream = unsafe opendir(path) else { return }
+    _ = unsafe readdir(stream)
+    unsafe closedir(stream)
+  }
 }
