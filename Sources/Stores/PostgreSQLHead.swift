@@ -8,7 +8,7 @@ final class PostgreSQLHead {
   private let query: SampleQuery
   private var paths: [HeadPath]?
   private var isDecided = false
-  private var floor: Double?
+  var floor = HeadFloor()
 
   init(_ query: SampleQuery) {
     self.query = query
@@ -41,15 +41,7 @@ final class PostgreSQLHead {
   }
 
   /// The statement of a look.
-  func statement(_ paths: [HeadPath]) -> String { HeadQuery.statement(paths, .postgresql, from: floor) }
-
-  /// Takes note of the oldest event of an exact count: the next looks begin there, less what a long transaction may still
-  /// bring. An event that comes back with an older time is seen by the next count.
-  func note(_ snapshot: Snapshot) {
-    floor = snapshot.storeTime.advanced(by: .zero - (snapshot.oldestAge ?? .zero) - Self.longestTransaction).seconds
-  }
-
-  private static let longestTransaction = Duration.seconds(60)
+  func statement(_ paths: [HeadPath]) -> String { HeadQuery.statement(paths, .postgresql, from: floor.seconds) }
 
   /// True where a plan reaches its rows through an index, in the index's order, and passes over none of the others: no
   /// scan of the table, nothing that is sorted or collected first, and no index that was only chosen for its order.

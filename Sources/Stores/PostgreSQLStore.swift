@@ -110,7 +110,7 @@ package actor PostgreSQLStore: SQLStore {
         let mark = request.marks.map { $0[name] }
         let outcome = try outbox.sample(queue, eventIDs: request.eventIDs, mark: mark)
         note(.counts, of: name, outbox.serverTime, events: outcome.snapshot.countedEvents)
-        queue.head.note(outcome.snapshot)
+        queue.head.floor.note(outcome.snapshot)
         return (.counts(outcome.snapshot), outcome.accounting)
       } catch {
         guard error.reason == .timeout, session.isConnected else { throw error }

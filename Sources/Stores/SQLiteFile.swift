@@ -258,7 +258,7 @@ private final class OpenDatabase {
         }
         let ids = request.eventIDs ? try self.eventIDs(queue.query, at: now) : nil
         let snapshot = Snapshot(storeTime: now, rows: queue.rows, eventIDs: ids)
-        queue.head.note(snapshot)
+        queue.head.floor.note(snapshot)
         outcomes.append(
           .init(
             suffix: queue.suffix, result: .success(.counts(snapshot)), intervals: intervals, accounting: reading))

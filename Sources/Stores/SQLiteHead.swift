@@ -8,7 +8,7 @@ final class SQLiteHead {
   private let query: SampleQuery
   private var paths: [HeadPath]?
   private var isDecided = false
-  private var floor: Double?
+  var floor = HeadFloor()
 
   init(_ query: SampleQuery) {
     self.query = query
@@ -17,17 +17,12 @@ final class SQLiteHead {
   /// False once it is known that no index leads to the first rows.
   var isAvailable: Bool { !isDecided || paths != nil }
 
-  /// Takes note of the oldest event of an exact count: the next looks begin there. One writer at a time writes, so that
-  /// nothing older becomes visible later but what comes back; the next count sees that.
-  func note(_ snapshot: Snapshot) {
-    floor = snapshot.storeTime.advanced(by: .zero - (snapshot.oldestAge ?? .zero) - .seconds(60)).seconds
-  }
-
   /// The first rows; nil where no index leads to them.
   func read(at now: Timestamp, _ connection: borrowing SQLiteConnection) throws(SQLiteError) -> QueueHead? {
     guard let paths = try decided(connection) else { return nil }
     var rows: [HeadRow] = []
-    try connection.query(HeadQuery.statement(paths, .sqlite, from: floor), [":now": .real(now.seconds)]) { row in
+    let statement = HeadQuery.statement(paths, .sqlite, from: floor.seconds)
+    try connection.query(statement, [":now": .real(now.seconds)]) { row in
       rows.append(
         HeadRow(
           selection: Int(row.integer(0) ?? 0), destination: row.text(1) ?? Snapshot.defaultDestination,
@@ -39,7 +34,7 @@ final class SQLiteHead {
 
   /// The statement of a look; nil where no index leads to the first rows.
   func statement(_ connection: borrowing SQLiteConnection) throws(SQLiteError) -> String? {
-    try decided(connection).map { HeadQuery.statement($0, .sqlite, from: floor) }
+    try decided(connection).map { HeadQuery.statement($0, .sqlite, from: floor.seconds) }
   }
 
   private func decided(_ connection: borrowing SQLiteConnection) throws(SQLiteError) -> [HeadPath]? {

@@ -135,6 +135,25 @@ import Testing
     #expect(abs(estimate.deadCount - dead) * 10 < dead)
   }
 
+  @Test func `an estimate counts no movements, and the next count has all of them`() async throws {
+    try create(100)
+    let totals = MovementTotals()
+    totals.add(await store.sample(totals.request))
+    let budget = SampleBudget(share: 1e-9, interval: .microseconds(1))
+    for id in 101...102 {
+      try write("INSERT INTO events VALUES (\(id), 'pending', 'mail', 0, 1800000000, NULL)")
+      let sample = try #require(await store.sample(SampleRequest(marks: totals.marks, budget: budget)).first)
+      let snapshot = try #require(sample.snapshot)
+      // Its depth is no count, and nothing that is counted goes with it.
+      #expect(snapshot.exact == (sample.accounting != nil))
+      #expect(snapshot.exact == (id == 101))
+      if snapshot.exact { totals.add([sample]) }
+    }
+    totals.add(await store.sample(totals.request))
+    #expect(totals.lines == ["mail enqueued 2"])
+    #expect(totals.unbalanced.isEmpty, "\(totals.unbalanced)")
+  }
+
   @Test func `a file that has not changed is known exactly whatever its share is`() async throws {
     try create(5000)
     let budget = SampleBudget(share: 1e-9, interval: .seconds(15))
