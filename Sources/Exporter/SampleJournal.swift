@@ -1,19 +1,23 @@
-import Logging
-import Outbox
+package import Logging
+package import Outbox
 
 /// Tells an operator when an outbox stops answering and when it answers again: one line each, not one per cycle.
-struct SampleJournal {
+package struct SampleJournal {
   private let log: Logger
   private var failing: [String: SampleFailure.Reason] = [:]
   private var unanswered = 0
   private var notices: [String: String] = [:]
   private var countsSinceEstimate: [String: Int] = [:]
 
-  init(log: Logger) {
+  /// A journal that has told nothing yet.
+  package init(log: Logger) {
     self.log = log
   }
 
-  mutating func note(_ samples: [OutboxSample], unanswered: Int) {
+  /// Tells what is new in the samples of a cycle.
+  ///
+  /// - Parameter unanswered: how many stores have not answered in time.
+  package mutating func note(_ samples: [OutboxSample], unanswered: Int) {
     for sample in samples {
       let name = sample.outbox.name
       switch sample.result {
