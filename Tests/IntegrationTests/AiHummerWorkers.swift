@@ -1,4 +1,5 @@
 import TestSupport
+import Testing
 
 /// An outbox of AiHummer at which several sessions work by chance. Each writes down what it has done in the transaction
 /// that does it, so that the truth commits and rolls back with the rows.
@@ -71,6 +72,28 @@ struct AiHummerWorkers {
     try ChildProcess(
       "psql", ["-d", database.conninfo(), "-X", "-q", "-v", "ON_ERROR_STOP=1", "-f", "-"], input: statements)
   }
+
+  /// A session with a transaction that has run statements and stays open until ``commit()``.
+  func open(_ statements: String) async throws -> ChildProcess {
+    try database.psql("CREATE TABLE commit_now ()")
+    let session = try session(
+      """
+      BEGIN;
+      \(statements);
+      DO $$ BEGIN
+        WHILE NOT EXISTS (SELECT FROM commit_now) LOOP PERFORM pg_sleep(0.01); END LOOP;
+      END $$;
+      COMMIT;
+      """)
+    let waiting =
+      "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'DO %commit_now%'"
+    let isOpen = try await happens { try database.psql(waiting) == "1" }
+    #expect(isOpen, "\(session.standardError)")
+    return session
+  }
+
+  /// Has the open transaction commit.
+  func commit() throws { try database.psql("INSERT INTO commit_now DEFAULT VALUES") }
 
   /// A dead event of each channel comes back with its attempts forgotten.
   func requeue() throws {

@@ -72,13 +72,8 @@ import Testing
     let store = store(workers.database, user: try await plainRole(workers.database), allowance: .milliseconds(20))
     let totals = MovementTotals()
     totals.add(await store.sample(totals.request))
-    let session = try workers.session(
-      """
-      BEGIN;
-      UPDATE outbox SET status = 'delivered', delivered_at = now(), updated_at = now() WHERE id <= 3;
-      SELECT pg_sleep(3);
-      COMMIT;
-      """)
+    let session = try await workers.open(
+      "UPDATE outbox SET status = 'delivered', delivered_at = now(), updated_at = now() WHERE id <= 3")
     // Others go on meanwhile, and their deliveries push the window along.
     for id in 4...6 {
       try await Task.sleep(for: .milliseconds(300))
@@ -86,10 +81,8 @@ import Testing
       totals.add(await store.sample(totals.request))
       #expect(totals.lines == ["mail delivered \(id - 3)"])
     }
-    while session.isRunning {
-      try await Task.sleep(for: .milliseconds(100))
-      totals.add(await store.sample(totals.request))
-    }
+    try workers.commit()
+    #expect(session.wait() == 0, "\(session.standardError)")
     totals.add(await store.sample(totals.request))
     totals.add(await store.sample(totals.request))
     #expect(totals.lines == ["mail delivered 6"])
@@ -111,19 +104,14 @@ import Testing
         + "SELECT i, 'mail', min(created_at) + interval '1 s' FROM outbox, generate_series(11, 12) i GROUP BY i")
     totals.add(await store.sample(totals.request))
     #expect(totals.lines == ["mail delivered 2", "mail enqueued 2"])
-    let session = try workers.session(
-      """
-      BEGIN;
-      UPDATE outbox SET \(finish) WHERE id IN (3, 4);
-      INSERT INTO outbox (id, channel, created_at) SELECT 13, channel, created_at FROM outbox WHERE id = 12;
-      SELECT pg_sleep(1);
-      COMMIT;
-      """)
-    try await Task.sleep(for: .milliseconds(400))
+    let session = try await workers.open(
+      "UPDATE outbox SET \(finish) WHERE id IN (3, 4);"
+        + "INSERT INTO outbox (id, channel, created_at) SELECT 13, channel, created_at FROM outbox WHERE id = 12")
     totals.add(await store.sample(totals.request))
     #expect(totals.lines == ["mail delivered 2", "mail enqueued 2"])
     // Both are gone before what commits late is seen, and after they were seen themselves.
     try workers.database.psql("DELETE FROM outbox WHERE id IN (1, 2, 11)")
+    try workers.commit()
     #expect(session.wait() == 0, "\(session.standardError)")
     for _ in 0..<2 { totals.add(await store.sample(totals.request)) }
     #expect(totals.lines == ["mail delivered 4", "mail enqueued 3", "mail unseen 1"])
