@@ -39,6 +39,7 @@ struct AccountingOracle {
       """
       state_dir: \(command.path("state"))
       liveness_file: \(command.path("alive"))
+      log_level: debug
       interval: 500ms
       end_series_on_stop: false
       outboxes: [{name: \(one.name), dsn: "\(dsn)", layout: \(one.layout), objective: {age: 2s, target: 0.9}}]
@@ -64,6 +65,40 @@ struct AccountingOracle {
       command.home.remove("alive")
       _ = await happens { !sidecar.isRunning || command.home.exists("alive") }
     }
+  }
+
+  /// Ends the sidecar. What a busy Collector has not taken by then stays in the spool, and comes with the next one.
+  ///
+  /// - Returns: what the last one has logged.
+  func end(_ sidecar: ChildProcess) async throws -> String {
+    var sidecar = sidecar
+    for _ in 0..<10 {
+      sidecar.signal(15)
+      sidecar.wait()
+      guard sidecar.standardError.contains("stay in the spool") else { break }
+      sidecar = try startSidecar()
+      await waitForSamples(of: sidecar)
+    }
+    return Self.log(sidecar)
+  }
+
+  /// Waits until every outbox was sampled from now on: a cycle ends without a store that does not answer in time.
+  func waitForSamples(of sidecar: ChildProcess) async {
+    func samples() -> [String: Int] {
+      let log = sidecar.standardError
+      return one.outboxes.reduce(into: [:]) { $0[$1] = log.split(separator: " debug \($1): ready ").count }
+    }
+    let before = samples()
+    // The first one may have begun before.
+    _ = await slowly {
+      !sidecar.isRunning || samples().allSatisfy { outbox, count in count >= (before[outbox] ?? 0) + 2 }
+    }
+  }
+
+  /// The end of what a sidecar has logged for an operator.
+  static func log(_ sidecar: ChildProcess) -> String {
+    let lines = sidecar.standardError.split(separator: "\n").filter { !$0.contains(" debug ") }
+    return String(lines.joined(separator: "\n").suffix(2_000))
   }
 
   func startWorkload(seed: UInt64) throws -> ChildProcess {

@@ -20,25 +20,25 @@ struct AccountingOracleTests {
     print("oracle: seed \(settings.seed), \(settings.events) events for each of \(cases.count) cases")
     let endpoint = collector.endpoint
     // The cases wait more than they work, so some of them go side by side.
-    let truths = try await withThrowingTaskGroup(of: (String, AccountingOracle.Truth?).self) { group in
+    let endings = try await withThrowingTaskGroup(of: (String, OracleCase.Ending?).self) { group in
       var waiting = cases[...]
-      var truths: [String: AccountingOracle.Truth] = [:]
+      var endings: [String: OracleCase.Ending] = [:]
       for _ in 0..<settings.atATime {
         guard let one = waiting.popFirst() else { break }
         group.addTask { (one.name, try await one.run(settings, endpoint: endpoint)) }
       }
-      while let (name, truth) = try await group.next() {
-        truths[name] = truth
+      while let (name, ending) = try await group.next() {
+        endings[name] = ending
         guard let one = waiting.popFirst() else { continue }
         group.addTask { (one.name, try await one.run(settings, endpoint: endpoint)) }
       }
-      return truths
+      return endings
     }
     let received = OracleReceived(collector.output)
     for one in cases {
-      guard let truth = truths[one.name] else { continue }
-      one.check(received, against: truth, settings)
-      print("oracle: \(one.name): \(truth.count("enqueued")) events")
+      guard let ending = endings[one.name] else { continue }
+      one.check(received, against: ending, settings)
+      print("oracle: \(one.name): \(ending.truth.count("enqueued")) events")
     }
   }
 

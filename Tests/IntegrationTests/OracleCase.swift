@@ -107,10 +107,19 @@ struct OracleCase: Sendable {
     "overflow-watch", system: "openclaw-files", .files, ["": .watch], files.filter { $0 != "crash" },
     .totalsWithoutAttempts)
 
+  /// What a run ended with.
+  struct Ending: Sendable {
+    let truth: AccountingOracle.Truth
+    /// From when on every event that waits has missed its deadline, in seconds since 1970.
+    let settledAt: Double
+    /// What the last sidecar has logged.
+    let log: String
+  }
+
   /// Works and counts until there were so many events, and compares at every pause.
   ///
-  /// - Returns: the truth in the end; nil where something differed.
-  func run(_ settings: OracleSettings, endpoint: String) async throws -> AccountingOracle.Truth? {
+  /// - Returns: nil where something differed.
+  func run(_ settings: OracleSettings, endpoint: String) async throws -> Ending? {
     var random = SeededGenerator(seed: settings.seed)
     let oracle = try AccountingOracle(self, endpoint: endpoint)
     var sidecar = try await oracle.startCountingSidecar()
@@ -140,15 +149,16 @@ struct OracleCase: Sendable {
       if truth.count("enqueued") >= settings.events { break }
       await oracle.goOn()
     }
-    // Nobody has done anything since the truth was told. Once every event that still waits has missed its deadline, two
-    // more cycles have all of it.
+    // Nobody has done anything since the truth was told. Once every event that still waits has missed its deadline, one
+    // more sample has all of it.
     try await Task.sleep(for: AccountingOracle.objective + .milliseconds(300))
-    for _ in 0..<2 { await oracle.waitForCycle(of: sidecar) }
+    let settledAt = wallSeconds()
+    await oracle.waitForSamples(of: sidecar)
+    #expect(sidecar.isRunning, "\(name), seed \(settings.seed): \(AccountingOracle.log(sidecar))")
     oracle.stop()
-    sidecar.signal(15)
-    sidecar.wait()
+    let log = try await oracle.end(sidecar)
     #expect(workload.wait() == 0, "\(name): \(workload.standardError)")
-    return truth
+    return Ending(truth: truth, settledAt: settledAt, log: log)
   }
 
   private func agrees(
@@ -162,7 +172,7 @@ struct OracleCase: Sendable {
     }
     #expect(
       agrees,
-      "\(name), seed \(settings.seed): \(found.differences(to: expected))\n\(sidecar.standardError.suffix(2_000))")
+      "\(name), seed \(settings.seed): \(found.differences(to: expected))\n\(AccountingOracle.log(sidecar))")
     return agrees
   }
 
@@ -200,11 +210,16 @@ struct OracleCase: Sendable {
   }
 
   /// Compares what the Collector got with the truth.
-  func check(_ received: OracleReceived, against truth: AccountingOracle.Truth, _ settings: OracleSettings) {
+  func check(_ received: OracleReceived, against ending: Ending, _ settings: OracleSettings) {
+    let truth = ending.truth
     for (queue, method) in methods {
       let outbox = queue.isEmpty ? name : "\(name)/\(queue)"
       let samples = received.samples(of: [outbox])
       #expect(samples.count > 5, "\(outbox), seed \(settings.seed)")
+      guard received.reaches(ending.settledAt, outbox) else {
+        Issue.record("\(outbox), seed \(settings.seed): the Collector has not got the end\n\(ending.log)")
+        continue
+      }
       for sample in samples where sample.depth != sample.moved {
         Issue.record(
           "\(outbox), seed \(settings.seed): depth \(sample.depth), by what moved \(sample.moved), at \(sample.time)")
@@ -234,7 +249,8 @@ struct OracleCase: Sendable {
       let fewest =
         truth.count("enqueued", queue) - truth.count(method == .history ? "discarded" : "discarded on time", queue)
       #expect(
-        (fewest...most).contains(onTime + late), "\(outbox), seed \(settings.seed): \(onTime) + \(late), \(most) true")
+        (fewest...most).contains(onTime + late),
+        "\(outbox), seed \(settings.seed): \(onTime) + \(late), \(fewest) to \(most) true")
       if truth.count("requeued", queue) == 0, method == .history {
         #expect(onTime == truth.deliveriesOnTime(queue), "\(outbox), seed \(settings.seed)")
       }

@@ -37,6 +37,9 @@ struct OracleReceived {
     return Int(last.values.reduce(0, +))
   }
 
+  /// Whether there is a sample of an outbox that is no older than a time: figures from before cannot be the last ones.
+  func reaches(_ time: Double, _ outbox: String) -> Bool { samples(of: [outbox]).contains { $0.time >= time } }
+
   /// What every sample said of the depth, and what was counted until then adds up to.
   func samples(of outboxes: [String]) -> [(time: Double, depth: Int, moved: Int)] {
     outboxes.flatMap { outbox in

@@ -22,7 +22,9 @@ class SQLiteQueue(Queue):
 
     def pick(self, condition, count, chance, pauses=0):
         self.picked = time.time()
-        return super().pick(condition, count, chance, pauses)
+        events = super().pick(condition, count, chance, pauses)
+        self.seen = time.time()
+        return events
 
     def elapsed(self):
         return time.time() - self.picked
@@ -32,7 +34,9 @@ class SQLiteQueue(Queue):
 
     def take(self, events, seconds):
         """Success deletes the row."""
-        durations = [(event.destination, event.age + self.elapsed() if seconds else 0) for event in events]
+        # The clock of the ages was read before the events were seen: whoever is kept waiting in between has waited longer.
+        since = time.time() - self.seen
+        durations = [(event.destination, event.age + since if seconds else 0) for event in events]
         self.remove(events)
         return durations
 
