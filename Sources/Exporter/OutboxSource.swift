@@ -9,12 +9,13 @@ extension ExporterConfiguration {
   /// The samples of earlier runs; nil where there is no state directory.
   func memory(once: Bool) -> SampleMemory? {
     guard let stateDirectory else { return nil }
-    let sources = outboxes.map { (name: $0.name, source: fingerprint($0.source)) }
+    let outboxes = outboxes
     let rhythm = once ? SampleRhythm.once : .sidecar(interval: interval)
     return SampleMemory(directory: stateDirectory, rhythm: rhythm) { outbox in
       // The outboxes of a glob, or of several tables, are called as their definition with something behind it.
-      sources.filter { outbox.name == $0.name || outbox.name.hasPrefix($0.name + "/") }
-        .max { $0.name.utf8.count < $1.name.utf8.count }?.source ?? ""
+      let definition = outboxes.filter { outbox.name == $0.name || outbox.name.hasPrefix($0.name + "/") }
+        .max { $0.name.utf8.count < $1.name.utf8.count }
+      return definition.map { fingerprint($0.source) } ?? ""
     }
   }
 }

@@ -14,6 +14,7 @@ package actor SampleMemory {
   private let rhythm: SampleRhythm
   private let source: @Sendable (WatchedOutbox) -> String
   private var file: SampleFile?
+  private var series: [String: String] = [:]
   private var roundsUntilForgetting = 0
   private var trouble: String?
   private var told: String?
@@ -26,7 +27,7 @@ package actor SampleMemory {
   ///   - directory: is made where it is not there.
   ///   - rhythm: in which samples are taken.
   ///   - source: where an outbox is and how it is laid out, as text without secrets; figures of another source, or of
-  ///     another layout, are no trend together with those of this one.
+  ///     another layout, are no trend together with those of this one. Asked for once for each outbox.
   package init(directory: String, rhythm: SampleRhythm, source: @escaping @Sendable (WatchedOutbox) -> String) {
     self.directory = directory
     self.rhythm = rhythm
@@ -78,7 +79,12 @@ package actor SampleMemory {
     return trouble
   }
 
-  private func series(_ outbox: WatchedOutbox) -> String { "\(rhythm.name)\n\(outbox.name)\n\(source(outbox))" }
+  private func series(_ outbox: WatchedOutbox) -> String {
+    if let known = series[outbox.name] { return known }
+    let name = "\(rhythm.name)\n\(outbox.name)\n\(source(outbox))"
+    series[outbox.name] = name
+    return name
+  }
 
   private func attempt<Result>(
     _ verb: String, _ body: (SampleFile) throws(SQLiteError) -> Result
