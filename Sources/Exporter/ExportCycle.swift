@@ -125,14 +125,9 @@ package actor ExportCycle {
     guard let memory else { return (judge(round.samples), nil) }
     let found = round.samples.map(\.outbox).filter { windows[$0.name] == nil }
     if !found.isEmpty { windows.merge(await memory.windows(of: found, now: now())) { known, _ in known } }
-    async let trouble = Self.keep(round.samples, in: memory, now: now())
+    async let trouble = memory.remember(round.samples, now: now())
     let assessments = judge(round.samples)
     return (assessments, await trouble)
-  }
-
-  private static func keep(_ samples: [OutboxSample], in memory: SampleMemory, now: Timestamp) async -> String? {
-    await memory.keep(samples, now: now)
-    return await memory.takeTrouble()
   }
 
   private func judge(_ samples: [OutboxSample]) -> [String: OutboxAssessment] {

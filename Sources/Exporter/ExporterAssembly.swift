@@ -104,8 +104,7 @@ package struct ExporterAssembly: Sendable {
       progress(tick - start)
       var outcome = await cycle.run(eventIDs: eventIDs && tick == end, patience: .seconds(60), deliver: deliver)
       if tick == end {
-        await memory?.keep(outcome.samples, now: outcome.time)
-        outcome.memoryTrouble = await memory?.takeTrouble()
+        outcome.memoryTrouble = await memory?.remember(outcome.samples, now: outcome.time)
         return outcome
       }
       tick = min(max(tick + step, clock.now), end)

@@ -73,6 +73,12 @@ package actor SampleMemory {
     if isKept != nil { told = nil }
   }
 
+  /// Keeps the samples of a cycle, and answers what ``takeTrouble()`` has to say.
+  package func remember(_ samples: [OutboxSample], now: Timestamp) -> String? {
+    keep(samples, now: now)
+    return takeTrouble()
+  }
+
   /// What an operator should know about the file and was not told yet, in a sentence.
   package func takeTrouble() -> String? {
     defer { trouble = nil }
