@@ -48,8 +48,9 @@ struct IncidentTests {
     let outboxes = IncidentStore.outboxes.map(\.name)
     // The first sample after a start may take longer than the divided rhythm, and until it is there, no store was read.
     let started = Set(outboxes.map { "OutboxStoreUnreachable critical \($0)" })
-    // At first the hour before the start has no arrivals.
-    try await incident.stage("healthy", passing: started.union(["OutboxArrivalsMissing warning imports"])) {
+    // At first nothing has come in, and the hour before the start has no arrivals.
+    let empty = ["OutboxExporterAbsent critical", "OutboxArrivalsMissing warning imports"]
+    try await incident.stage("healthy", passing: started.union(empty)) {
       try await incident.wait { try $0.sampled(outboxes) != nil }
       try await incident.wait(minutes: 12)
     }
