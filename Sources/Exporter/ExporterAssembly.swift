@@ -41,7 +41,8 @@ package struct ExporterAssembly: Sendable {
       environment: configuration.environment, destinationLimit: configuration.destinationLimit,
       interval: configuration.interval,
       budget: once ? nil : SampleBudget(share: configuration.databaseShare, interval: configuration.interval),
-      build: .current, batchLimit: isTold ? (once ? .max : Self.batchLimit) : nil,
+      // The sidecar counts what moves, whoever is told: `report` answers from that.
+      build: .current, batchLimit: once ? (isTold ? .max : nil) : Self.batchLimit,
       movements: once ? .none : directory.map { .directory($0) } ?? .inMemory,
       // A window of its own is judged alone: what is kept was taken in another rhythm.
       memory: once && configuration.window != nil ? nil : memory, now: now)

@@ -245,6 +245,23 @@ import Testing
 
   // MARK: - Where figures go
 
+  @Test func `one that pushes nowhere counts what moves, for the report`() async throws {
+    let fixture = try CommandFixture()
+    let outbox = try fixture.writeOutbox(waiting: [5])
+    let sidecar = try fixture.start(
+      ["--interval", "100ms", "--state-dir", "state"] + outbox, environment: ["OTEL_METRICS_EXPORTER": "none"])
+    func reports(_ words: String) -> Bool {
+      let report = try? fixture.run(["report", "--state-dir", "state", "--since", "1h", "--format", "json"])
+      return report?.output.contains(words) == true
+    }
+    try await expect(sidecar) { reports("\"statistics\"") }
+    let connection = try SQLiteConnection(path: fixture.exporter.path("outbox.sqlite"), access: .readWrite)
+    try connection.execute("INSERT INTO outbound_queue (id, target, ts) VALUES ('new', 'telegram:1', unixepoch())")
+    try await expect(sidecar) { reports("\"enqueued\": 1") }
+    sidecar.signal(terminate)
+    #expect(try CommandFixture.outcome(of: sidecar).code == 0)
+  }
+
   @Test func `telemetry that is disabled makes no connection [135]`() async throws {
     let server = ScriptedHTTPServer([.answer(200)])
     let fixture = try CommandFixture()
