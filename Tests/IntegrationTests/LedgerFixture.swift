@@ -8,7 +8,7 @@ import Testing
 final class LedgerFixture {
   let database: TemporaryDatabase
   let layout: Layout
-  let objective: Objective?
+  private(set) var objective: Objective?
   /// All that was counted since the fixture was made, by destination.
   private(set) var total = Movements()
   /// The last reading.
@@ -48,8 +48,11 @@ final class LedgerFixture {
   }
 
   /// Ends the exporter and begins another one, with what was kept.
-  func restart() async {
+  ///
+  /// - Parameter objective: another objective; nil keeps the one that there is.
+  func restart(objective age: Duration? = nil) async {
     await store.close()
+    if let age { objective = Objective(age: age, target: 0.99) }
     let place = TemporaryDatabase(name: database.name, server: place)
     store = Self.store(place, layout, objective, user)
   }

@@ -66,6 +66,19 @@ import Testing
     #expect(fixture.total.destinations.values.reduce(0) { $0 + $1.depthChange } == 0)
   }
 
+  @Test func `by whatever objective there is, with the triggers that are there`() async throws {
+    let fixture = try LedgerFixture(.aiHummer, LedgerSchemas.aiHummer, objective: .seconds(100))
+    #expect(try fixture.installation().install(grantingTo: nil))
+    try await fixture.sample()
+    for age in [100, 50, 20, 80] {
+      await fixture.restart(objective: .seconds(age))
+      try await fixture.expect(
+        "INSERT INTO outbox (channel, created_at) VALUES ('mail', now() - interval '70 s'); DELETE FROM outbox",
+        ["mail enqueued 1", "mail discarded 1"] + (age < 70 ? ["mail discarded late 1"] : []))
+      #expect(fixture.last?.notice == nil)
+    }
+  }
+
   @Test func `of KaireonAI's outbox`() async throws {
     let fixture = try LedgerFixture(.kaireon, LedgerSchemas.kaireon)
     #expect(try fixture.installation().install(grantingTo: nil))
