@@ -33,8 +33,7 @@ struct Finding {
       + "\(evidence.spanText(evidence.moments.count - 1))"
     defer {
       if let objective, verdict.isBad,
-        let ageTrend = evidence.trend(\.age, ofLast: 10, significance: Self.significance),
-        ageTrend.score >= Self.significance
+        let ageTrend = Self.growingAge(evidence)
       {
         breachTime = .untilBreach(of: objective, age: last.age, trend: ageTrend)
         if let breachTime { sentence += "; breaches the objective of \(objective.age.text) in \(breachTime.text)" }
@@ -55,7 +54,24 @@ struct Finding {
       drainTime = .untilEmpty(moments, trend: trend)
       sentence = "\(last.ready.counted("event")) ready, \((-trend.slope).perSecond) fewer"
       if let drainTime { sentence += "; empty in \(drainTime.text)" }
+      return
     }
+    if left == 0, evidence.emptySamples == 0 {
+      verdict = .unknown
+      sentence =
+        "\(last.due.counted("event")) due, none was seen to leave in \(evidence.spanText(evidence.moments.count - 1)); "
+        + "what pauses are usual is known after \(Self.unknownSilence) steps; \(last.waits)"
+    }
+  }
+
+  /// The trend of the longest wait over as few moments as show one.
+  private static func growingAge(_ evidence: Evidence) -> Trend? {
+    for term in [10, shortTerm, longTerm] {
+      if let trend = evidence.trend(\.age, ofLast: term, significance: significance), trend.score >= significance {
+        return trend
+      }
+    }
+    return nil
   }
 
   /// stalled or spinning: nothing leaves for longer than this outbox ever paused.

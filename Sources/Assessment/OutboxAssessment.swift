@@ -57,7 +57,7 @@ package struct OutboxAssessment: Sendable, Hashable {
     destinations = window.destinations.compactMap { name, line in
       guard line.count >= SampleWindow.fewest else { return nil }
       let finding = Finding(Evidence(moments: window.moments(of: line)), objective: outbox.objective)
-      guard finding.verdict != .ok, finding.verdict != .idle else { return nil }
+      guard ![.ok, .idle, .unknown].contains(finding.verdict) else { return nil }
       return Destination(name: name, verdict: finding.verdict, sentence: finding.sentence)
     }.sorted { ($0.verdict, $0.name) < ($1.verdict, $1.name) }
   }

@@ -130,6 +130,17 @@ import Testing
     }
   }
 
+  @Test func `a worker that was dead before the first sample is unknown, never ok, until the standstill is long enough`() {
+    var story = Story()
+    story.write(3)
+    var verdicts: [Verdict] = []
+    for _ in 0..<24 {
+      story.sample()
+      verdicts.append(story.assessment.verdict)
+    }
+    #expect(verdicts == Array(repeating: .unknown, count: 20) + Array(repeating: .stalled, count: 4))
+  }
+
   @Test func `poison that one transaction wrote is spinning`() {
     var story = Story()
     story.healthy(10)
