@@ -150,7 +150,8 @@ struct Finding {
   private static func growing(_ evidence: Evidence) -> String? {
     let last = evidence.last
     for term in [shortTerm, longTerm] where evidence.moments.count >= term {
-      guard last.ready >= 10, evidence.departingSteps(inLast: term) * 4 >= term,
+      // Of a worker in batches the shorter term may hold no more than a part of one.
+      guard last.ready >= 10, evidence.departingSteps(inLast: term) >= (term == shortTerm ? 5 : 2),
         let trend = evidence.trend({ Double($0.ready) }, ofLast: term, significance: significance),
         trend.score >= significance, evidence.drift(trend.slope, ofLast: term) >= significantDrift,
         let ages = evidence.trend(\.age, ofLast: term, significance: significance), ages.score >= significance

@@ -130,7 +130,7 @@ import Testing
     }
   }
 
-  @Test func `a worker that was dead before the first sample is unknown, never ok, until the standstill is long enough`() {
+  @Test func `a worker that was dead before the first sample is unknown until that is long enough`() {
     var story = Story()
     story.write(3)
     var verdicts: [Verdict] = []
@@ -206,7 +206,9 @@ import Testing
     story.sample()
     let assessment = story.assessment
     #expect(assessment.verdict == .rewound)
-    #expect(assessment.sentence.hasPrefix("at least 16 events came back after they were finished, or came with an old time; "))
+    #expect(
+      assessment.sentence.hasPrefix("at least 16 events came back after they were finished, or came with an old time; ")
+    )
     story.deliver(30)
     story.healthy(1)
     #expect(story.assessment.verdict == .ok)
@@ -238,6 +240,19 @@ import Testing
     #expect(assessment.verdict == .fallingBehind)
     #expect(assessment.sentence.hasPrefix("250 events ready, 40 a minute more; the oldest waits "), "\(assessment)")
     #expect(assessment.breachTime != nil)
+  }
+
+  @Test func `is falling behind where a worker takes one event now and then`() {
+    var story = Story()
+    story.healthy(20)
+    var found: Int?
+    for step in 0..<60 where found == nil {
+      story.events += (0..<20).map { StoryEvent(created: story.now + Double($0) / 10) }
+      if step % 8 == 7 { story.deliver(1) }
+      story.sample()
+      if story.assessment.verdict == .fallingBehind { found = step }
+    }
+    #expect(found != nil, "\(story.assessment)")
   }
 
   @Test func `is draining where more leave than come, and says when it ends`() throws {
