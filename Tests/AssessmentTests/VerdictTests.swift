@@ -245,14 +245,13 @@ import Testing
   @Test func `is falling behind where a worker takes one event now and then`() {
     var story = Story()
     story.healthy(20)
-    var found: Int?
-    for step in 0..<60 where found == nil {
+    for step in 0..<60 {
       story.events += (0..<20).map { StoryEvent(created: story.now + Double($0) / 10) }
       if step % 8 == 7 { story.deliver(1) }
       story.sample()
-      if story.assessment.verdict == .fallingBehind { found = step }
+      // Until then the worker's better days are in the window.
+      if step > 40 { #expect(story.assessment.verdict == .fallingBehind, "step \(step): \(story.assessment)") }
     }
-    #expect(found != nil, "\(story.assessment)")
   }
 
   @Test func `is draining where more leave than come, and says when it ends`() throws {
