@@ -164,7 +164,7 @@ let package = Package(
       ]),
     tests("YAMLClientTests", ["YAMLClient"]),
     tests(
-      "DashboardTests", ["Outbox", "Metrics", "HTTPClient", "YAMLClient", "TestSupport"],
+      "DashboardTests", ["Outbox", "Metrics", "HTTPClient", "SystemCalls", "YAMLClient", "TestSupport"],
       exclude: ["grafana_model.py", "incident.sql", "simulated_outbox.py", "synthetic.py"]),
     tests(
       "IntegrationTests",

@@ -86,7 +86,8 @@ extension ByteConnection: ByteStream {}
       if left <= .zero || deadline.hasPassed {
         cancel(id)
         throw HTTPError(
-          deadline.hasPassed ? .interrupted : .timedOut, url: url, detail: "the call was cancelled")
+          deadline.hasPassed ? .interrupted : .timedOut, url: url,
+          detail: deadline.hasPassed ? HTTPDeadline.explanation : "the call was cancelled")
       }
       // Now and then the deadline is looked at, which can be set meanwhile.
       if !hasMore { connection.wait(toSend: !unsent.isEmpty, atMost: min(left, .milliseconds(250))) }

@@ -126,7 +126,13 @@ internal import Glibc
     guard collector.isHeadComplete else {
       // libcurl takes the end of the connection for the end of the head.
       let cause = code == CURLE_OK ? .closedWithoutAnswer : HTTPError.Cause(code, detail: detail)
-      throw HTTPError(cause, url: url, detail: code == CURLE_OK ? "within the response head" : printable(detail))
+      let detail =
+        switch cause {
+        case .interrupted: HTTPDeadline.explanation
+        case .closedWithoutAnswer where code == CURLE_OK: "within the response head"
+        default: printable(detail)
+        }
+      throw HTTPError(cause, url: url, detail: detail)
     }
     return HTTPResponse(
       status: collector.status, headers: collector.headers, body: collector.body,

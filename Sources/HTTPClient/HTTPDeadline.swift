@@ -5,6 +5,9 @@ internal import Synchronization
 package final class HTTPDeadline: Sendable {
   private let end = Atomic<Int64>(.max)
 
+  /// Why an exchange ended that had no answer by then, for people.
+  package static let explanation = "the time for the whole push was over"
+
   /// No deadline yet.
   package init() {}
 

@@ -24,7 +24,7 @@ package struct HTTPError: Error, Sendable, Hashable, CustomStringConvertible {
     case protocolNotOffered = "protocol_not_offered"
     /// The answer was larger than the limit, after decompression.
     case responseTooLarge = "response_too_large"
-    /// The caller ended the exchange.
+    /// The caller ended the exchange: the time for all it has to do was over.
     case interrupted = "interrupted"
     /// Anything else that libcurl reports.
     case other = "_OTHER"
@@ -61,7 +61,7 @@ package struct HTTPError: Error, Sendable, Hashable, CustomStringConvertible {
       case .proxy: "the proxy does not pass it on"
       case .protocolNotOffered: "the server does not speak HTTP/2"
       case .responseTooLarge: "the answer is too large"
-      case .interrupted: "stopped before an answer"
+      case .interrupted: "no answer in time"
       case .other: "the request failed"
       }
     return "\(what) (\(detail))"

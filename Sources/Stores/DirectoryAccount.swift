@@ -32,6 +32,12 @@ struct DirectoryAccount {
     (unsettled, unread) = ([], [])
   }
 
+  /// Takes what is there under one name as given, without a movement.
+  mutating func begin(_ name: FileName, live event: DirectoryEvent?, dead letter: DirectoryEvent?) {
+    live[name] = event.map(WaitingFile.init(known:))
+    dead[name] = letter.map { DeadFile(event: $0) }
+  }
+
   /// What moved since it was taken last.
   mutating func takeMovements() -> Movements {
     for name in unsettled { settle(name) }

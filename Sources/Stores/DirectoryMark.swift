@@ -115,45 +115,79 @@ extension DirectoryAccount {
   var files: [FileName: DirectoryMark.File] {
     var files: [FileName: DirectoryMark.File] = [:]
     files.reserveCapacity(live.count + dead.count)
-    for (name, letter) in dead {
-      files[name] = DirectoryMark.File(
-        isDead: true, attempts: letter.event?.attempts ?? 0,
-        destination: letter.event?.destination ?? Snapshot.defaultDestination)
-    }
-    for (name, file) in live {
-      files[name] = DirectoryMark.File(isDead: false, attempts: file.attempts, destination: file.destination)
-    }
+    for (name, letter) in dead { files[name] = DirectoryMark.File(letter) }
+    for (name, file) in live { files[name] = DirectoryMark.File(file) }
     return files
+  }
+
+  /// What is there under a name, for a mark; nil where nothing is.
+  func file(_ name: FileName) -> DirectoryMark.File? {
+    live[name].map { DirectoryMark.File($0) } ?? dead[name].map { DirectoryMark.File($0) }
+  }
+}
+
+extension DirectoryMark.File {
+  init(_ letter: DeadFile) {
+    self.init(
+      isDead: true, attempts: letter.event?.attempts ?? 0,
+      destination: letter.event?.destination ?? Snapshot.defaultDestination)
+  }
+
+  init(_ file: WaitingFile) {
+    self.init(isDead: false, attempts: file.attempts, destination: file.destination)
   }
 }
 
 extension DirectoryAccount {
-  /// What moved since a mark as far as comparing names can tell: an event that came and went meanwhile is in no figure,
-  /// and of one that left it is only known how where it left something behind. Nil where the mark has too little to tell.
+  /// What moved since a mark as far as comparing names can tell. Nil where the mark has too little to tell.
   func movements(since mark: DirectoryMark, marked: Set<FileName>) -> Movements? {
     let files = self.files
-    guard var before = mark.files else {
-      return DirectoryMark(session: "", number: 0, files: files).sum == mark.sum ? Movements() : nil
-    }
-    var movements = Movements()
-    func count(_ destination: String, _ change: (inout Movements.Counts) -> Void) {
-      change(&movements.destinations[destination, default: Movements.Counts()])
-    }
-    for (name, file) in files {
-      guard let old = before.removeValue(forKey: name.stableHash) else {
-        count(file.destination) { counts in
-          counts.enqueued += 1
-          if file.isDead { counts.dispositions[.dead, default: 0] += 1 }
-        }
-        continue
-      }
-      if old.isDead && file.isDead { continue }
-      count(old.isDead ? file.destination : old.destination) { counts in
-        if old.isDead { counts.requeued += 1 }
+    guard var comparison = MarkComparison(mark) else { return mark.isOf(files) ? Movements() : nil }
+    for (name, file) in files { comparison.take(name, file) }
+    return comparison.end(marked: marked)
+  }
+
+  /// Adds movements that were found by comparing.
+  mutating func add(_ found: Movements) {
+    movements.add(found)
+  }
+}
+
+extension DirectoryMark {
+  /// True where these are the files of the mark, and nothing changed.
+  func isOf(_ files: [FileName: File]) -> Bool { DirectoryMark(session: "", number: 0, files: files).sum == sum }
+}
+
+/// What moved since a mark as far as comparing names can tell: an event that came and went meanwhile is in no figure, and of
+/// one that left it is only known how where it left something behind.
+struct MarkComparison {
+  private var before: [UInt64: DirectoryMark.File]
+  private var movements = Movements()
+
+  /// Nil where the mark does not keep the files one by one.
+  init?(_ mark: DirectoryMark) {
+    guard let files = mark.files else { return nil }
+    before = files
+  }
+
+  /// Takes what is there under a name now.
+  mutating func take(_ name: FileName, _ file: DirectoryMark.File) {
+    guard let old = before.removeValue(forKey: name.stableHash) else {
+      return count(file.destination) { counts in
+        counts.enqueued += 1
         if file.isDead { counts.dispositions[.dead, default: 0] += 1 }
-        if file.attempts > old.attempts { counts.dispositions[.retried, default: 0] += file.attempts - old.attempts }
       }
     }
+    if old.isDead && file.isDead { return }
+    count(old.isDead ? file.destination : old.destination) { counts in
+      if old.isDead { counts.requeued += 1 }
+      if file.isDead { counts.dispositions[.dead, default: 0] += 1 }
+      if file.attempts > old.attempts { counts.dispositions[.retried, default: 0] += file.attempts - old.attempts }
+    }
+  }
+
+  /// What moved, once all that is there was taken: the rest left.
+  consuming func end(marked: Set<FileName>) -> Movements {
     let delivered = Set(marked.map(\.stableHash))
     for (name, old) in before where !old.isDead {
       count(old.destination) { $0.dispositions[delivered.contains(name) ? .delivered : .unseen, default: 0] += 1 }
@@ -161,8 +195,7 @@ extension DirectoryAccount {
     return movements
   }
 
-  /// Adds movements that were found by comparing.
-  mutating func add(_ found: Movements) {
-    movements.add(found)
+  private mutating func count(_ destination: String, _ change: (inout Movements.Counts) -> Void) {
+    change(&movements.destinations[destination, default: Movements.Counts()])
   }
 }

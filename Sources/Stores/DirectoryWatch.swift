@@ -46,6 +46,9 @@ final class DirectoryWatch {
   /// Events that something was reported of while the directory was read.
   private(set) var touched: Set<FileName> = []
   private var isBeingRead = false
+  /// Events of which it is not known what of their reports is in the books already: something was reported of them while
+  /// the directory was read for the first time. Reports about them are left out until they were read once more.
+  private(set) var uncertain: Set<FileName> = []
   /// Events with a mark that they were delivered.
   private(set) var marked: Set<FileName> = []
   private var moves: [UInt32: Move] = [:]
@@ -69,12 +72,37 @@ final class DirectoryWatch {
 
   // MARK: Readings
 
-  /// Takes what was read as what is there.
+  /// Takes what was read as what is there, except for the events that something was reported of meanwhile.
   func begin(_ scan: DirectoryScan) {
-    account.begin(live: scan.live, dead: scan.dead)
+    uncertain = touched
+    account.begin(
+      live: scan.live.filter { !uncertain.contains($0.key) }, dead: scan.dead.filter { !uncertain.contains($0.key) })
     marked = scan.marks
     moves = [:]
     (hasBegun, isLost) = (true, false)
+  }
+
+  /// Reads the uncertain events once more and takes what is there of those that nothing was reported of in the meantime.
+  ///
+  /// - Parameters:
+  ///   - isLast: takes them in any case.
+  ///   - drain: takes what the kernel has to report.
+  func settleUncertain(isLast: Bool, drain: () -> Void) {
+    touched = []
+    let found = uncertain.map { name in
+      let event = reader.glance(at: livePath(name), as: name)
+      return (
+        name, event, event == nil ? reader.glance(at: deadPath(name), as: name) : nil,
+        queue.mark(of: name).map { exists(livePath($0)) } ?? false
+      )
+    }
+    awaitChanges()
+    drain()
+    for (name, event, letter, isMarked) in found where isLast || !touched.contains(name) {
+      uncertain.remove(name)
+      account.begin(name, live: event, dead: letter)
+      if isMarked { marked.insert(name) } else { marked.remove(name) }
+    }
   }
 
   /// From now on what is reported is newer than what is read.
@@ -95,8 +123,10 @@ final class DirectoryWatch {
     isLost = false
   }
 
-  private func touch(_ name: FileName) {
+  /// - Returns: false for an event of which nothing is to be taken yet.
+  private func touch(_ name: FileName) -> Bool {
     if isBeingRead { touched.insert(name) }
+    return hasBegun && !uncertain.contains(name)
   }
 
   /// Reports were lost: what the books say has to be compared with what is there.
@@ -120,7 +150,7 @@ final class DirectoryWatch {
 
   /// Puts a report about a name into the books.
   func apply(_ change: Inotify.Change, at place: Place) {
-    guard hasBegun, let text = change.name, !change.isDirectory else { return }
+    guard hasBegun || isBeingRead, let text = change.name, !change.isDirectory else { return }
     switch (place, queue.meaning(of: text)) {
     case (.queue, .event): applyLive(change, FileName(text))
     case (.queue, .delivered(let event)): applyMark(change, of: event, at: livePath(FileName(text)))
@@ -135,13 +165,13 @@ final class DirectoryWatch {
   }
 
   private func applyLive(_ change: Inotify.Change, _ name: FileName) {
-    touch(name)
+    guard touch(name) else { return }
     switch change.kind {
     case .made, .movedHere:
       let move = moves.removeValue(forKey: change.cookie)
       finishMoves { $0.place == .queue && $0.name == name }
       guard let move else { return account.arrive(name, isOpen: change.kind == .made, now: now()) }
-      touch(move.name)
+      _ = touch(move.name)
       if move.isMark {
         account.arrive(name, returns: true, now: now())
       } else if move.place == .queue {
@@ -157,12 +187,12 @@ final class DirectoryWatch {
   }
 
   private func applyMark(_ change: Inotify.Change, of event: FileName, at markPath: String) {
-    touch(event)
+    guard touch(event) else { return }
     switch change.kind {
     case .made, .movedHere:
       marked.insert(event)
       guard let move = moves.removeValue(forKey: change.cookie), !move.isMark else { return }
-      touch(move.name)
+      _ = touch(move.name)
       guard move.place == .queue else { return _ = account.removeDead(move.name) }
       read(move.name, at: markPath)
       account.leave(move.name, .delivered, now: now())
@@ -175,13 +205,13 @@ final class DirectoryWatch {
   }
 
   private func applyDead(_ change: Inotify.Change, _ name: FileName) {
-    touch(name)
+    guard touch(name) else { return }
     switch change.kind {
     case .made, .movedHere:
       guard let move = moves.removeValue(forKey: change.cookie), !move.isMark else {
         return account.arriveDead(name, reader.glance(at: deadPath(name), as: name), now: now())
       }
-      touch(move.name)
+      _ = touch(move.name)
       if move.place == .queue {
         read(move.name, at: deadPath(name))
         account.die(move.name, as: name, now: now())

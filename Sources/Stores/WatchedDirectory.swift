@@ -36,9 +36,10 @@ final class WatchedDirectory {
       scan = try watch.reader.scan(deadline: deadline) { watches.drain() }
       if watches.drain() || watch.isLost { compare(with: scan, in: watches) }
     } else {
-      scan = try watch.reader.scan(deadline: deadline)
-      begin(scan, since: mark)
-      watches.drain()
+      watch.beginReading()
+      defer { watch.endReading() }
+      scan = try watch.reader.scan(deadline: deadline) { watches.drain() }
+      begin(scan, since: mark, in: watches)
     }
     settle(in: watches)
     let snapshot = watch.reader.tally(
@@ -52,10 +53,27 @@ final class WatchedDirectory {
 
   // MARK: What is there
 
-  private func begin(_ scan: DirectoryScan, since mark: AccountingMark?) {
+  /// Takes what is there, and counts what moved since the mark. An event that moved while the directory was read would be
+  /// counted twice, once by its name and once by its report: it is read again until nothing is reported of it meanwhile.
+  private func begin(_ scan: DirectoryScan, since mark: AccountingMark?, in watches: DirectoryWatches) {
+    watch.awaitChanges()
+    watches.drain()
     watch.begin(scan)
-    guard let mark, mark.method == .watch, let position = DirectoryMark(mark.position),
-      let movements = watch.account.movements(since: position, marked: scan.marks)
+    let position = mark.flatMap { $0.method == .watch ? DirectoryMark($0.position) : nil }
+    var comparison = position.flatMap { MarkComparison($0) }
+    var files = watch.account.files
+    for (name, file) in files { comparison?.take(name, file) }
+    for round in 1...Self.settlingRounds where !watch.uncertain.isEmpty {
+      let uncertain = watch.uncertain
+      watch.settleUncertain(isLast: round == Self.settlingRounds) { watches.drain() }
+      for name in uncertain.subtracting(watch.uncertain) {
+        guard let file = watch.account.file(name) else { continue }
+        comparison?.take(name, file)
+        files[name] = file
+      }
+    }
+    guard let position,
+      let movements = comparison?.end(marked: watch.marked) ?? (position.isOf(files) ? Movements() : nil)
     else { return }
     watch.account.add(movements)
     watch.note(Self.nobodyWatched)

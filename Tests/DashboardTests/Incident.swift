@@ -22,7 +22,10 @@ final class Incident {
     store = try IncidentStore(pace)
     collector = try IncidentCollector()
     watches = [try .prometheus(pace), try .victoriaMetrics(pace)]
-    for watch in watches { try IncidentStore.past.write(to: watch, pace) }
+    for watch in watches {
+      try IncidentStore.past.write(to: watch, pace)
+      try watch.evaluateRules()
+    }
     command = try ExporterCommand()
     try command.home.write(
       """

@@ -1,4 +1,5 @@
 import HTTPClient
+import SystemCalls
 import TestSupport
 
 /// A backend that takes what the exporter sends, with what evaluates the alert rules on it.
@@ -31,13 +32,24 @@ final class IncidentWatch {
     static func < (left: Seen, right: Seen) -> Bool { left.description < right.description }
   }
 
-  /// Prometheus, which evaluates the rules itself.
+  /// Prometheus, which evaluates the rules itself once it is told to: then it takes nothing any more that is older than an hour.
   static func prometheus(_ pace: IncidentPace) throws -> IncidentWatch {
     let rules = try generate(pace)
     let receiver = try OTLPReceiver.prometheus(
-      configuration: "rule_files: [\"\(rules.path)/outbox.rules.yml\"]\n",
-      arguments: ["--query.lookback-delta=\(pace.text(5))"])
+      configuration: "rule_files: [\"\(rules.path)/\(evaluated)\"]\n",
+      arguments: ["--query.lookback-delta=\(pace.text(5))", "--web.enable-lifecycle"])
     return IncidentWatch("Prometheus", receiver, nil, rules, evaluator: receiver.base)
+  }
+
+  private static let evaluated = "evaluated.yml"
+
+  /// Begins to evaluate the rules, where that is not done anyhow.
+  func evaluateRules() throws {
+    guard vmalert == nil else { return }
+    try FileSystem.move("\(rules.path)/outbox.rules.yml", to: "\(rules.path)/\(Self.evaluated)")
+    let answer = try HTTPConnection(userAgent: "test").perform(
+      HTTPRequest(.post, "\(evaluator)/-/reload", timeout: .seconds(60)))
+    guard answer.status == 200 else { throw StagedBackend.NotFilled(description: "the rules: \(answer.status)") }
   }
 
   /// VictoriaMetrics, and vmalert beside it.

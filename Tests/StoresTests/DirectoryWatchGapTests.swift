@@ -73,6 +73,30 @@ import Testing
     #expect(next.movements?.lines == [] && next.restart == nil)
   }
 
+  @Test func `what moves while a directory is read for the first time is counted once`() async throws {
+    let gate = Gate()
+    let fixture = try WatchFixture(now: gate.now)
+    try fixture.write("goes", fixture.event("b"))
+    try await fixture.begin()
+    await fixture.store.close()
+    for name in ["x", "y"] { try fixture.write(name, fixture.event("a")) }
+    await fixture.restart()
+    // One of the three files is being read, and all names are known.
+    let isStill = try await gate.close(fixture, after: 1) {
+      for name in ["x", "y"] {
+        try fixture.write(name, fixture.event("a", retries: 1))
+        try fixture.move("\(name).json", "failed/\(name).json")
+      }
+      try fixture.deliver("goes")
+    }
+    #expect(isStill)
+    // The reading was not taken, and is answered again.
+    #expect(try await fixture.lines() == ["a dead 2", "a enqueued 2", "b unseen 1"])
+    #expect(fixture.depth == 0)
+    try fixture.move("failed/x.json", "x.json")
+    #expect(try await fixture.lines() == ["a requeued 1"])
+  }
+
   @Test func `a mark of long ago is compared with what is there`() async throws {
     let fixture = try WatchFixture()
     try await fixture.begin()

@@ -124,7 +124,7 @@ final class MovingClock: Sendable {
 
 /// A wall clock that can be held: whoever looks at it stands still meanwhile.
 final class Gate: Sendable {
-  private enum State { case open, closed, occupied }
+  private enum State: Equatable { case open, closed(looks: Int), occupied }
 
   private let state = Mutex(State.open)
 
@@ -132,8 +132,9 @@ final class Gate: Sendable {
     { [self] in
       _ = eventually(within: .seconds(120)) {
         state.withLock { state in
-          if state == .closed { state = .occupied }
-          return state == .open
+          guard case .closed(let looks) = state else { return state == .open }
+          state = looks == 0 ? .occupied : .closed(looks: looks - 1)
+          return looks > 0
         }
       }
       return Timestamp(nanoseconds: SystemClock.wallNanoseconds())
@@ -141,10 +142,12 @@ final class Gate: Sendable {
   }
 
   /// Does something while a sample stands still at the clock, with all reports untaken; false where none came to it.
+  ///
+  /// - Parameter looks: how often the clock is looked at before: once where a sample begins, then for each file that is read.
   func close(
-    _ fixture: WatchFixture, _ body: () throws -> Void
+    _ fixture: WatchFixture, after looks: Int = 0, _ body: () throws -> Void
   ) async throws -> Bool {
-    state.withLock { $0 = .closed }
+    state.withLock { $0 = .closed(looks: looks) }
     defer { state.withLock { $0 = .open } }
     let (store, marks) = (fixture.store, fixture.mark.map { ["claw": $0] } ?? [:])
     let sample = Task { await store.sample(SampleRequest(marks: marks)) }

@@ -16,7 +16,8 @@ package struct TerminalSession: Sendable {
   /// Whether they were so each time the program was stopped; nil where it never was.
   package let wasRestoredWhenStopped: Bool?
 
-  /// What is done once a picture has a text in it.
+  /// What is done once a picture has a text in it, and nothing more of it comes: a key that interrupts makes the terminal
+  /// forget what it has not handed on yet.
   package enum Step: Sendable {
     /// These bytes are typed.
     case type(String, after: String)
@@ -107,6 +108,7 @@ package struct TerminalSession: Sendable {
             sys.exit("waiting for " + repr(steps) + " in " + repr(output[-3000:]))
         if select.select([terminal], [], [], 0.05)[0]:
             output += os.read(terminal, 65536)
+            continue
         elif status is not None:
             break
         else:
