@@ -15,11 +15,13 @@ import Synchronization
   private nonisolated(unsafe) let wakeUp: UnsafeMutablePointer<sem_t>
 
   /// Starts the thread.
-  package init() {
+  ///
+  /// - Parameter beginning: what it does before the first job.
+  package init(_ beginning: @escaping @Sendable () -> Void = {}) {
     unsafe wakeUp = UnsafeMutablePointer<sem_t>.allocate(capacity: 1)
     unsafe sem_init(wakeUp, 0, 0)
     // The thread owns one reference until it is told to stop, so the executor outlives its last job.
-    let owner = unsafe Unmanaged.passRetained(ThreadBody(self)).toOpaque()
+    let owner = unsafe Unmanaged.passRetained(ThreadBody(self, beginning)).toOpaque()
     var thread = pthread_t()
     let status = unsafe pthread_create(
       &thread, nil,
@@ -51,12 +53,15 @@ import Synchronization
   /// What the thread runs. It keeps the executor alive until it was stopped.
   private final class ThreadBody {
     private let executor: PinnedThreadExecutor
+    private let beginning: @Sendable () -> Void
 
-    init(_ executor: PinnedThreadExecutor) {
+    init(_ executor: PinnedThreadExecutor, _ beginning: @escaping @Sendable () -> Void) {
       self.executor = executor
+      self.beginning = beginning
     }
 
     func run() {
+      beginning()
       while true {
         while unsafe sem_wait(executor.wakeUp) != 0 {}
         let (jobs, isStopped) = executor.queue.withLock { queue in

@@ -31,12 +31,14 @@ package struct ExporterAssembly: Sendable {
   ) {
     self.configuration = configuration
     let now: @Sendable () -> Timestamp = { Timestamp(nanoseconds: SystemClock.wallNanoseconds()) }
+    // First of all: servers take their time to greet.
+    let stores = configuration.stores(connectsAtOnce: once, now: now)
     let exporters = configuration.reasonNotToPush(once: once) == nil ? configuration.exporters(directory) : []
     self.exporters = exporters
     let isTold = !exporters.isEmpty || configuration.metricsExporter == .console
     memory = remembers ? configuration.memory(once: once) : nil
     cycle = ExportCycle(
-      stores: configuration.stores(now: now), exporters: exporters,
+      stores: stores, exporters: exporters,
       resource: configuration.resource(isTold ? instance() : nil),
       environment: configuration.environment, destinationLimit: configuration.destinationLimit,
       interval: configuration.interval,
@@ -85,9 +87,11 @@ package struct ExporterAssembly: Sendable {
       time: outcome.time, samples: outcome.samples, assessments: outcome.assessments,
       push: .notAttempted(configuration.reasonNotToPush(once: true) ?? ""),
       pushIsRequired: configuration.pushIsRequired, memoryTrouble: outcome.memoryTrouble)
+    // Taking leave of a server takes as long as printing what it said.
+    async let isClosed: Void = cycle.close()
     found(report, batch)
     if !exporters.isEmpty { report.push = await Self.push(batch, to: exporters, within: bound) }
-    await cycle.close()
+    await isClosed
     return report
   }
 

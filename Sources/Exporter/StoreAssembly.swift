@@ -6,7 +6,9 @@ import SystemCalls
 
 extension ExporterConfiguration {
   /// The stores of the configuration: one per database, however many outboxes it holds.
-  func stores(now: @escaping @Sendable () -> Timestamp) -> [any OutboxStore] {
+  ///
+  /// - Parameter connectsAtOnce: whether databases are connected to before they are asked for anything.
+  func stores(connectsAtOnce: Bool = false, now: @escaping @Sendable () -> Timestamp) -> [any OutboxStore] {
     var databases: [StoreAddress: [OutboxDefinition]] = [:]
     for outbox in outboxes { databases[outbox.address, default: []].append(outbox) }
     var stores: [any OutboxStore] = []
@@ -14,7 +16,8 @@ extension ExporterConfiguration {
       switch outbox.address {
       case .postgresql:
         guard let definitions = databases.removeValue(forKey: outbox.address) else { continue }
-        stores.append(PostgreSQLStore(definitions, limits: postgreSQLLimits, now: now))
+        stores.append(
+          PostgreSQLStore(definitions, limits: postgreSQLLimits, connectsAtOnce: connectsAtOnce, now: now))
       case .sqlite:
         stores.append(SQLiteStore(outbox, timeLimit: timeouts.statement, lockLimit: timeouts.lock, now: now))
       case .files: stores.append(DirectoryStore(outbox, timeLimit: timeouts.statement, now: now))

@@ -8,6 +8,7 @@ final class PostgreSQLSession {
   private let limits: PostgreSQLLimits
   private let clock: @Sendable () -> Int64
   private var connection: PostgreSQLConnection?
+  private let early: EarlyConnection
   private var backOff: PostgreSQLBackOff
   private var lastFailure: PostgreSQLError?
   /// True once a pooler has shown that it ends sessions in which a transaction is open.
@@ -18,10 +19,12 @@ final class PostgreSQLSession {
   private(set) var databaseName = ""
   private(set) var userName = ""
 
+  /// - Parameter early: a connection that somebody opened for it already.
   init(
     conninfo: Secret, limits: PostgreSQLLimits, clock: @escaping @Sendable () -> Int64,
-    spread: @escaping @Sendable () -> Double
+    spread: @escaping @Sendable () -> Double, early: EarlyConnection = EarlyConnection()
   ) {
+    self.early = early
     self.conninfo = conninfo
     self.limits = limits
     self.clock = clock
@@ -73,7 +76,10 @@ final class PostgreSQLSession {
 
   private func connect() throws(PostgreSQLError) {
     do throws(PostgreSQLError) {
-      let opened = try PostgreSQLConnection(to: conninfo.revealed, within: limits.connect)
+      let opened =
+        if let opened = try early.take() { opened } else {
+          try PostgreSQLConnection(to: conninfo.revealed, within: limits.connect)
+        }
       databaseName = opened.databaseName
       userName = opened.userName
       connection = consume opened

@@ -9,7 +9,7 @@ import SystemCalls
 /// A sample is one round trip for each outbox. Nothing is ever written, no session state is left behind, and every wait
 /// has an end on the server and on the client.
 package actor PostgreSQLStore: SQLStore {
-  private let executor = PinnedThreadExecutor()
+  private let executor: PinnedThreadExecutor
   private let session: PostgreSQLSession
   private let outboxes: [PostgreSQLQueues]
   private let now: @Sendable () -> Timestamp
@@ -29,11 +29,12 @@ package actor PostgreSQLStore: SQLStore {
   /// - Parameters:
   ///   - definitions: at least one; all of them with the same PostgreSQL address.
   ///   - limits: what bounds the exporter's presence in the database.
+  ///   - connectsAtOnce: whether to connect before the first sample is asked for, for a run that has nothing else to do.
   ///   - now: the wall clock, which stamps samples. Ages are measured on the database's own clock.
   ///   - monotonicNanoseconds: a clock that never jumps, for durations and waits.
   ///   - spread: the share of a wait between two attempts to connect that is kept, 0…1.
   package init(
-    _ definitions: [OutboxDefinition], limits: PostgreSQLLimits = PostgreSQLLimits(),
+    _ definitions: [OutboxDefinition], limits: PostgreSQLLimits = PostgreSQLLimits(), connectsAtOnce: Bool = false,
     now: @escaping @Sendable () -> Timestamp,
     monotonicNanoseconds: @escaping @Sendable () -> Int64 = { SystemClock.monotonicNanoseconds() },
     spread: @escaping @Sendable () -> Double = { .random(in: 0.5...1) }
@@ -41,8 +42,12 @@ package actor PostgreSQLStore: SQLStore {
     guard let address = definitions.first?.address, case .postgresql(let conninfo) = address,
       definitions.allSatisfy({ $0.address == address })
     else { preconditionFailure("a PostgreSQL store needs outboxes with one PostgreSQL address") }
+    let early = EarlyConnection()
+    executor =
+      connectsAtOnce
+      ? PinnedThreadExecutor { early.open(conninfo, within: limits.connect) } : PinnedThreadExecutor()
     let session = PostgreSQLSession(
-      conninfo: conninfo, limits: limits, clock: monotonicNanoseconds, spread: spread)
+      conninfo: conninfo, limits: limits, clock: monotonicNanoseconds, spread: spread, early: early)
     self.session = session
     self.configured = definitions.map { $0.watched() }
     self.outboxes = definitions.map {

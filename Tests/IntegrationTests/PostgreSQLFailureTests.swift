@@ -25,6 +25,40 @@ struct PostgreSQLFailureTests {
     )
   }
 
+  // MARK: - Connecting at once
+
+  private func atOnce(_ database: TemporaryDatabase, user: String? = nil) -> PostgreSQLStore {
+    PostgreSQLStore(
+      [
+        OutboxDefinition(
+          name: "orders", address: .postgresql(Secret(user.map { database.conninfo(user: $0) } ?? database.conninfo())),
+          layout: PostgreSQLSampleLayout.layout())
+      ], connectsAtOnce: true, now: { Timestamp(seconds: 1_800_000_000) })
+  }
+
+  @Test func `a store that connects at once samples over that connection`() async throws {
+    let database = try database()
+    let store = atOnce(database)
+    #expect(try eventually { try sessions(database) == "1" })
+    #expect(try await snapshot(store).depth > 0)
+    #expect(try sessions(database) == "1")
+    await store.close()
+    #expect(try eventually { try sessions(database) == "0" })
+    // The next one is its own.
+    #expect(try await snapshot(store).depth > 0)
+  }
+
+  @Test func `a store that cannot connect at once says why, and tries again later`() async throws {
+    let database = try database()
+    let role = database.server.uniqueName("late")
+    let store = atOnce(database, user: role)
+    let failure = try await failure(store)
+    #expect(failure.reason == .unreachable || failure.reason == .authentication, "\(failure)")
+    #expect(failure.message.contains(role))
+    try database.psql("CREATE ROLE \(role) LOGIN; GRANT SELECT ON outbox, dead_letters TO \(role)")
+    #expect(await happens { (try? await snapshot(store).depth) ?? 0 > 0 })
+  }
+
   // MARK: - Security
 
   @Test func `row-level security fails loudly instead of reading zero`() async throws {
