@@ -99,6 +99,7 @@ package struct Sidecar: Sendable {
   private func runCycles<Timer: Clock<Duration>>(on clock: Timer) async -> Ending? {
     var tick = clock.now
     var failedInARow = 0
+    var cycles = 0
     var journal = SampleJournal(log: log)
     while !Task.isCancelled {
       let outcome = await cycle.run(eventIDs: false, patience: settings.patience) { batch in
@@ -132,6 +133,9 @@ package struct Sidecar: Sendable {
         try? await clock.sleep(until: clock.now.advanced(by: rest / 4), tolerance: nil)
         ThisProcess.returnFreedMemory()
       }
+      cycles += 1
+      // The first one prepares what the others use.
+      if cycles == 2 { ThisProcess.releaseCode() }
       try? await clock.sleep(until: tick, tolerance: nil)
     }
     return nil

@@ -79,7 +79,7 @@ final class DirectoryWatch {
       live: scan.live.filter { !uncertain.contains($0.key) }, dead: scan.dead.filter { !uncertain.contains($0.key) })
     marked = scan.marks
     moves = [:]
-    (hasBegun, isLost) = (true, false)
+    hasBegun = true
   }
 
   /// Reads the uncertain events once more and takes what is there of those that nothing was reported of in the meantime.
@@ -106,7 +106,10 @@ final class DirectoryWatch {
   }
 
   /// From now on what is reported is newer than what is read.
-  func beginReading() { (touched, isBeingRead) = ([], true) }
+  func beginReading() {
+    (touched, isBeingRead) = ([], true)
+    if !hasBegun { isLost = false }
+  }
 
   /// The directory is not read any more.
   func endReading() { (touched, isBeingRead) = ([], false) }

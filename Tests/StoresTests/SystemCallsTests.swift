@@ -172,4 +172,27 @@ import Testing
       #expect(await signals.next() == number)
     }
   }
+
+  /// How much of the code of this process is in memory, in kB, as the kernel counts it.
+  private func codeInMemory() throws -> Int {
+    let maps = String(decoding: try FileSystem.read("/proc/self/smaps", atMost: 16 << 20).bytes, as: UTF8.self)
+    var (isCode, sum) = (false, 0)
+    for line in maps.split(separator: "\n") {
+      let words = line.split(separator: " ")
+      if words[0].last != ":" {
+        isCode = words[1] == "r-xp" && words.last?.first == "/"
+      } else if isCode, words[0] == "Rss:" {
+        sum += Int(words[1]) ?? 0
+      }
+    }
+    return sum
+  }
+
+  @Test func `code is given back, and what still runs comes again`() throws {
+    let before = try codeInMemory()
+    ThisProcess.releaseCode()
+    let after = try codeInMemory()
+    #expect(after > 0 && after < before, "\(before) kB before, \(after) kB after")
+    #expect(try FileSystem.status("/proc/self/exe") != nil)
+  }
 }

@@ -32,5 +32,8 @@ int csystem_is_shared(const char *path);
 // the kernel leaves that out (setpgid(2), orphaned process groups).
 void csystem_suspend(void);
 
+// Takes the code of the program and of its libraries out of memory; what still runs is read from its file again.
+void csystem_release_code(void);
+
 // The commit that the program was built from; "unknown" where scripts/build did not say.
 const char *csystem_source_revision(void);
