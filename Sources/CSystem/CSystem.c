@@ -3,8 +3,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <link.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -19,34 +19,25 @@ int csystem_terminal_size(int descriptor, int *columns, int *rows) {
   return 0;
 }
 
-// A library that was written to when it was loaded is not what its file says (DT_TEXTREL).
-static int has_patched_code(const struct dl_phdr_info *object, const ElfW(Phdr) * dynamic) {
-  for (const ElfW(Dyn) *entry = (const void *)(object->dlpi_addr + dynamic->p_vaddr); entry->d_tag != DT_NULL; entry++) {
-    if (entry->d_tag == DT_TEXTREL || (entry->d_tag == DT_FLAGS && (entry->d_un.d_val & DF_TEXTREL))) return 1;
+void csystem_release_code(void) {
+  FILE *mappings = fopen("/proc/self/smaps", "re");
+  if (!mappings) return;
+  char line[8192];
+  unsigned long begin = 0, end = 0;
+  while (fgets(line, sizeof line, mappings)) {
+    unsigned long first, last, inode, anonymous;
+    char rights[5];
+    if (sscanf(line, "%lx-%lx %4s %*s %*s %lu", &first, &last, rights, &inode) == 4) {
+      begin = strcmp(rights, "r-xp") == 0 && inode != 0 ? first : 0;
+      end = last;
+    } else if (begin && sscanf(line, "Anonymous: %lu kB", &anonymous) == 1) {
+      // What a debugger or a tracer has put into the code is not in its file.
+      if (anonymous == 0) madvise((void *)begin, end - begin, MADV_DONTNEED);
+      begin = 0;
+    }
   }
-  return 0;
+  fclose(mappings);
 }
-
-static int release_code_of(struct dl_phdr_info *object, size_t size, void *context) {
-  (void)size;
-  (void)context;
-  // The kernel's own code has no file.
-  if (strncmp(object->dlpi_name, "linux-vdso", 10) == 0) return 0;
-  const ElfW(Phdr) *end = object->dlpi_phdr + object->dlpi_phnum;
-  for (const ElfW(Phdr) *part = object->dlpi_phdr; part < end; part++) {
-    if (part->p_type == PT_DYNAMIC && has_patched_code(object, part)) return 0;
-  }
-  uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
-  for (const ElfW(Phdr) *part = object->dlpi_phdr; part < end; part++) {
-    if (part->p_type != PT_LOAD || (part->p_flags & (PF_X | PF_W)) != PF_X) continue;
-    uintptr_t first = (object->dlpi_addr + part->p_vaddr) & ~(page - 1);
-    uintptr_t last = (object->dlpi_addr + part->p_vaddr + part->p_memsz) & ~(page - 1);
-    if (last > first) madvise((void *)first, last - first, MADV_DONTNEED);
-  }
-  return 0;
-}
-
-void csystem_release_code(void) { dl_iterate_phdr(release_code_of, 0); }
 
 static int signal_pipe[2] = {-1, -1};
 static volatile sig_atomic_t may_end = 0;

@@ -108,6 +108,7 @@ internal import Glibc
   private func failure(_ code: CURLcode) -> HTTPError {
     var detail = unsafe String(cString: message)
     if detail.isEmpty { detail = unsafe String(cString: curl_easy_strerror(code)) }
-    return HTTPError(HTTPError.Cause(code, detail: detail), url: url, detail: printable(detail))
+    let cause = HTTPError.Cause(code, detail: detail)
+    return HTTPError(cause, url: url, detail: cause == .interrupted ? HTTPDeadline.explanation : printable(detail))
   }
 }

@@ -35,7 +35,9 @@ struct DirectoryAccount {
   /// Takes what is there under one name as given, without a movement.
   mutating func begin(_ name: FileName, live event: DirectoryEvent?, dead letter: DirectoryEvent?) {
     live[name] = event.map(WaitingFile.init(known:))
-    dead[name] = letter.map { DeadFile(event: $0) }
+    dead[name] = letter.map { DeadFile(event: $0, isCopy: event != nil) }
+    unsettled.remove(name)
+    unread.remove(name)
   }
 
   /// What moved since it was taken last.

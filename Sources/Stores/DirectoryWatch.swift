@@ -39,8 +39,8 @@ final class DirectoryWatch {
   var failure: String?
   /// True once the books hold what is in the directory.
   private(set) var hasBegun = false
-  /// True where reports were lost since the directory was read last.
-  private(set) var isLost = false
+  /// Why reports were lost since the directory was read last; nil where none were.
+  private(set) var loss: String?
   /// What is in no count of this interval, for the log.
   private(set) var gaps: [String] = []
   /// Events that something was reported of while the directory was read.
@@ -51,6 +51,8 @@ final class DirectoryWatch {
   private(set) var uncertain: Set<FileName> = []
   /// Events with a mark that they were delivered.
   private(set) var marked: Set<FileName> = []
+  /// Events that were marked so while the directory was read, whatever became of the mark.
+  private(set) var markedMeanwhile: Set<FileName> = []
   private var moves: [UInt32: Move] = [:]
 
   init(
@@ -89,10 +91,10 @@ final class DirectoryWatch {
   ///   - drain: takes what the kernel has to report.
   func settleUncertain(isLast: Bool, drain: () -> Void) {
     touched = []
-    let found = uncertain.map { name in
-      let event = reader.glance(at: livePath(name), as: name)
+    let found = uncertain.enumerated().map { count, name in
+      if count % 64 == 63 { drain() }
       return (
-        name, event, event == nil ? reader.glance(at: deadPath(name), as: name) : nil,
+        name, reader.glance(at: livePath(name), as: name), reader.glance(at: deadPath(name), as: name),
         queue.mark(of: name).map { exists(livePath($0)) } ?? false
       )
     }
@@ -107,12 +109,12 @@ final class DirectoryWatch {
 
   /// From now on what is reported is newer than what is read.
   func beginReading() {
-    (touched, isBeingRead) = ([], true)
-    if !hasBegun { isLost = false }
+    (touched, markedMeanwhile, isBeingRead) = ([], [], true)
+    if !hasBegun { loss = nil }
   }
 
   /// The directory is not read any more.
-  func endReading() { (touched, isBeingRead) = ([], false) }
+  func endReading() { (touched, markedMeanwhile, isBeingRead) = ([], [], false) }
 
   /// Takes what was read of the names that nothing was reported of: a retry on a file system that others write to, say.
   func take(_ scan: DirectoryScan) {
@@ -123,7 +125,7 @@ final class DirectoryWatch {
     for (name, event) in scan.dead where !touched.contains(name) || account.dead[name]?.event == nil {
       account.learnDead(name, event)
     }
-    isLost = false
+    loss = nil
   }
 
   /// - Returns: false for an event of which nothing is to be taken yet.
@@ -133,9 +135,11 @@ final class DirectoryWatch {
   }
 
   /// Reports were lost: what the books say has to be compared with what is there.
+  ///
+  /// - Parameter gap: what is not counted for it, for the log. Before the first reading nothing was.
   func lose(_ gap: String) {
-    isLost = true
-    note(gap)
+    loss = gap
+    if hasBegun { note(gap) }
   }
 
   /// Something is in no count of this interval.
@@ -190,6 +194,8 @@ final class DirectoryWatch {
   }
 
   private func applyMark(_ change: Inotify.Change, of event: FileName, at markPath: String) {
+    let isMade = change.kind == .made || change.kind == .movedHere
+    if isMade, isBeingRead { markedMeanwhile.insert(event) }
     guard touch(event) else { return }
     switch change.kind {
     case .made, .movedHere:
@@ -229,7 +235,7 @@ final class DirectoryWatch {
 
   /// True for an event that is in the books. While reports are lost, one that is not came in the meantime.
   private func isThere(_ name: FileName) -> Bool {
-    if account.live[name] == nil && isLost { account.arrive(name, now: now()) }
+    if account.live[name] == nil && loss != nil { account.arrive(name, now: now()) }
     return account.live[name] != nil
   }
 

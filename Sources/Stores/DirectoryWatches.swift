@@ -57,9 +57,9 @@ final class DirectoryWatches {
       if try watch(directory, .queue, directory.path, all, inotify) {
         release(directory, .parent)
         _ = try watch(directory, .dead, "\(directory.path)/\(directory.queue.deadDirectory)", all, inotify)
-        if directory.hasBegun && before != directory.watches[.queue] {
+        if before != directory.watches[.queue] {
           directory.lose("the directory was made or replaced, or could not be watched before")
-          directory.readNames()
+          if directory.hasBegun { directory.readNames() }
         }
         if FileSystem.isShared(directory.path) {
           directory.failure = "the file system is shared, and what others do to it is not reported to this host"

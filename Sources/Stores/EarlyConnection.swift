@@ -19,6 +19,17 @@ final class EarlyConnection: Sendable {
     }
   }
 
+  /// True for one that is open and waits to be taken.
+  var isOpen: Bool {
+    outcome.withLock { outcome in
+      switch outcome {
+      case .success: true
+      case .failure: false
+      case nil: false
+      }
+    }
+  }
+
   /// What became of it, once; nil from then on, or where nobody opened it.
   func take() throws(PostgreSQLError) -> PostgreSQLConnection? {
     try outcome.withLock { $0.take() }?.get()

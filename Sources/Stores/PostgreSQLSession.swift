@@ -35,7 +35,7 @@ final class PostgreSQLSession {
   ///
   /// While the database is left alone, fails at once with what went wrong last.
   func query(_ message: String) throws(PostgreSQLError) -> [PostgreSQLResult] {
-    let wasConnected = connection != nil
+    let wasConnected = connection != nil || early.isOpen
     do {
       return try attempt(message)
     } catch {

@@ -7,6 +7,8 @@ final class WatchedDirectory {
   /// What happened between an operation and its report is waited for: the kernel makes both in one system call.
   private static let settlingRounds = 40
   private static let settlingRound = Duration.milliseconds(5)
+  /// A first reading is done again where reports of it were lost, or its directory was replaced.
+  private static let firstReadings = 3
 
   let watch: DirectoryWatch
   private let session: String
@@ -34,12 +36,11 @@ final class WatchedDirectory {
       watch.beginReading()
       defer { watch.endReading() }
       scan = try watch.reader.scan(deadline: deadline) { watches.drain() }
-      if watches.drain() || watch.isLost { compare(with: scan, in: watches) }
+      if watches.drain() || watch.loss != nil { compare(with: scan, in: watches) }
     } else {
-      watch.beginReading()
       defer { watch.endReading() }
-      scan = try watch.reader.scan(deadline: deadline) { watches.drain() }
-      begin(scan, since: mark, in: watches)
+      scan = try readFirst(deadline: deadline, in: watches)
+      begin(scan, since: mark, deadline: deadline, in: watches)
     }
     settle(in: watches)
     let snapshot = watch.reader.tally(
@@ -53,11 +54,25 @@ final class WatchedDirectory {
 
   // MARK: What is there
 
+  private func readFirst(
+    deadline: ContinuousClock.Instant, in watches: DirectoryWatches
+  ) throws(SampleFailure) -> DirectoryScan {
+    var readings = 0
+    while true {
+      watch.beginReading()
+      let scan = try watch.reader.scan(deadline: deadline) { watches.drain() }
+      watch.awaitChanges()
+      let isComplete = watches.drain() && watch.loss == nil
+      readings += 1
+      if isComplete || readings == Self.firstReadings { return scan }
+    }
+  }
+
   /// Takes what is there, and counts what moved since the mark. An event that moved while the directory was read would be
   /// counted twice, once by its name and once by its report: it is read again until nothing is reported of it meanwhile.
-  private func begin(_ scan: DirectoryScan, since mark: AccountingMark?, in watches: DirectoryWatches) {
-    watch.awaitChanges()
-    watches.drain()
+  private func begin(
+    _ scan: DirectoryScan, since mark: AccountingMark?, deadline: ContinuousClock.Instant, in watches: DirectoryWatches
+  ) {
     watch.begin(scan)
     let position = mark.flatMap { $0.method == .watch ? DirectoryMark($0.position) : nil }
     var comparison = position.flatMap { MarkComparison($0) }
@@ -65,15 +80,17 @@ final class WatchedDirectory {
     for (name, file) in files { comparison?.take(name, file) }
     for round in 1...Self.settlingRounds where !watch.uncertain.isEmpty {
       let uncertain = watch.uncertain
-      watch.settleUncertain(isLast: round == Self.settlingRounds) { watches.drain() }
+      let isLast = round == Self.settlingRounds || ContinuousClock.now >= deadline
+      watch.settleUncertain(isLast: isLast) { watches.drain() }
       for name in uncertain.subtracting(watch.uncertain) {
         guard let file = watch.account.file(name) else { continue }
         comparison?.take(name, file)
         files[name] = file
       }
     }
+    let marked = watch.marked.union(scan.marks).union(watch.markedMeanwhile)
     guard let position,
-      let movements = comparison?.end(marked: watch.marked) ?? (position.isOf(files) ? Movements() : nil)
+      let movements = comparison?.end(marked: marked) ?? (position.isOf(files) ? Movements() : nil)
     else { return }
     watch.account.add(movements)
     watch.note(Self.nobodyWatched)
@@ -84,7 +101,10 @@ final class WatchedDirectory {
   /// made, as on a file system that others write to.
   private func compare(with scan: DirectoryScan, in watches: DirectoryWatches) {
     var differing = watch.differences(from: scan)
-    if watch.watches[.queue] != nil && watch.failure == nil && !watch.isLost {
+    if let loss = watch.loss {
+      // Where they were lost after the last comparison, what comes out now belongs to that gap.
+      if !differing.isEmpty { watch.note(loss) }
+    } else if watch.watches[.queue] != nil && watch.failure == nil {
       // What was done may be seen before it is reported.
       if !differing.isEmpty {
         watch.awaitChanges()

@@ -91,7 +91,7 @@ import Testing
     }
     #expect(isStill)
     // The reading was not taken, and is answered again.
-    #expect(try await fixture.lines() == ["a dead 2", "a enqueued 2", "b unseen 1"])
+    #expect(try await fixture.lines() == ["a dead 2", "a enqueued 2", "b delivered 1"])
     #expect(fixture.depth == 0)
     try fixture.move("failed/x.json", "x.json")
     #expect(try await fixture.lines() == ["a requeued 1"])
@@ -138,6 +138,8 @@ import Testing
     let gate = Gate()
     let fixture = try WatchFixture(now: gate.now)
     try fixture.write("stays", fixture.event())
+    try await fixture.begin()
+    await fixture.restart()
     let files = try tooManyFiles()
     let isStill = try await gate.close(fixture, after: 1) {
       for number in 0..<files { try fixture.write("\(number)", fixture.event("slack")) }
@@ -146,6 +148,27 @@ import Testing
     #expect(isStill)
     let sample = try await fixture.sample()
     #expect(sample.snapshot?.depth == files + 2)
+    #expect(sample.accounting?.movements?.lines == ["slack enqueued \(files)", "telegram enqueued 1"])
+    // Nobody watched before, but nothing is missing since.
+    #expect(sample.accounting?.restart?.contains("nobody watched") == true)
+    #expect(sample.accounting?.restart?.contains("nothing was reported") == false)
+    #expect(try await fixture.lines() == [])
+  }
+
+  @Test func `a dead event is written before it is taken from the queue, also while that is read first`() async throws {
+    let gate = Gate()
+    let fixture = try WatchFixture(now: gate.now)
+    try fixture.write("dies", fixture.event())
+    try await fixture.begin()
+    await fixture.restart()
+    let isStill = try await gate.close(fixture, after: 1) {
+      try fixture.write("dies", fixture.event(retries: 5), to: "failed/")
+    }
+    #expect(isStill)
+    try fixture.remove("dies.json")
+    let sample = try await fixture.sample()
+    #expect(sample.accounting?.movements?.total.dispositions == [.dead: 1])
+    #expect(sample.snapshot?.depth == 0)
     #expect(try await fixture.lines() == [])
   }
 
