@@ -114,7 +114,11 @@ package actor SampleRound {
     guard !awaited.isEmpty else { return }
     let round = number
     let clock = clock
-    let alarm = patience.map { patience in
+    // A clock has a thread of its own, which a health check notices.
+    let needsNoAlarm = awaited.allSatisfy { index in
+      stores[index].longestSample.map { $0 <= patience ?? .zero } ?? false
+    }
+    let alarm = (needsNoAlarm ? nil : patience).map { patience in
       Task {
         guard (try? await clock.sleep(for: patience)) != nil else { return }
         wake(round)

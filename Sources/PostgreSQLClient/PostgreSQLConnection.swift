@@ -64,7 +64,8 @@ import Glibc
     }
   }
 
-  private static let graceAfterCancelling = Duration.seconds(1)
+  /// How long a server that was asked to stop is waited for.
+  package static let graceAfterCancelling = Duration.seconds(1)
 
   /// False once the connection broke or a deadline passed in the middle of an exchange.
   package var isUsable: Bool { unsafe !isAbandoned && PQstatus(handle) == CONNECTION_OK }

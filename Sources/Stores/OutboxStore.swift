@@ -12,11 +12,17 @@ package protocol OutboxStore: Sendable {
   /// The outboxes as they are configured, before the store is known to hold several of each.
   nonisolated var configured: [WatchedOutbox] { get }
 
+  /// The most time that a sample takes, where the store itself sees to it; nil where it cannot, as a file system may hold
+  /// whoever asks it for ever.
+  nonisolated var longestSample: Duration? { get }
+
   /// Ends the connection. The store may be sampled again, and then connects anew.
   func close() async
 }
 
 extension OutboxStore {
+  package nonisolated var longestSample: Duration? { nil }
+
   /// Samples the figures of every outbox, and nothing of what moved.
   package func sample(eventIDs: Bool) async -> [OutboxSample] { await sample(SampleRequest(eventIDs: eventIDs)) }
 }

@@ -22,6 +22,7 @@ package actor PostgreSQLStore: SQLStore {
 
   /// The outboxes as they are configured.
   package nonisolated let configured: [WatchedOutbox]
+  package nonisolated let longestSample: Duration?
   package nonisolated var unownedExecutor: UnownedSerialExecutor { executor.unowned }
 
   /// A store over one database.
@@ -56,6 +57,9 @@ package actor PostgreSQLStore: SQLStore {
     self.now = now
     self.monotonicNanoseconds = monotonicNanoseconds
     self.limits = limits
+    // For one outbox there are the looking up, the counting, an estimate in its place, and one of them once more.
+    longestSample =
+      definitions.count == 1 ? limits.connect + (limits.roundTrip + PostgreSQLConnection.graceAfterCancelling) * 4 : nil
   }
 
   /// Which database a connection string means, in words that hold neither a user nor a secret.

@@ -66,6 +66,23 @@ import Testing
     #expect(await hung.calls == 2)
   }
 
+  @Test func `needs no clock for stores that end in time by themselves`() async throws {
+    for (longest, patience, deadlines) in [
+      (Duration.seconds(50), Duration.seconds(60), [Duration]()), (.seconds(50), .seconds(10), [.seconds(10)]),
+    ] {
+      let (timer, gate) = (ManualTimer(), Gate())
+      let store = ScriptedStore(longestSample: longest) { _ in
+        await gate.wait()
+        return [.good("slow")]
+      }
+      let round = SampleRound(stores: [store], clock: timer, now: { OutboxSample.time })
+      async let result = round.sample(SampleRequest(), patience: patience)
+      try await until { await gate.waiting == 1 && timer.deadlines == deadlines }
+      await gate.open()
+      #expect(await result.unanswered == 0)
+    }
+  }
+
   @Test func `without a limit to its patience waits for all`() async throws {
     let gate = Gate()
     let slow = ScriptedStore { _ in

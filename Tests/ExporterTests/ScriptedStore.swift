@@ -7,6 +7,7 @@ import Synchronization
 /// A store that answers as a test tells it to.
 actor ScriptedStore: OutboxStore {
   nonisolated let configured: [WatchedOutbox]
+  nonisolated let longestSample: Duration?
   private let script: @Sendable (Int) async -> [OutboxSample]
   /// How often it was asked.
   private(set) var calls = 0
@@ -14,8 +15,12 @@ actor ScriptedStore: OutboxStore {
   private(set) var closings = 0
 
   /// - Parameter script: the answer to a call, which are counted from 1.
-  init(configured: [WatchedOutbox] = [], _ script: @escaping @Sendable (Int) async -> [OutboxSample]) {
+  init(
+    configured: [WatchedOutbox] = [], longestSample: Duration? = nil,
+    _ script: @escaping @Sendable (Int) async -> [OutboxSample]
+  ) {
     self.configured = configured
+    self.longestSample = longestSample
     self.script = script
   }
 
