@@ -7,9 +7,7 @@ import Glibc
 /// the deadline. The one exception is name resolution, which libpq leaves to the C library's blocking `getaddrinfo`: it
 /// takes as long as resolv.conf allows (`timeout` × `attempts` for each name server), and the deadline is checked when
 /// it comes back. An address in place of a name avoids it.
-///
-/// It may be handed from one thread to another, since it cannot be copied: libpq has no state that belongs to a thread.
-@safe package struct PostgreSQLConnection: ~Copyable, @unchecked Sendable {
+@safe package struct PostgreSQLConnection: ~Copyable {
   private let handle: OpaquePointer
   private var isAbandoned = false
 

@@ -21,6 +21,7 @@ package protocol OutboxStore: Sendable {
 }
 
 extension OutboxStore {
+  /// Nobody sees to it that a sample ends.
   package nonisolated var longestSample: Duration? { nil }
 
   /// Samples the figures of every outbox, and nothing of what moved.

@@ -22,6 +22,7 @@ package actor PostgreSQLStore: SQLStore {
 
   /// The outboxes as they are configured.
   package nonisolated let configured: [WatchedOutbox]
+  /// The most time that a sample takes, where one outbox is watched; nil where several wait for one another.
   package nonisolated let longestSample: Duration?
   package nonisolated var unownedExecutor: UnownedSerialExecutor { executor.unowned }
 
