@@ -11,6 +11,8 @@ final class LedgerFixture {
   private(set) var objective: Objective?
   /// All that was counted since the fixture was made, by destination.
   private(set) var total = Movements()
+  /// Why counting began anew, in order.
+  private(set) var restarts: [String] = []
   /// The last reading.
   private(set) var last: AccountingReading?
   private var mark: AccountingMark?
@@ -73,6 +75,7 @@ final class LedgerFixture {
     let sample = try #require(samples.first)
     last = sample.accounting
     if let accounting = sample.accounting {
+      if let restart = accounting.restart { restarts.append(restart) }
       mark = accounting.mark
       for (destination, counts) in accounting.movements?.destinations ?? [:] {
         total.destinations[destination, default: Movements.Counts()].add(counts)

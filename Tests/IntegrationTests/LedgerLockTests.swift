@@ -17,7 +17,19 @@ import Testing
     DELETE FROM outbox WHERE id = :row;
     """
 
+  /// A machine that is kept busy may hold up who makes the journal longer for those 50 ms that a trigger waits at most. Then
+  /// the loss is said and counting begins anew, as it should: it is done once more.
   @Test func `makes nobody wait for a lock, and deadlocks with nobody, while it is read and purged`() async throws {
+    for attempt in 1...3 {
+      let restarts = try await work()
+      if restarts.isEmpty { return }
+      print("with 32 clients counting began anew: \(restarts)")
+      #expect(attempt < 3, "counting began anew each time: \(restarts)")
+    }
+  }
+
+  /// - Returns: why counting began anew meanwhile.
+  private func work() async throws -> [String] {
     let fixture = try LedgerFixture(.aiHummer, LedgerSchemas.aiHummer)
     #expect(try fixture.installation().install(grantingTo: nil))
     let database = fixture.database
@@ -26,7 +38,7 @@ import Testing
       ALTER DATABASE \(database.name) SET log_lock_waits = on; ALTER DATABASE \(database.name) SET deadlock_timeout = '20ms';
       """)
     await fixture.restart()
-    try await fixture.sample()
+    #expect(try await fixture.sample().accounting?.mark.method == .ledger)
     let directory = try TemporaryDirectory()
     try directory.write(Self.script, to: "script.sql")
     let clients = try ChildProcess(
@@ -40,11 +52,10 @@ import Testing
     try await fixture.sample()
     let all = ["mail delivered 800", "mail enqueued 800", "mail measured 800", "mail retried 800"]
     // What comes after a transaction that is still open, as that of the server's own ANALYZE, is counted once it has ended.
-    for _ in 0..<200 where movementLines(fixture.total) != all {
+    for _ in 0..<200 where fixture.restarts.isEmpty && movementLines(fixture.total) != all {
       try await Task.sleep(for: .milliseconds(50))
       try await fixture.sample()
     }
-    #expect(movementLines(fixture.total) == all)
     let waits = database.server.log.split(separator: "\n").filter {
       // How a table grows is the server's own affair; it waits for that without any ledger too.
       $0.contains("database=\(database.name) ") && $0.contains("still waiting for")
@@ -53,6 +64,9 @@ import Testing
     #expect(waits.isEmpty, "\(waits)")
     #expect(
       try database.psql("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()") == "0")
+    guard fixture.restarts.isEmpty else { return fixture.restarts }
+    #expect(movementLines(fixture.total) == all)
     #expect(try database.psql("SELECT count(*) FROM outbox_ledger.losses") == "0")
+    return []
   }
 }
