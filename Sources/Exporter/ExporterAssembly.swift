@@ -87,7 +87,7 @@ package struct ExporterAssembly: Sendable {
       time: outcome.time, samples: outcome.samples, assessments: outcome.assessments,
       push: .notAttempted(configuration.reasonNotToPush(once: true) ?? ""),
       pushIsRequired: configuration.pushIsRequired, memoryTrouble: outcome.memoryTrouble)
-    // Taking leave of a server takes as long as printing what it said.
+    // Whoever waits for the result need not wait for the farewell to the server.
     async let isClosed: Void = cycle.close()
     found(report, batch)
     if !exporters.isEmpty { report.push = await Self.push(batch, to: exporters, within: bound) }

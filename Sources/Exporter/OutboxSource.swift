@@ -42,11 +42,11 @@ extension OutboxDefinition {
 }
 
 extension Layout {
-  /// What tells this layout from those that read anything else, whatever it is called.
+  /// What tells this layout from those that are called otherwise or read anything else.
   package var schemaDigest: String { fingerprint(LayoutYAML.schema(self)) }
 
-  /// The same for a layout that is built in, as it is built in; nil for others. To write it down takes as long as a tenth of
-  /// a health check.
+  /// The same for a layout that is built in, as it is built in; nil for others. A health check need not write the
+  /// layout down only to recognise it.
   package var knownDigest: String? {
     guard let digest = Self.knownDigests[name], LayoutCatalog.builtIn.contains(self) else { return nil }
     return digest

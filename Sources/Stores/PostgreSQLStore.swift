@@ -22,7 +22,7 @@ package actor PostgreSQLStore: SQLStore {
 
   /// The outboxes as they are configured.
   package nonisolated let configured: [WatchedOutbox]
-  /// The most time that a sample takes, where one outbox is watched; nil where several wait for one another.
+  /// The most time that a sample takes, where one queue is watched; nil where several wait for one another.
   package nonisolated let longestSample: Duration?
   package nonisolated var unownedExecutor: UnownedSerialExecutor { executor.unowned }
 
@@ -58,9 +58,10 @@ package actor PostgreSQLStore: SQLStore {
     self.now = now
     self.monotonicNanoseconds = monotonicNanoseconds
     self.limits = limits
-    // For one outbox there are the looking up, the counting, an estimate in its place, and one of them once more.
+    // There are the looking up, the counting, an estimate in its place, and one of them once more in another session.
     longestSample =
-      definitions.count == 1 ? limits.connect + (limits.roundTrip + PostgreSQLConnection.graceAfterCancelling) * 4 : nil
+      definitions.count == 1 && definitions[0].layout.queues.count == 1
+      ? limits.connect * 2 + (limits.roundTrip + PostgreSQLConnection.graceAfterCancelling) * 4 : nil
   }
 
   /// Which database a connection string means, in words that hold neither a user nor a secret.

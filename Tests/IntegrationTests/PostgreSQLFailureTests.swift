@@ -59,6 +59,20 @@ struct PostgreSQLFailureTests {
     #expect(await happens { (try? await snapshot(store).depth) ?? 0 > 0 })
   }
 
+  @Test func `a store of one queue says how long a sample takes at most, and one of several does not`() {
+    func longest(_ layouts: [Layout]) -> Duration? {
+      let address = StoreAddress.postgresql(Secret("host=/nowhere"))
+      return PostgreSQLStore(
+        layouts.map { OutboxDefinition(name: $0.name, address: address, layout: $0) },
+        now: { Timestamp(seconds: 1_800_000_000) }
+      ).longestSample
+    }
+    // Two connections and four messages, each of which is cancelled and waited for: less than the patience of `--once`.
+    #expect(longest([.kaireon]) == .seconds(2 * 5 + 4 * 11))
+    #expect(longest([.kaireon, .aiHummer]) == nil)
+    #expect(longest([.relaycast]) == nil)
+  }
+
   // MARK: - Security
 
   @Test func `row-level security fails loudly instead of reading zero`() async throws {
