@@ -48,7 +48,11 @@ struct DemoCommand: Subcommand {
     let result = await story.result
     interruption.cancel()
     for complaint in await assembly.stop(within: .seconds(5)) { printError("outbox-exporter: \(complaint)") }
-    try result.get()
+    do {
+      try result.get()
+    } catch is CancellationError {
+      // Whoever has seen enough ends it, which is no trouble.
+    }
   }
 
   private func tell(path: String, assembly: ExporterAssembly) async throws {

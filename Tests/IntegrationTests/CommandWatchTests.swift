@@ -48,7 +48,7 @@ struct `Watching in a terminal` {
     let left = try #require(session.output.split(separator: "^[[?1049l").last)
     #expect(left.contains("    webhook ") && !left.contains("q quits"))
     demo.signal(interrupt)
-    demo.wait()
+    #expect(demo.wait() == 0 && demo.standardError == "", "\(demo.standardError)")
   }
 
   @Test(arguments: [
