@@ -134,7 +134,8 @@ struct DatabaseShareTests {
     }
     // Where even estimates are too dear there is a figure every four minutes all the same, and every hour a count is tried.
     let least = zip(names, costs).reduce(0.0) { $0 + min($1.1, 0.05) / 240 + $1.1 / 3600 }
-    let limit = max(percent / 100, least * 1.3)
+    // Counts cost up to a fifth more than they are said to, and a run may begin and end with one.
+    let limit = max(percent / 100, least * 1.6)
     #expect(worked / (Double(cycles) * interval) <= limit, "seed \(seed)")
   }
 
