@@ -5,8 +5,10 @@ import SampleSQL
 /// Writes the trigger functions of one watched table.
 ///
 /// A function runs once for a statement, however many rows it changed, and it shields the application: whatever goes
-/// wrong in it ends in the one handler, which notes the loss where it can. It waits for no lock longer than a moment,
-/// and it writes rows of its own only, so there is nothing that two transactions could wait for.
+/// wrong in it ends in the one handler, which notes the loss where it can. It takes the lock of what it writes to at once
+/// or not at all, and it writes rows of its own only, so there is nothing that two transactions could wait for. A
+/// `lock_timeout` would hold for the moments as well in which a table is made longer, which every insert waits for: on a
+/// busy machine movements were lost to it.
 struct LedgerFunctions {
   let queue: TableQueue
   let schema: QueueSchema
@@ -60,6 +62,7 @@ struct LedgerFunctions {
     """
     failed := SQLSTATE;
     BEGIN
+      \(Self.lock(LedgerNames.losses))
       INSERT INTO \(LedgerNames.losses) (journal, sqlstate)
       VALUES (\(SQLIdentifier.literal(names.label, .postgresql)), failed);
     EXCEPTION WHEN OTHERS THEN
@@ -70,9 +73,14 @@ struct LedgerFunctions {
 
   /// Plans are kept for the session: one that was made for two rows must not meet a million with a nested loop.
   private func settings(_ change: LedgerChange) -> String {
-    "SET search_path = pg_catalog, pg_temp SET lock_timeout = '50ms'"
+    "SET search_path = pg_catalog, pg_temp"
       + (change == .update ? " SET enable_nestloop = off" : "")
   }
+
+  private static func lock(_ table: String) -> String { "LOCK TABLE \(table) IN ROW EXCLUSIVE MODE NOWAIT;" }
+
+  /// Precedes every insert into the journal.
+  private var lock: String { Self.lock(names.journal) }
 
   /// The variables of a function, its statements, and the statement for many rows where that is another one.
   private func parts(_ change: LedgerChange) throws(LayoutProblem) -> (String, String, String?) {
@@ -96,12 +104,15 @@ struct LedgerFunctions {
       SELECT * INTO STRICT e FROM new_rows;
       phase := \(try phase("e"));
       IF phase = 'w' THEN
+        \(lock)
         \(into) VALUES ('E', \(try destination("e")), \(late));
       ELSIF phase <> 'g' THEN
+        \(lock)
         \(into) VALUES ('e', \(try destination("e")), NULL), (phase, \(try destination("e")), \(try latency("e")));
       END IF;
       """
     let many = """
+      \(lock)
       \(into)
       SELECT m.kind, \(try destination("e")),
         CASE WHEN m.kind = 'E' THEN \(late) WHEN m.kind <> 'e' THEN \(try latency("e")) END
@@ -128,11 +139,13 @@ struct LedgerFunctions {
       SELECT * INTO STRICT o FROM old_rows;
       movement := \(transition);
       IF movement IS NOT NULL THEN
+        \(lock)
         INSERT INTO \(names.journal) (kind, destination, latency)
         VALUES (movement, \(try destination("e")), \(latency.replacing(Self.kind, with: "movement")));
       END IF;
       """
     let many = """
+      \(lock)
       INSERT INTO \(names.journal) (kind, destination, latency)
       SELECT m.kind, \(try destination("e")), \(latency.replacing(Self.kind, with: "m.kind"))
       FROM old_rows o JOIN new_rows e ON \(try expand("{id}", "e")) = \(try expand("{id}", "o"))
@@ -146,6 +159,7 @@ struct LedgerFunctions {
 
   private func deleted() throws(LayoutProblem) -> String {
     """
+    \(lock)
     INSERT INTO \(names.journal) (kind, destination, latency)
     SELECT \(try terms.removal("o")), \(try destination("o")), \(try latency("o"))
     FROM old_rows o WHERE \(try phase("o")) = 'w';
@@ -164,13 +178,17 @@ struct LedgerFunctions {
         """)
     }
     return """
+      \(lock)
       INSERT INTO \(names.journal) (kind, destination, latency)
       \(selects.joined(separator: "\nUNION ALL\n"));
       """
   }
 
   private func arrivals(_ kind: String, _ rows: String) -> String {
-    "INSERT INTO \(names.journal) (kind, destination) SELECT '\(kind)', '' FROM \(rows);"
+    """
+    \(lock)
+    INSERT INTO \(names.journal) (kind, destination) SELECT '\(kind)', '' FROM \(rows);
+    """
   }
 
   private func phase(_ row: String) throws(LayoutProblem) -> String { try terms.phase(row) }

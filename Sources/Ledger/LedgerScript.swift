@@ -54,7 +54,10 @@ package struct LedgerScript: Sendable, Hashable {
       """
       CREATE TABLE IF NOT EXISTS \(names.journal) (
         txid xid8 NOT NULL DEFAULT pg_current_xact_id(), latency float8, kind "char" NOT NULL, destination text NOT NULL)
-        WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 20000)
+      """,
+      """
+      ALTER TABLE \(names.journal) SET (
+        autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 20000, \(Self.keepsItsLength))
       """,
       "CREATE INDEX IF NOT EXISTS \(names.index) ON \(names.journal) (txid)",
       "REVOKE ALL ON \(names.journal) FROM PUBLIC",
@@ -198,6 +201,9 @@ package struct LedgerScript: Sendable, Hashable {
       "CREATE OR REPLACE TRIGGER \(change.trigger) \(event) FOR EACH STATEMENT EXECUTE FUNCTION \(names.function(change))()"
   }
 
+  /// While VACUUM makes a table shorter nobody can write to it. A journal needs its pages again anyway.
+  private static let keepsItsLength = "vacuum_truncate = off, toast.vacuum_truncate = off"
+
   private var shared: [String] {
     [
       // Two installations at a time would both create the schema.
@@ -214,6 +220,7 @@ package struct LedgerScript: Sendable, Hashable {
       CREATE TABLE IF NOT EXISTS \(LedgerNames.losses) (
         txid xid8 NOT NULL DEFAULT pg_current_xact_id(), journal text NOT NULL, sqlstate text NOT NULL)
       """,
+      "ALTER TABLE \(LedgerNames.losses) SET (\(Self.keepsItsLength))",
       """
       CREATE TABLE IF NOT EXISTS \(LedgerNames.readers) (
         journal text, reader text, through xid8 NOT NULL, seen timestamptz NOT NULL, PRIMARY KEY (journal, reader))

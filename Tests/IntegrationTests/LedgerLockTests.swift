@@ -17,19 +17,7 @@ import Testing
     DELETE FROM outbox WHERE id = :row;
     """
 
-  /// A machine that is kept busy may hold up who makes the journal longer for those 50 ms that a trigger waits at most. Then
-  /// the loss is said and counting begins anew, as it should: it is done once more.
   @Test func `makes nobody wait for a lock, and deadlocks with nobody, while it is read and purged`() async throws {
-    for attempt in 1...3 {
-      let restarts = try await work()
-      if restarts.isEmpty { return }
-      print("with 32 clients counting began anew: \(restarts)")
-      #expect(attempt < 3, "counting began anew each time: \(restarts)")
-    }
-  }
-
-  /// - Returns: why counting began anew meanwhile.
-  private func work() async throws -> [String] {
     let fixture = try LedgerFixture(.aiHummer, LedgerSchemas.aiHummer)
     #expect(try fixture.installation().install(grantingTo: nil))
     let database = fixture.database
@@ -64,9 +52,8 @@ import Testing
     #expect(waits.isEmpty, "\(waits)")
     #expect(
       try database.psql("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()") == "0")
-    guard fixture.restarts.isEmpty else { return fixture.restarts }
+    #expect(fixture.restarts.isEmpty, "\(fixture.restarts)")
     #expect(movementLines(fixture.total) == all)
     #expect(try database.psql("SELECT count(*) FROM outbox_ledger.losses") == "0")
-    return []
   }
 }
