@@ -5,9 +5,8 @@ struct MomentLine: Sendable {
   private(set) var count = 0
   /// The newest.
   private(set) var last = Moment(time: 0)
-  private var first = Moment(time: 0)
-  /// For each moment but the first: which of its words have changed, a bit each in two bytes, and what they are now. Two more
-  /// bits tell of ages that have grown by the time that passed.
+  /// For each moment: which of its words have changed, the first's since a moment of zeros, a bit each in two bytes, and
+  /// what they are now. Two more bits tell of ages that have grown by the time that passed.
   private var changes: [UInt8] = []
 
   /// Times of one event that differ by less are the same to the window; see ``DueEvents/tolerance``.
@@ -22,27 +21,39 @@ struct MomentLine: Sendable {
     moment.oldestDue = Self.settled(moment.oldestDue, last.oldestDue)
     moment.oldestTried = Self.settled(moment.oldestTried, last.oldestTried)
     if count == 0 {
-      first = moment
+      changes += Self.changes(from: Moment(time: 0), to: moment, after: nil)
     } else {
       moment.age = Self.settled(moment.age, last.age + passed) ?? moment.age
       moment.stuckAge = Self.settled(moment.stuckAge, last.stuckAge + passed) ?? moment.stuckAge
-      write(moment, after: passed)
+      changes += Self.changes(from: last, to: moment, after: passed)
     }
     last = moment
     count += 1
   }
 
+  /// Adds the newest and forgets the oldest, where the line is full.
+  ///
+  /// - Parameter times: when the moments before were; of a full line, when all of its own were.
+  mutating func append(_ moment: Moment, from times: [Double], _ capacity: Int) {
+    append(moment)
+    if count > capacity { removeFirst(at: times[0], before: capacity > 1 ? times[1] : nil) }
+  }
+
   /// Forgets the oldest.
   ///
-  /// - Parameter time: when the next one was.
-  mutating func removeFirst(before time: Double?) {
-    guard count > 1, let time else {
+  /// - Parameters:
+  ///   - first: when it was.
+  ///   - second: when the next one was.
+  mutating func removeFirst(at first: Double, before second: Double?) {
+    guard count > 1, let second else {
       self = MomentLine()
       return
     }
     var place = 0
-    read(&place, into: &first, at: time)
-    changes.removeFirst(place)
+    var moment = Moment(time: 0)
+    read(&place, into: &moment, at: first)
+    read(&place, into: &moment, at: second)
+    changes.replaceSubrange(..<place, with: Self.changes(from: Moment(time: 0), to: moment, after: nil))
     count -= 1
   }
 
@@ -53,13 +64,9 @@ struct MomentLine: Sendable {
     var moments: [Moment] = []
     moments.reserveCapacity(count)
     var place = 0
-    var moment = first
+    var moment = Moment(time: 0)
     for time in times {
-      if moments.isEmpty {
-        moment.time = time
-      } else {
-        read(&place, into: &moment, at: time)
-      }
+      read(&place, into: &moment, at: time)
       moments.append(moment)
     }
     return moments
@@ -70,22 +77,24 @@ struct MomentLine: Sendable {
     return abs(time - before) < jitter ? before : time
   }
 
-  private mutating func write(_ moment: Moment, after passed: Double) {
-    let start = changes.count
-    changes += [0, 0]
+  /// - Parameter passed: the time between the two; nil where an age that has grown by it is not to be told so.
+  private static func changes(from last: Moment, to moment: Moment, after passed: Double?) -> [UInt8] {
+    var changes: [UInt8] = [0, 0]
     var last = last
-    if moment.age == last.age + passed {
-      last.age = moment.age
-      changes[start + 1] |= Self.ageGrew
-    }
-    if moment.stuckAge == last.stuckAge + passed {
-      last.stuckAge = moment.stuckAge
-      changes[start + 1] |= Self.stuckAgeGrew
+    if let passed {
+      if moment.age == last.age + passed {
+        last.age = moment.age
+        changes[1] |= ageGrew
+      }
+      if moment.stuckAge == last.stuckAge + passed {
+        last.stuckAge = moment.stuckAge
+        changes[1] |= stuckAgeGrew
+      }
     }
     for index in 0..<Moment.wordCount {
       let word = moment[word: index]
       if word == last[word: index] { continue }
-      changes[start + index / 8] |= 1 << UInt8(index % 8)
+      changes[index / 8] |= 1 << UInt8(index % 8)
       // Seven bits a byte, the lowest first; all but the last have the eighth bit.
       var rest = word
       while rest > 0x7F {
@@ -94,6 +103,7 @@ struct MomentLine: Sendable {
       }
       changes.append(UInt8(rest))
     }
+    return changes
   }
 
   private func read(_ place: inout Int, into moment: inout Moment, at time: Double) {

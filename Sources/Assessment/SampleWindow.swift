@@ -5,8 +5,10 @@ package struct SampleWindow: Sendable {
   /// So many samples are kept: a quarter of an hour at the standard interval.
   package static let capacity = 60
 
-  /// The good samples of the outbox as a whole, oldest first.
-  private(set) var moments: [Moment] = []
+  /// When the good samples were, on the window's own clock, oldest first.
+  private var times: [Double] = []
+  /// What they say of the outbox as a whole.
+  private var total = MomentLine()
   /// Those of each destination that has waiting events; one without has none to be judged.
   private(set) var destinations: [String: MomentLine] = [:]
   /// Failed samples since the last good one.
@@ -15,7 +17,6 @@ package struct SampleWindow: Sendable {
   private(set) var outcomes: [Bool] = []
 
   private var last: (startedAt: Timestamp, snapshot: Snapshot)?
-  private var lastDue: [String: DueEvents] = [:]
   private var steps: [Double] = []
 
   /// A window without samples.
@@ -23,14 +24,25 @@ package struct SampleWindow: Sendable {
 
   /// The window of some samples, oldest first.
   package init(_ samples: some Sequence<OutboxSample>) {
-    for sample in samples { append(sample) }
+    var due: [String: DueEvents]?
+    for sample in samples { append(sample, &due) }
   }
+
+  /// The good samples of the outbox as a whole, oldest first.
+  var moments: [Moment] { total.moments(at: times) }
 
   /// Takes the next sample, and forgets what is too old.
   ///
   /// A look at the head alone is neither a sample of the trend nor a failed one; and estimates differ from one another
   /// though nothing moves.
   package mutating func append(_ sample: OutboxSample) {
+    var due: [String: DueEvents]?
+    append(sample, &due)
+  }
+
+  /// - Parameter lastDue: what was due at the last good sample. Where it is nil it is worked out again from that sample:
+  ///   kept for hundreds of outboxes it would take megabytes.
+  private mutating func append(_ sample: OutboxSample, _ lastDue: inout [String: DueEvents]?) {
     guard sample.failure != nil || sample.snapshot?.isEstimate == false else { return }
     outcomes.append(sample.snapshot != nil)
     if outcomes.count > Self.capacity { outcomes.removeFirst() }
@@ -38,11 +50,10 @@ package struct SampleWindow: Sendable {
       failuresInARow += 1
       return
     }
-    let time = (moments.last?.time ?? 0) + step(to: sample.startedAt, snapshot.storeTime)
+    let time = (times.last ?? 0) + step(to: sample.startedAt, snapshot.storeTime)
     failuresInARow = 0
 
-    // A full line of a destination begins where the outbox's own does.
-    let second = moments.count > 1 ? moments[1].time : nil
+    let before = lastDue ?? last.map { Self.due($0.snapshot) } ?? [:]
     var total = Moment(time: time)
     var due: [String: DueEvents] = [:]
     var seen: Set<String> = []
@@ -50,34 +61,34 @@ package struct SampleWindow: Sendable {
       let events = DueEvents(figures, destination: name)
       var moment = Self.moment(figures, events, at: time)
       if let last {
-        let before = lastDue[name] ?? DueEvents(Snapshot(storeTime: last.snapshot.storeTime), destination: name)
+        let before = before[name] ?? DueEvents(Snapshot(storeTime: last.snapshot.storeTime), destination: name)
         compare(before, events, of: name, since: last.snapshot, figures, into: &moment)
       }
       due[name] = events
       seen.insert(name)
-      destinations[name, default: MomentLine()].append(moment)
-      if let line = destinations[name], line.count > Self.capacity { destinations[name]?.removeFirst(before: second) }
+      // A full line of a destination begins where the outbox's own does.
+      destinations[name, default: MomentLine()].append(moment, from: times, Self.capacity)
       total.add(moment)
     }
     // A destination that has nothing left has seen its last departure.
     for (name, line) in destinations where !seen.contains(name) {
-      let left = lastDue[name]?.count ?? 0
+      let left = before[name]?.count ?? 0
       total.departures += left
       if line.last.due == 0, line.count >= Self.capacity {
         destinations[name] = nil
       } else {
-        destinations[name]?.append(Moment(time: time, departures: left))
-        if line.count >= Self.capacity { destinations[name]?.removeFirst(before: second) }
+        destinations[name]?.append(Moment(time: time, departures: left), from: times, Self.capacity)
       }
     }
-    moments.append(total)
-    if moments.count > Self.capacity { moments.removeFirst() }
+    self.total.append(total, from: times, Self.capacity)
+    times.append(time)
+    if times.count > Self.capacity { times.removeFirst() }
     lastDue = due
     last = (sample.startedAt, snapshot)
   }
 
   /// The moments of a destination, oldest first: each has the time of one of the outbox's own, to the last.
-  func moments(of line: MomentLine) -> [Moment] { line.moments(at: moments.suffix(line.count).lazy.map(\.time)) }
+  func moments(of line: MomentLine) -> [Moment] { line.moments(at: times.suffix(line.count)) }
 
   /// Seconds since the sample before. The exporter's clock and the store's may both be set; of the two steps that they
   /// show, the one that is closer to the usual one is believed.
@@ -102,6 +113,12 @@ package struct SampleWindow: Sendable {
     for age in snapshot.ages { all[age.destination, default: empty].ages.append(age) }
     for stuck in snapshot.stuck where stuck.count > 0 { all[stuck.destination, default: empty].stuck.append(stuck) }
     return all
+  }
+
+  private static func due(_ snapshot: Snapshot) -> [String: DueEvents] {
+    var due: [String: DueEvents] = [:]
+    for (name, figures) in figures(snapshot) { due[name] = DueEvents(figures, destination: name) }
+    return due
   }
 
   private static func moment(_ figures: Snapshot, _ events: DueEvents, at time: Double) -> Moment {

@@ -6,8 +6,6 @@ import Outbox
 /// Times come back as unix seconds and never as ages, so that an unchanged database need not be read again for its
 /// ages to grow.
 package struct SampleQuery: Sendable, Hashable {
-  /// Answers one row per destination, state, retry and stuck reason; see ``FigureRow``.
-  package let figures: String
   /// Answers the distinct values of the state column by skipping through an index; nil where no index serves.
   package let states: String?
   /// True where the layout's own SQL asks for the clock, so that time alone may change which rows it picks, and not only
@@ -16,6 +14,7 @@ package struct SampleQuery: Sendable, Hashable {
   /// The figures estimated from a part of the table.
   package let estimate: EstimateQuery
 
+  private let events: [String]
   private let queue: TableQueue
   private let schema: QueueSchema
   private let dialect: SQLDialect
@@ -30,7 +29,7 @@ package struct SampleQuery: Sendable, Hashable {
   /// A due time later than this many seconds ahead is a wrong unit, not a plan: a hundred years.
   package static let latestPlausibleDelay: Double = 3_155_760_000
 
-  /// Writes the statement of one queue's figures. The others are written when they are asked for: `--once` has no use for
+  /// Works out how one queue's rows are read. The statements are written when they are asked for: `--once` has no use for
   /// most of them, and a process with hundreds of outboxes need not keep them.
   ///
   /// - Parameters:
@@ -52,8 +51,7 @@ package struct SampleQuery: Sendable, Hashable {
     var writer = SelectionWriter(queue: queue, schema: schema, dialect: dialect)
     let picked = queue.selections.filter { schema.tables[$0.table] != nil }.map(PickedRows.init)
     let unknown = try Self.unknownRows(queue, schema, unknownStates, &writer)
-    let events = try writer.selects(picked + unknown)
-    figures = Self.figures(events, nil, dialect, objective: objective)
+    events = try writer.selects(picked + unknown)
     estimate = EstimateQuery(
       queue: queue, schema: schema, dialect: dialect, unknownStates: unknownStates, objective: objective)
     states = try Self.states(queue, schema, dialect)
@@ -64,6 +62,9 @@ package struct SampleQuery: Sendable, Hashable {
     self.unknownStates = unknownStates
     self.objective = objective
   }
+
+  /// Answers one row per destination, state, retry and stuck reason; see ``FigureRow``.
+  package var figures: String { Self.figures(events, nil, dialect, objective: objective) }
 
   /// Answers (kind, id) with kind `oldest`, `stuck` or `dead`, up to five of each; nil where the layout names no id.
   ///

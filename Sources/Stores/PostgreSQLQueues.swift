@@ -53,6 +53,7 @@ final class PostgreSQLQueues {
       for index in prepared.indices {
         prepared[index] = try searched(prepared[index])
         prepared[index].accounting = try accounting(prepared[index].queue, prepared[index].query)
+        prepared[index].message = nil
       }
       isPreparedForCounting = true
     }
@@ -104,7 +105,8 @@ final class PostgreSQLQueues {
   ) throws(PostgreSQLError) -> Outcome {
     if let mark, let outcome = try readLedger(queue, eventIDs: eventIDs, mark: mark) { return outcome }
     guard let mark, let accounting = queue.accounting else {
-      let message = eventIDs ? queue.message(counting: [queue.query.figures], eventIDs: true, limits) : queue.message
+      let kept = eventIDs ? nil : queue.message
+      let message = kept ?? queue.message(counting: [queue.query.figures], eventIDs: eventIDs, limits)
       let results = try results(message, of: queue, 1, eventIDs: eventIDs)
       return (Snapshot(results, clock: 0, figures: 1, ids: eventIDs), nil)
     }

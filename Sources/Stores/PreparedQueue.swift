@@ -11,8 +11,8 @@ extension PostgreSQLQueues {
     var queue: TableQueue
     var schema: QueueSchema
     var query: SampleQuery
-    /// What a sample that counts no movements sends.
-    var message: String
+    /// What a sample that counts no movements sends; nil where movements are counted, since it is then hardly ever sent.
+    var message: String?
     /// Looks for values of the state column that the layout does not know, where that was not done yet.
     var search: String?
     /// How movements are counted; nil where they cannot be, and where nobody has asked for them.
@@ -43,7 +43,7 @@ extension PostgreSQLQueues.Prepared {
   /// Goes on with other statements.
   mutating func take(_ query: SampleQuery, _ limits: PostgreSQLLimits) {
     self.query = query
-    message = PostgreSQLMessage.sample([query.figures], limits)
+    if message != nil { message = PostgreSQLMessage.sample([query.figures], limits) }
   }
 
   /// True where the layout names events.

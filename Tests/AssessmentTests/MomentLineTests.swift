@@ -31,8 +31,8 @@ import Testing
       line.append(moment)
       expected.append(moment)
       if line.count > 60 || Int.random(in: 0..<20, using: &chance) == 0 {
-        expected.removeFirst()
-        line.removeFirst(before: expected.first?.time)
+        let forgotten = expected.removeFirst()
+        line.removeFirst(at: forgotten.time, before: expected.first?.time)
       }
       let found = line.moments(at: expected.map(\.time))
       let isSame = found == expected
