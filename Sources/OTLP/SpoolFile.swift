@@ -82,7 +82,7 @@ final class SpoolFile {
 
   private init(_ path: String, now: Timestamp) throws(SpoolDefect) {
     do throws(SQLiteError) {
-      connection = try SQLiteConnection(path: path, access: .readWrite)
+      connection = try SQLiteConnection(path: path, access: .readWrite, keepsStatements: true)
       connection.setBusyTimeout(.seconds(1))
       try connection.execute(
         """

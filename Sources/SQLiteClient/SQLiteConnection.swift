@@ -5,6 +5,7 @@ import Glibc
 @safe package struct SQLiteConnection: ~Copyable {
   let handle: OpaquePointer
   private let deadline = Deadline()
+  private let kept: KeptStatements?
 
   /// How a database file is opened.
   package enum Access: Sendable {
@@ -21,8 +22,10 @@ import Glibc
 
   /// Opens a database file.
   ///
+  /// - Parameter keepsStatements: whether ``query(_:_:row:)`` keeps the statements that it has prepared for the next time:
+  ///   for a file of few statements that are run over and over.
   /// - Throws: the file cannot be opened. What is wrong with its content shows at the first statement only.
-  package init(path: String, access: Access) throws(SQLiteError) {
+  package init(path: String, access: Access, keepsStatements: Bool = false) throws(SQLiteError) {
     let (name, flags): (String, Int32) =
       switch access {
       case .readOnly: ("file:\(percentEncoded(path))?mode=ro", SQLITE_OPEN_READONLY | SQLITE_OPEN_URI)
@@ -44,6 +47,7 @@ import Glibc
       throw error
     }
     unsafe handle = connection
+    kept = keepsStatements ? KeptStatements() : nil
     unsafe sqlite3_extended_result_codes(handle, 1)
     // SQLite asks every few thousand steps; the deadline outlives the connection, which closes first.
     unsafe sqlite3_progress_handler(
@@ -92,9 +96,15 @@ import Glibc
   package borrowing func query(
     _ sql: String, _ parameters: [String: SQLiteValue] = [:], row: (borrowing SQLiteStatement) -> Void
   ) throws(SQLiteError) {
-    let statement = try prepare(sql)
+    let statement: SQLiteStatement
+    if let known = unsafe kept?.take(sql) {
+      statement = unsafe SQLiteStatement(known, connection: handle)
+    } else {
+      statement = try prepare(sql)
+    }
     for (name, value) in parameters { statement.bind(name, value) }
     while try statement.step() { row(statement) }
+    if let kept { unsafe kept.put(statement.unused(), sql) }
   }
 
   /// The first column of the first row as a whole number.
@@ -107,7 +117,31 @@ import Glibc
   }
 
   deinit {
+    kept?.end()
     unsafe sqlite3_close_v2(handle)
+  }
+}
+
+/// Prepared statements that nobody runs at the moment, by their text.
+@safe private final class KeptStatements {
+  private var statements: [String: OpaquePointer] = unsafe [:]
+
+  private static let most = 32
+
+  func take(_ sql: String) -> OpaquePointer? { unsafe statements.removeValue(forKey: sql) }
+
+  func put(_ statement: OpaquePointer, _ sql: String) {
+    // What a PRAGMA answers may be found out when it is prepared.
+    if unsafe statements.count < Self.most && !sql.hasPrefix("PRAGMA") && statements[sql] == nil {
+      unsafe statements[sql] = statement
+    } else {
+      unsafe sqlite3_finalize(statement)
+    }
+  }
+
+  func end() {
+    for unsafe statement in unsafe statements.values { unsafe sqlite3_finalize(statement) }
+    unsafe statements = [:]
   }
 }
 

@@ -92,6 +92,15 @@ package enum SQLiteValue: Sendable, Hashable {
     unsafe sqlite3_column_type(statement, Int32(column)) == SQLITE_NULL
   }
 
+  /// Gives the statement away as it was prepared, without what was bound to it.
+  consuming func unused() -> OpaquePointer {
+    unsafe sqlite3_reset(statement)
+    unsafe sqlite3_clear_bindings(statement)
+    let given = unsafe statement
+    discard self
+    return unsafe given
+  }
+
   deinit {
     unsafe sqlite3_finalize(statement)
   }

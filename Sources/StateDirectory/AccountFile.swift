@@ -40,7 +40,7 @@ package final class AccountFile {
   }
 
   private init(_ path: String) throws(SQLiteError) {
-    connection = try SQLiteConnection(path: path, access: .readWrite)
+    connection = try SQLiteConnection(path: path, access: .readWrite, keepsStatements: true)
     // After a kill the first that opens the file, who may be a `report`, restores it from its log, and others wait.
     connection.setBusyTimeout(.seconds(10))
     try connection.execute(

@@ -24,9 +24,11 @@ final class SampleFile {
   ///
   /// - Throws: it cannot be opened, or is none.
   init(_ path: String) throws(SQLiteError) {
-    connection = try SQLiteConnection(path: path, access: .readWrite)
+    connection = try SQLiteConnection(path: path, access: .readWrite, keepsStatements: true)
     connection.setBusyTimeout(Self.patience)
-    try connection.execute("PRAGMA synchronous = OFF; PRAGMA cache_size = -512")
+    // To make and to remove a journal costs as much again as what is written.
+    try connection.execute(
+      "PRAGMA synchronous = OFF; PRAGMA journal_mode = PERSIST; PRAGMA journal_size_limit = 1048576; PRAGMA cache_size = -512")
     if try connection.integer("PRAGMA user_version") != Self.version {
       try transaction { connection throws(SQLiteError) in
         // Somebody may have made it meanwhile.
