@@ -140,8 +140,7 @@ import Glibc
   }
 
   func end() {
-    for unsafe statement in unsafe statements.values { unsafe sqlite3_finalize(statement) }
-    unsafe statements = [:]
+    while let (_, statement) = unsafe statements.popFirst() { unsafe sqlite3_finalize(statement) }
   }
 }
 

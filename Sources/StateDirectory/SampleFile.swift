@@ -28,7 +28,10 @@ final class SampleFile {
     connection.setBusyTimeout(Self.patience)
     // To make and to remove a journal costs as much again as what is written.
     try connection.execute(
-      "PRAGMA synchronous = OFF; PRAGMA journal_mode = PERSIST; PRAGMA journal_size_limit = 1048576; PRAGMA cache_size = -512")
+      """
+      PRAGMA synchronous = OFF; PRAGMA journal_mode = PERSIST; PRAGMA journal_size_limit = 1048576;
+      PRAGMA cache_size = -512
+      """)
     if try connection.integer("PRAGMA user_version") != Self.version {
       try transaction { connection throws(SQLiteError) in
         // Somebody may have made it meanwhile.

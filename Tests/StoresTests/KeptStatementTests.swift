@@ -15,7 +15,8 @@ import Testing
 
     func put(_ word: String?) throws(SQLiteError) {
       try connection.query(
-        "INSERT INTO t (word) VALUES (:word)", word.map { [":word": .text($0)] } ?? [:]) { _ in }
+        "INSERT INTO t (word) VALUES (:word)", word.map { [":word": .text($0)] } ?? [:]
+      ) { _ in }
     }
 
     func rows() throws(SQLiteError) -> [String] {
@@ -60,7 +61,8 @@ import Testing
   @Test func `sees a table as it was changed, and lets it be dropped`() throws {
     try connection.put("one")
     _ = try connection.rows()
-    try connection.connection.execute("ALTER TABLE t RENAME COLUMN word TO other; ALTER TABLE t RENAME COLUMN id TO word")
+    try connection.connection.execute(
+      "ALTER TABLE t RENAME COLUMN word TO other; ALTER TABLE t RENAME COLUMN id TO word")
     #expect(throws: SQLiteError.self) { try connection.rows() }
     try connection.connection.execute("DROP TABLE t; CREATE TABLE t (id INTEGER PRIMARY KEY, word TEXT)")
     #expect(try connection.rows() == [])
