@@ -36,7 +36,7 @@ struct MomentLine: Sendable {
   /// - Parameter times: when the moments before were; of a full line, when all of its own were.
   mutating func append(_ moment: Moment, from times: [Double], _ capacity: Int) {
     append(moment)
-    if count > capacity { removeFirst(at: times[0], before: capacity > 1 ? times[1] : nil) }
+    if count > capacity { removeFirst(at: times[0], before: times[1]) }
   }
 
   /// Forgets the oldest.

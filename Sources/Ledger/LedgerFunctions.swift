@@ -79,8 +79,10 @@ struct LedgerFunctions {
 
   private static func lock(_ table: String) -> String { "LOCK TABLE \(table) IN ROW EXCLUSIVE MODE NOWAIT;" }
 
-  /// Precedes every insert into the journal.
-  private var lock: String { Self.lock(names.journal) }
+  /// Begins every insert into the journal.
+  private var into: String {
+    "\(Self.lock(names.journal)) INSERT INTO \(names.journal) (kind, destination, latency)"
+  }
 
   /// The variables of a function, its statements, and the statement for many rows where that is another one.
   private func parts(_ change: LedgerChange) throws(LayoutProblem) -> (String, String, String?) {
@@ -99,20 +101,16 @@ struct LedgerFunctions {
   private func inserted() throws(LayoutProblem) -> (String, String, String?) {
     // The moment is only of use where a dead letter may come back as a new row.
     let late = schema.tables["dead"] == nil ? "NULL" : try latency("e")
-    let into = "INSERT INTO \(names.journal) (kind, destination, latency)"
     let single = """
       SELECT * INTO STRICT e FROM new_rows;
       phase := \(try phase("e"));
       IF phase = 'w' THEN
-        \(lock)
         \(into) VALUES ('E', \(try destination("e")), \(late));
       ELSIF phase <> 'g' THEN
-        \(lock)
         \(into) VALUES ('e', \(try destination("e")), NULL), (phase, \(try destination("e")), \(try latency("e")));
       END IF;
       """
     let many = """
-      \(lock)
       \(into)
       SELECT m.kind, \(try destination("e")),
         CASE WHEN m.kind = 'E' THEN \(late) WHEN m.kind <> 'e' THEN \(try latency("e")) END
@@ -139,14 +137,12 @@ struct LedgerFunctions {
       SELECT * INTO STRICT o FROM old_rows;
       movement := \(transition);
       IF movement IS NOT NULL THEN
-        \(lock)
-        INSERT INTO \(names.journal) (kind, destination, latency)
+        \(into)
         VALUES (movement, \(try destination("e")), \(latency.replacing(Self.kind, with: "movement")));
       END IF;
       """
     let many = """
-      \(lock)
-      INSERT INTO \(names.journal) (kind, destination, latency)
+      \(into)
       SELECT m.kind, \(try destination("e")), \(latency.replacing(Self.kind, with: "m.kind"))
       FROM old_rows o JOIN new_rows e ON \(try expand("{id}", "e")) = \(try expand("{id}", "o"))
         CROSS JOIN LATERAL (VALUES (\(transition))) m (kind)
@@ -159,8 +155,7 @@ struct LedgerFunctions {
 
   private func deleted() throws(LayoutProblem) -> String {
     """
-    \(lock)
-    INSERT INTO \(names.journal) (kind, destination, latency)
+    \(into)
     SELECT \(try terms.removal("o")), \(try destination("o")), \(try latency("o"))
     FROM old_rows o WHERE \(try phase("o")) = 'w';
     """
@@ -178,17 +173,13 @@ struct LedgerFunctions {
         """)
     }
     return """
-      \(lock)
-      INSERT INTO \(names.journal) (kind, destination, latency)
+      \(into)
       \(selects.joined(separator: "\nUNION ALL\n"));
       """
   }
 
   private func arrivals(_ kind: String, _ rows: String) -> String {
-    """
-    \(lock)
-    INSERT INTO \(names.journal) (kind, destination) SELECT '\(kind)', '' FROM \(rows);
-    """
+    "\(into) SELECT '\(kind)', '', NULL FROM \(rows);"
   }
 
   private func phase(_ row: String) throws(LayoutProblem) -> String { try terms.phase(row) }

@@ -48,8 +48,9 @@ package struct LedgerScript: Sendable, Hashable {
     let main = SQLIdentifier.literal(tables[TableQueue.mainTable] ?? "", .postgresql)
     let dead = tables["dead"].map { SQLIdentifier.literal($0, .postgresql) } ?? "NULL"
     return shared + [
-      // The order of locks is the same for everybody: the table first.
-      "LOCK TABLE \(tables[TableQueue.mainTable] ?? "") IN SHARE ROW EXCLUSIVE MODE"
+      // The order of locks is the same for everybody: the tables first. A trigger waits for no journal that is locked here.
+      "LOCK TABLE \([TableQueue.mainTable, "dead"].compactMap { tables[$0] }.joined(separator: ", ")) "
+        + "IN SHARE ROW EXCLUSIVE MODE"
     ] + (keepsJournal ? [] : ["DROP TABLE IF EXISTS \(names.journal)"]) + [
       """
       CREATE TABLE IF NOT EXISTS \(names.journal) (

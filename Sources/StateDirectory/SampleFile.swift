@@ -26,7 +26,7 @@ final class SampleFile {
   init(_ path: String) throws(SQLiteError) {
     connection = try SQLiteConnection(path: path, access: .readWrite, keepsStatements: true)
     connection.setBusyTimeout(Self.patience)
-    // To make and to remove a journal costs as much again as what is written.
+    // A journal that is made and removed changes the directory twice in every cycle.
     try connection.execute(
       """
       PRAGMA synchronous = OFF; PRAGMA journal_mode = PERSIST; PRAGMA journal_size_limit = 1048576;

@@ -53,7 +53,6 @@ final class PostgreSQLQueues {
       for index in prepared.indices {
         prepared[index] = try searched(prepared[index])
         prepared[index].accounting = try accounting(prepared[index].queue, prepared[index].query)
-        prepared[index].message = nil
       }
       isPreparedForCounting = true
     }
@@ -105,8 +104,7 @@ final class PostgreSQLQueues {
   ) throws(PostgreSQLError) -> Outcome {
     if let mark, let outcome = try readLedger(queue, eventIDs: eventIDs, mark: mark) { return outcome }
     guard let mark, let accounting = queue.accounting else {
-      let kept = eventIDs ? nil : queue.message
-      let message = kept ?? queue.message(counting: [queue.query.figures], eventIDs: eventIDs, limits)
+      let message = queue.message(counting: [queue.query.figures], eventIDs: eventIDs, limits)
       let results = try results(message, of: queue, 1, eventIDs: eventIDs)
       return (Snapshot(results, clock: 0, figures: 1, ids: eventIDs), nil)
     }
@@ -207,7 +205,7 @@ final class PostgreSQLQueues {
       let ledger = ledgers[index] ?? PostgreSQLLedgerWatch(session, limits, clock: clock)
       ledgers[index] = ledger
       ledger.forget()
-      prepared.append(Prepared(index, queue, schema: schema, query: query, ledger, limits))
+      prepared.append(Prepared(index, queue, schema: schema, query: query, ledger))
     }
     if prepared.isEmpty { throw try missingTables() }
     return prepared
@@ -268,7 +266,7 @@ final class PostgreSQLQueues {
         .map { StoredState(text: $0, .postgresql) }.filter { !$0.isKnown(to: queue.queue) }
       if unknown != unknownStates[queue.index, default: []] {
         unknownStates[queue.index] = unknown
-        queue.take(try query(queue.queue, queue.schema, unknownStates: unknown), limits)
+        queue.query = try query(queue.queue, queue.schema, unknownStates: unknown)
       }
     }
     for position in prepared.indices where prepared[position].index == queue.index { prepared[position] = queue }

@@ -11,8 +11,6 @@ extension PostgreSQLQueues {
     var queue: TableQueue
     var schema: QueueSchema
     var query: SampleQuery
-    /// What a sample that counts no movements sends; nil where movements are counted, since it is then hardly ever sent.
-    var message: String?
     /// Looks for values of the state column that the layout does not know, where that was not done yet.
     var search: String?
     /// How movements are counted; nil where they cannot be, and where nobody has asked for them.
@@ -26,8 +24,7 @@ extension PostgreSQLQueues {
 
 extension PostgreSQLQueues.Prepared {
   init(
-    _ index: Int, _ queue: TableQueue, schema: QueueSchema, query: SampleQuery, _ ledger: PostgreSQLLedgerWatch,
-    _ limits: PostgreSQLLimits
+    _ index: Int, _ queue: TableQueue, schema: QueueSchema, query: SampleQuery, _ ledger: PostgreSQLLedgerWatch
   ) {
     self.index = index
     self.ledger = ledger
@@ -37,13 +34,6 @@ extension PostgreSQLQueues.Prepared {
     self.schema = schema
     self.query = query
     search = query.states
-    message = PostgreSQLMessage.sample([query.figures], limits)
-  }
-
-  /// Goes on with other statements.
-  mutating func take(_ query: SampleQuery, _ limits: PostgreSQLLimits) {
-    self.query = query
-    if message != nil { message = PostgreSQLMessage.sample([query.figures], limits) }
   }
 
   /// True where the layout names events.

@@ -71,10 +71,16 @@ import Testing
     #expect(try connection.connection.integer("PRAGMA schema_version") ?? 0 > 0)
   }
 
-  @Test func `keeps no lock and no more statements than a few`() throws {
-    for number in 0..<100 { #expect(try connection.connection.integer("SELECT \(number)") == Int64(number)) }
-    for number in 0..<100 { #expect(try connection.connection.integer("SELECT \(number)") == Int64(number)) }
-    _ = try connection.rows()
-    try connection.connection.execute("BEGIN EXCLUSIVE; DROP TABLE t; COMMIT")
+  @Test func `prepares a statement once, and keeps no more of them than a few`() throws {
+    let (all, again) = (
+      "SELECT count(*) FROM sqlite_stmt", "SELECT max(run) FROM sqlite_stmt WHERE sql LIKE '%ORDER BY id'"
+    )
+    for _ in 0..<5 { _ = try connection.rows() }
+    #expect(try connection.connection.integer(again) == 5)
+    for _ in 0..<2 {
+      for number in 0..<100 { #expect(try connection.connection.integer("SELECT \(number)") == Int64(number)) }
+    }
+    // Those that are kept, and the one that asks.
+    #expect(try connection.connection.integer(all) == 33)
   }
 }
