@@ -2,35 +2,68 @@ import Layouts
 import Outbox
 import SampleSQL
 
-/// Writes the trigger functions of one watched table.
+/// Writes the functions of one watched table: those that its triggers run, and those that say what a change of a row means.
 ///
-/// A function runs once for a statement, however many rows it changed, and it shields the application: whatever goes
-/// wrong in it ends in the one handler, which notes the loss where it can. It takes the lock of what it writes to at once
-/// or not at all, and it writes rows of its own only, so there is nothing that two transactions could wait for. A
+/// A trigger's function runs once for a statement, however many rows it changed, and it shields the application: whatever
+/// goes wrong in it ends in the one handler, which notes the loss where it can. It takes the lock of what it writes to at
+/// once or not at all, and it writes rows of its own only, so there is nothing that two transactions could wait for. A
 /// `lock_timeout` would hold for the moments as well in which a table is made longer, which every insert waits for: on a
 /// busy machine movements were lost to it.
+///
+/// It runs with its owner's rights, whatever search path its caller has set, so it names no operator and no type but by
+/// its schema. What the layout says of a row is in functions whose bodies the server keeps parsed, and puts into the plan:
+/// to set a search path was the dearest thing that a trigger did. They take the columns by types that every database has,
+/// so that no change of the table is refused for them. Where that cannot be done the trigger's function sets one after all.
 struct LedgerFunctions {
-  let queue: TableQueue
-  let schema: QueueSchema
-  let names: LedgerNames
+  private let queue: TableQueue
+  private let schema: QueueSchema
+  private let names: LedgerNames
   private let terms: LedgerTerms
+  /// The columns that the layout's terms need; nil where a function cannot be given them.
+  private let columns: [LedgerColumn]?
 
-  init(queue: TableQueue, schema: QueueSchema, rules: LedgerRules, names: LedgerNames) {
+  init(queue: TableQueue, schema: QueueSchema, rules: LedgerRules, names: LedgerNames) throws(LayoutProblem) {
     self.queue = queue
     self.schema = schema
     self.names = names
     terms = LedgerTerms(queue: queue, schema: schema, rules: rules, dialect: .postgresql)
+    columns = try terms.columns()
   }
 
-  /// The `CREATE FUNCTION` of one change.
-  func definition(_ change: LedgerChange) throws(LayoutProblem) -> String {
+  /// True where what a change means is in a function of its own.
+  func hasMovementFunction(_ change: LedgerChange) -> Bool { columns != nil && !rows(of: change).isEmpty }
+
+  /// The `CREATE FUNCTION`s of one change.
+  func definitions(_ change: LedgerChange) throws(LayoutProblem) -> [String] {
+    var definitions: [String] = []
+    if let columns, hasMovementFunction(change), let body = try movement(change) {
+      let rows = rows(of: change)
+      let all = rows.flatMap { row in columns.map { (row: row, column: $0) } }
+      let sources = rows.map { row in
+        let selected = all.enumerated().filter { $1.row == row }
+          .map { "$\($0 + 1) AS \(SQLIdentifier.quoted($1.column.name))" }
+        return "(SELECT \(selected.joined(separator: ", "))) \(row)"
+      }
+      definitions.append(
+        """
+        CREATE FUNCTION \(names.movement(change))(\(all.map(\.column.type).joined(separator: ", ")))
+        RETURNS TABLE (kind "char", destination text, due float8) LANGUAGE sql STABLE ROWS 1
+        BEGIN ATOMIC
+          \(body)
+          FROM \(sources.joined(separator: ", "));
+        END
+        """)
+    }
+    definitions.append(try trigger(change))
+    return definitions
+  }
+
+  private func trigger(_ change: LedgerChange) throws(LayoutProblem) -> String {
     let (variables, body, many) = try parts(change)
     let also =
       many.map { statement in
         """
 
-          WHEN no_data_found THEN
-            RETURN NULL;
           WHEN too_many_rows THEN
             BEGIN
         \(statement.indented(6))
@@ -41,12 +74,13 @@ struct LedgerFunctions {
             END;
         """
       } ?? ""
+    let setsPath = columns == nil || change == .truncate
     return """
       CREATE OR REPLACE FUNCTION \(names.function(change))() RETURNS trigger
-      LANGUAGE plpgsql SECURITY DEFINER \(settings(change)) AS $ledger$
+      LANGUAGE plpgsql SECURITY DEFINER\(setsPath ? " SET search_path = pg_catalog, pg_temp" : "") AS $ledger$
       #variable_conflict use_column
       DECLARE
-        failed text;\(variables)
+        failed pg_catalog.text;\(variables)
       BEGIN
       \(body.indented(2))
         RETURN NULL;
@@ -71,12 +105,6 @@ struct LedgerFunctions {
     """
   }
 
-  /// Plans are kept for the session: one that was made for two rows must not meet a million with a nested loop.
-  private func settings(_ change: LedgerChange) -> String {
-    "SET search_path = pg_catalog, pg_temp"
-      + (change == .update ? " SET enable_nestloop = off" : "")
-  }
-
   private static func lock(_ table: String) -> String { "LOCK TABLE \(table) IN ROW EXCLUSIVE MODE NOWAIT;" }
 
   /// Begins every insert into the journal.
@@ -84,81 +112,96 @@ struct LedgerFunctions {
     "\(Self.lock(names.journal)) INSERT INTO \(names.journal) (kind, destination, latency)"
   }
 
-  /// The variables of a function, its statements, and the statement for many rows where that is another one.
+  /// The variables of a trigger's function, its statements, and the statement for many rows where that is another one.
   private func parts(_ change: LedgerChange) throws(LayoutProblem) -> (String, String, String?) {
     switch change {
-    case .insert: try inserted()
+    case .insert: ("", try written(change, "new_rows e"), nil)
     case .update: try updated()
-    case .delete: ("", try deleted(), nil)
+    case .delete: ("", try written(change, "old_rows o"), nil)
     case .truncate: ("", try truncated(), nil)
     case .deadInsert: ("", arrivals("a", "new_rows"), nil)
     case .deadDelete: ("", arrivals("z", "old_rows"), nil)
     }
   }
 
-  /// An event that is written when it is already delivered or dead was enqueued and ended at once. One row, as it mostly
-  /// is, is looked at as it is: that costs half of a plan for many.
-  private func inserted() throws(LayoutProblem) -> (String, String, String?) {
-    // The moment is only of use where a dead letter may come back as a new row.
-    let late = schema.tables["dead"] == nil ? "NULL" : try latency("e")
-    let single = """
-      SELECT * INTO STRICT e FROM new_rows;
-      phase := \(try phase("e"));
-      IF phase = 'w' THEN
-        \(into) VALUES ('E', \(try destination("e")), \(late));
-      ELSIF phase <> 'g' THEN
-        \(into) VALUES ('e', \(try destination("e")), NULL), (phase, \(try destination("e")), \(try latency("e")));
-      END IF;
-      """
-    let many = """
-      \(into)
-      SELECT m.kind, \(try destination("e")),
-        CASE WHEN m.kind = 'E' THEN \(late) WHEN m.kind <> 'e' THEN \(try latency("e")) END
-      FROM new_rows e CROSS JOIN LATERAL (VALUES
-        (CASE \(try phase("e")) WHEN 'w' THEN 'E' WHEN 'g' THEN NULL ELSE 'e' END),
-        (CASE \(try phase("e")) WHEN 'd' THEN 'd' WHEN 'x' THEN 'x' END)) m (kind)
-      WHERE m.kind IS NOT NULL;
-      """
-    return ("\n  e record;\n  phase \"char\";", single, many)
+  /// What is written down of ``movement(_:)``. The clock is looked at here: a function that does could not be put into the
+  /// plan of the statement that calls it.
+  private static let noted =
+    "m.kind, m.destination, "
+    + "pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) OPERATOR(pg_catalog.-) m.due"
+
+  /// Writes down what the rows of a change mean.
+  private func written(
+    _ change: LedgerChange, _ rows: String, where condition: String = ""
+  ) throws(LayoutProblem) -> String {
+    """
+    \(into)
+    SELECT \(Self.noted)
+    FROM \(rows) CROSS JOIN LATERAL \(try meaning(change)) m
+    WHERE m.kind IS NOT NULL\(condition);
+    """
   }
 
   /// One row needs no join, and a claim ends after a look at it. A plan for many rows would cost a claim several times as
   /// much.
+  ///
+  /// Plans are kept for the session, and one that was made for two rows must not meet a million with a nested loop: a full
+  /// join never is one, and what asks for both of its sides is written so that the planner does not see through it.
   private func updated() throws(LayoutProblem) -> (String, String, String?) {
-    let transition = try terms.transition(from: "o", to: "e")
-    let latency =
-      "CASE WHEN \(Self.kind) = 'q' THEN \(try latency("e")) "
-      + "WHEN \(Self.kind) IN ('d', 'x', 'c') THEN \(try latency("o")) END"
     let single = """
       SELECT * INTO e FROM new_rows;
       IF NOT FOUND THEN
         RETURN NULL;
       END IF;
       SELECT * INTO STRICT o FROM old_rows;
-      movement := \(transition);
-      IF movement IS NOT NULL THEN
+      SELECT \(Self.noted) AS latency INTO m FROM \(try meaning(.update)) m;
+      IF m.kind IS NOT NULL THEN
         \(into)
-        VALUES (movement, \(try destination("e")), \(latency.replacing(Self.kind, with: "movement")));
+        VALUES (m.kind, m.destination, m.latency);
       END IF;
       """
-    let many = """
-      \(into)
-      SELECT m.kind, \(try destination("e")), \(latency.replacing(Self.kind, with: "m.kind"))
-      FROM old_rows o JOIN new_rows e ON \(try expand("{id}", "e")) = \(try expand("{id}", "o"))
-        CROSS JOIN LATERAL (VALUES (\(transition))) m (kind)
-      WHERE m.kind IS NOT NULL;
-      """
-    return ("\n  e record;\n  o record;\n  movement \"char\";", single, many)
+    let (old, new) = (try expand("{id}", "o"), try expand("{id}", "e"))
+    let many = try written(
+      .update, "old_rows o FULL JOIN new_rows e ON \(new) OPERATOR(pg_catalog.=) \(old)",
+      where: " AND COALESCE(\(old) IS NOT NULL AND \(new) IS NOT NULL, false)")
+    return ("\n  e pg_catalog.record;\n  o pg_catalog.record;\n  m pg_catalog.record;", single, many)
   }
 
-  private static let kind = "$kind$"
+  /// What a changed row means, as something to select from.
+  private func meaning(_ change: LedgerChange) throws(LayoutProblem) -> String {
+    guard let columns else { return "(\(try movement(change) ?? ""))" }
+    let arguments = rows(of: change).flatMap { row in columns.map { $0.argument(of: row) } }
+    return "\(names.movement(change))(\(arguments.joined(separator: ", ")))"
+  }
 
-  private func deleted() throws(LayoutProblem) -> String {
-    """
-    \(into)
-    SELECT \(try terms.removal("o")), \(try destination("o")), \(try latency("o"))
-    FROM old_rows o WHERE \(try phase("o")) = 'w';
-    """
+  /// Selects the letter, the destination and the first due time where it matters; nil where the rows do not.
+  private func movement(_ change: LedgerChange) throws(LayoutProblem) -> String? {
+    let (kind, row, due): (String, String, String)
+    switch change {
+    case .insert:
+      // The moment is only of use where a dead letter may come back as a new row.
+      let late = schema.tables["dead"] == nil ? "NULL" : try terms.due("e")
+      (kind, row) = (try terms.arrival("e"), "e")
+      due = "CASE WHEN \(try terms.waits("e")) THEN \(late) ELSE \(try terms.due("e")) END"
+    case .update:
+      (kind, row) = (try terms.transition(from: "o", to: "e"), "e")
+      due = try terms.due(from: "o", to: "e")
+    case .delete:
+      (kind, row) = ("CASE WHEN \(try terms.waits("o")) THEN \(try terms.removal("o")) END", "o")
+      due = try terms.due("o")
+    case .truncate, .deadInsert, .deadDelete: return nil
+    }
+    let destination = try terms.destination(row)
+    return "SELECT (\(kind))::\"char\" AS kind, \(destination) AS destination, (\(due))::float8 AS due"
+  }
+
+  private func rows(of change: LedgerChange) -> [String] {
+    switch change {
+    case .insert: ["e"]
+    case .update: ["o", "e"]
+    case .delete: ["o"]
+    case .truncate, .deadInsert, .deadDelete: []
+    }
   }
 
   /// What waits is found as a sample finds it.
@@ -168,7 +211,7 @@ struct LedgerFunctions {
     for selection in queue.selections where selection.table == TableQueue.mainTable && selection.state != .dead {
       selects.append(
         """
-        SELECT 'c', \(try destination("o", selection.destination)), \(try latency("o"))
+        SELECT 'c', \(try terms.destination("o", selection.destination)), \(try terms.latency("o"))
         FROM \(table.reference) o WHERE \(try expand(selection.predicate, "o"))
         """)
     }
@@ -180,14 +223,6 @@ struct LedgerFunctions {
 
   private func arrivals(_ kind: String, _ rows: String) -> String {
     "\(into) SELECT '\(kind)', '', NULL FROM \(rows);"
-  }
-
-  private func phase(_ row: String) throws(LayoutProblem) -> String { try terms.phase(row) }
-
-  private func latency(_ row: String) throws(LayoutProblem) -> String { try terms.latency(row) }
-
-  private func destination(_ row: String, _ own: String? = nil) throws(LayoutProblem) -> String {
-    try terms.destination(row, own)
   }
 
   private func expand(_ text: String, _ row: String) throws(LayoutProblem) -> String { try terms.expand(text, row) }

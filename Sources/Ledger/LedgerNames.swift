@@ -38,6 +38,14 @@ package struct LedgerNames: Sendable, Hashable {
     "\(Self.schema).\(SQLIdentifier.quoted(functionName(change)))"
   }
 
+  static let movementSuffix = " movement"
+  /// The function that says what a change of a row means.
+  func movement(_ change: LedgerChange) -> String {
+    "\(Self.schema).\(SQLIdentifier.quoted(movementFunctionName(change)))"
+  }
+
+  func movementFunctionName(_ change: LedgerChange) -> String { functionName(change) + Self.movementSuffix }
+
   /// The name of a trigger's function, without its schema.
   package func functionName(_ change: LedgerChange) -> String { "\(label) \(change.rawValue)" }
 }

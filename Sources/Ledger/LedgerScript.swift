@@ -4,7 +4,7 @@ package import SampleSQL
 /// The statements that put a ledger beside one watched table in PostgreSQL, and take it away again.
 package struct LedgerScript: Sendable, Hashable {
   /// The version of the journal's form. A reader reads this one only.
-  package static let version = 1
+  package static let version = 2
 
   /// What the ledger's objects are called.
   package let names: LedgerNames
@@ -12,6 +12,8 @@ package struct LedgerScript: Sendable, Hashable {
   package let definition: String
   /// The triggers that belong to it.
   package let changes: [LedgerChange]
+  /// The functions that say what changes mean, without their schema; none where the triggers' own do.
+  package let movementFunctions: [String]
   private let tables: [String: String]
   private let functions: [String]
 
@@ -29,11 +31,12 @@ package struct LedgerScript: Sendable, Hashable {
     }
     names = LedgerNames(reference: main.reference)
     tables = schema.tables.mapValues(\.reference)
-    let writer = LedgerFunctions(queue: queue, schema: schema, rules: rules, names: names)
+    let writer = try LedgerFunctions(queue: queue, schema: schema, rules: rules, names: names)
     changes = LedgerChange.allCases.filter { schema.tables[$0.tableRole] != nil }
     var functions: [String] = []
-    for change in changes { functions.append(try writer.definition(change)) }
+    for change in changes { functions += try writer.definitions(change) }
     self.functions = functions
+    movementFunctions = changes.filter(writer.hasMovementFunction).map(names.movementFunctionName)
     definition = fingerprint(functions.joined())
   }
 
@@ -62,7 +65,12 @@ package struct LedgerScript: Sendable, Hashable {
       """,
       "CREATE INDEX IF NOT EXISTS \(names.index) ON \(names.journal) (txid)",
       "REVOKE ALL ON \(names.journal) FROM PUBLIC",
-    ] + (keepsCounting ? [] : ["DELETE FROM \(names.journal)"]) + functions
+    ] + (keepsCounting ? [] : ["DELETE FROM \(names.journal)"])
+      // Those that are there may take other columns.
+      + [
+        "DO $ledger$\nDECLARE\n  part record;\nBEGIN\n\(Self.dropFunctions(of: label, movementsOnly: true).indented(2))\nEND $ledger$"
+      ]
+      + functions
       + changes.map { "REVOKE ALL ON FUNCTION \(names.function($0))() FROM PUBLIC" }
       + changes.map(createTrigger)
       + [
@@ -111,50 +119,65 @@ package struct LedgerScript: Sendable, Hashable {
   /// A ledger is known by what it was called when it was made, or by the table that it is on, whatever that is called
   /// now. What belongs to it is found by its functions.
   private static func removal(of label: String, orRelation relation: String) -> String {
-    let changes = LedgerChange.allCases.map { "'\($0.rawValue)'" }.joined(separator: ", ")
-    return """
-      DO $ledger$
-      DECLARE
-        labels text[] := ARRAY[\(label)];
-        label text;
-        part record;
-      BEGIN
-        IF to_regnamespace('\(LedgerNames.schema)') IS NULL THEN
-          RETURN;
+    """
+    DO $ledger$
+    DECLARE
+      labels text[] := ARRAY[\(label)];
+      label text;
+      part record;
+    BEGIN
+      IF to_regnamespace('\(LedgerNames.schema)') IS NULL THEN
+        RETURN;
+      END IF;
+      IF to_regclass('\(LedgerNames.watched)') IS NOT NULL THEN
+        labels := labels || ARRAY(SELECT w.journal FROM \(LedgerNames.watched) w WHERE w.relation = \(relation)
+          OR NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = w.relation));
+      END IF;
+      FOREACH label IN ARRAY labels LOOP
+        CONTINUE WHEN label IS NULL;
+        FOR part IN SELECT t.tgname, t.tgrelid::regclass AS relation FROM pg_trigger t JOIN pg_proc f ON f.oid = t.tgfoid
+          WHERE \(isFunction(of: "label"))
+        LOOP
+          EXECUTE format('DROP TRIGGER %I ON %s', part.tgname, part.relation);
+        END LOOP;
+    \(dropFunctions(of: "label").indented(4))
+        IF to_regclass(format('\(LedgerNames.schema).%I', label)) IS NOT NULL THEN
+          EXECUTE format('DROP TABLE \(LedgerNames.schema).%I', label);
         END IF;
         IF to_regclass('\(LedgerNames.watched)') IS NOT NULL THEN
-          labels := labels || ARRAY(SELECT w.journal FROM \(LedgerNames.watched) w WHERE w.relation = \(relation)
-            OR NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = w.relation));
+          DELETE FROM \(LedgerNames.watched) WHERE journal = label;
+          DELETE FROM \(LedgerNames.losses) WHERE journal = label;
+          DELETE FROM \(LedgerNames.readers) WHERE journal = label;
         END IF;
-        FOREACH label IN ARRAY labels LOOP
-          CONTINUE WHEN label IS NULL;
-          FOR part IN SELECT t.tgname, t.tgrelid::regclass AS relation FROM pg_trigger t JOIN pg_proc f ON f.oid = t.tgfoid
-            WHERE f.pronamespace = '\(LedgerNames.schema)'::regnamespace AND f.proname IN
-              (SELECT label || ' ' || change FROM unnest(ARRAY[\(changes)]) change)
-          LOOP
-            EXECUTE format('DROP TRIGGER %I ON %s', part.tgname, part.relation);
-          END LOOP;
-          FOR part IN SELECT f.proname FROM pg_proc f
-            WHERE f.pronamespace = '\(LedgerNames.schema)'::regnamespace AND f.proname IN
-              (SELECT label || ' ' || change FROM unnest(ARRAY[\(changes)]) change)
-          LOOP
-            EXECUTE format('DROP FUNCTION \(LedgerNames.schema).%I()', part.proname);
-          END LOOP;
-          IF to_regclass(format('\(LedgerNames.schema).%I', label)) IS NOT NULL THEN
-            EXECUTE format('DROP TABLE \(LedgerNames.schema).%I', label);
-          END IF;
-          IF to_regclass('\(LedgerNames.watched)') IS NOT NULL THEN
-            DELETE FROM \(LedgerNames.watched) WHERE journal = label;
-            DELETE FROM \(LedgerNames.losses) WHERE journal = label;
-            DELETE FROM \(LedgerNames.readers) WHERE journal = label;
-          END IF;
-        END LOOP;
-        IF to_regclass('\(LedgerNames.watched)') IS NOT NULL AND NOT EXISTS (SELECT FROM \(LedgerNames.watched)) THEN
-          DROP FUNCTION \(LedgerNames.purge)(text, text, xid8, integer);
-          DROP TABLE \(LedgerNames.watched), \(LedgerNames.losses), \(LedgerNames.readers);
-          DROP SCHEMA \(LedgerNames.schema);
-        END IF;
-      END $ledger$
+      END LOOP;
+      IF to_regclass('\(LedgerNames.watched)') IS NOT NULL AND NOT EXISTS (SELECT FROM \(LedgerNames.watched)) THEN
+        DROP FUNCTION \(LedgerNames.purge)(text, text, xid8, integer);
+        DROP TABLE \(LedgerNames.watched), \(LedgerNames.losses), \(LedgerNames.readers);
+        DROP SCHEMA \(LedgerNames.schema);
+      END IF;
+    END $ledger$
+    """
+  }
+
+  /// Drops the functions of a ledger, whatever they take.
+  ///
+  /// - Parameter movementsOnly: leaves those that triggers run.
+  private static func dropFunctions(of label: String, movementsOnly: Bool = false) -> String {
+    """
+    FOR part IN SELECT f.oid::regprocedure AS name FROM pg_proc f
+      WHERE \(isFunction(of: label))\(movementsOnly ? " AND f.prorettype <> 'trigger'::regtype" : "")
+    LOOP
+      EXECUTE format('DROP FUNCTION %s', part.name);
+    END LOOP;
+    """
+  }
+
+  private static func isFunction(of label: String) -> String {
+    let changes = LedgerChange.allCases.map { "'\($0.rawValue)'" }.joined(separator: ", ")
+    return """
+      f.pronamespace = '\(LedgerNames.schema)'::regnamespace AND f.proname IN
+              (SELECT \(label) || ' ' || change || suffix FROM unnest(ARRAY[\(changes)]) change,
+                unnest(ARRAY['', '\(LedgerNames.movementSuffix)']) suffix)
       """
   }
 
@@ -207,6 +230,8 @@ package struct LedgerScript: Sendable, Hashable {
 
   private var shared: [String] {
     [
+      // What the functions say is parsed now, as far as the server keeps it parsed.
+      "SET LOCAL search_path = pg_catalog, pg_temp",
       // Two installations at a time would both create the schema.
       "SELECT pg_advisory_xact_lock(hashtext('\(LedgerNames.schema)'))",
       "CREATE SCHEMA IF NOT EXISTS \(LedgerNames.schema)",

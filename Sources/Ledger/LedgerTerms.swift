@@ -22,31 +22,55 @@ struct LedgerTerms {
 
   /// What became of a row that was changed: a letter of the journal, or NULL.
   func transition(from old: String, to new: String) throws(LayoutProblem) -> String {
-    var within = "CASE"
+    var within = ""
     if let failed = rules.failed { within += " WHEN \(try expand(failed, new, old: old)) THEN 'r'" }
     if let released = rules.released { within += " WHEN \(try expand(released, new, old: old)) THEN 'l'" }
-    within = within == "CASE" ? "NULL" : within + " END"
+    within = within.isEmpty ? "NULL" : "CASE\(within) END"
+    var ended = ""
+    if let delivered = rules.delivered { ended += " WHEN \(try expand(delivered, new)) THEN 'd'" }
+    if let dead = rules.dead { ended += " WHEN \(try expand(dead, new)) THEN 'x'" }
+    let (waited, waits) = (try waits(old), try waits(new))
     return """
-      CASE \(try phase(old)) || \(try phase(new))
-        WHEN 'ww' THEN \(within)
-        WHEN 'wd' THEN 'd' WHEN 'wx' THEN 'x' WHEN 'wg' THEN 'c'
-        WHEN 'dw' THEN 'q' WHEN 'xw' THEN 'q' WHEN 'gw' THEN 'q' END
+      CASE WHEN \(waited) THEN CASE WHEN \(waits) THEN \(within)\(ended) ELSE 'c' END WHEN \(waits) THEN 'q' END
       """
+  }
+
+  /// The first due time from which on the latency of a change is told: of a row that ends, what it was before.
+  func due(from old: String, to new: String) throws(LayoutProblem) -> String {
+    let (waited, waits) = (try waits(old), try waits(new))
+    return """
+      CASE WHEN \(waited) THEN CASE WHEN \(waits) THEN NULL ELSE \(try due(old)) END WHEN \(waits) THEN \(try due(new)) END
+      """
+  }
+
+  /// What became of a row that was written, in PostgreSQL: a letter of the journal, or NULL. An event that is written when
+  /// it is already delivered or dead was enqueued and ended at once.
+  func arrival(_ row: String) throws(LayoutProblem) -> String {
+    var text = "CASE WHEN \(try waits(row)) THEN 'E'"
+    if let delivered = rules.delivered { text += " WHEN \(try expand(delivered, row)) THEN 'b'" }
+    if let dead = rules.dead { text += " WHEN \(try expand(dead, row)) THEN 'y'" }
+    return text + " END"
   }
 
   /// w waiting, d delivered, x dead, g gone otherwise.
   func phase(_ row: String) throws(LayoutProblem) -> String {
-    var text = "CASE WHEN \(try expand(rules.waiting, row)) THEN 'w'"
+    var text = "CASE WHEN \(try waits(row)) THEN 'w'"
     if let delivered = rules.delivered { text += " WHEN \(try expand(delivered, row)) THEN 'd'" }
     if let dead = rules.dead { text += " WHEN \(try expand(dead, row)) THEN 'x'" }
     return text + " ELSE 'g' END"
   }
 
+  /// Whether a row waits.
+  func waits(_ row: String) throws(LayoutProblem) -> String { try expand(rules.waiting, row) }
+
   /// Seconds from first due to now.
   func latency(_ row: String) throws(LayoutProblem) -> String {
     let now = dialect == .sqlite ? Self.sqliteClock : "date_part('epoch', clock_timestamp())"
-    return "(\(now) - (\(try expand(rules.firstDue, row))))"
+    return "(\(now) - (\(try due(row))))"
   }
+
+  /// When a row was first due, in unix seconds.
+  func due(_ row: String) throws(LayoutProblem) -> String { try expand(rules.firstDue, row) }
 
   func destination(_ row: String, _ own: String? = nil) throws(LayoutProblem) -> String {
     guard let source = own ?? queue.destination else { return "'\(Snapshot.defaultDestination)'" }
@@ -64,6 +88,28 @@ struct LedgerTerms {
       queue: queue, schema: schema, dialect: dialect, row: row, oldRow: old, outlivesSchema: true,
       clock: Self.sqliteClock)
     return "(\(try template.expand(text)))"
+  }
+
+  /// The columns of the main table that all of this needs, each with a type that every PostgreSQL has and that its value
+  /// can be given as; nil where there is none for one of them, or where rows of another table are needed as well.
+  func columns() throws(LayoutProblem) -> [LedgerColumn]? {
+    guard let table = schema.tables[TableQueue.mainTable] else { return nil }
+    var template = SQLTemplate(
+      queue: queue, schema: schema, dialect: dialect, row: "e", oldRow: "o", outlivesSchema: true)
+    let templates = [
+      rules.waiting, rules.delivered, rules.dead, rules.failed, rules.released, rules.removed, rules.buried,
+      rules.firstDue, queue.destination, "{id}",
+    ]
+    for text in templates.compactMap({ $0 }) where try template.expand(text).lowercased().contains("select") {
+      return nil
+    }
+    var columns: [LedgerColumn] = []
+    for name in template.usedColumns[TableQueue.mainTable, default: []].sorted() {
+      let type = table.enums[name] == nil ? table.columns[name] ?? "" : "text"
+      guard let column = LedgerColumn(name, type) else { return nil }
+      columns.append(column)
+    }
+    return columns
   }
 
   /// The time in unix seconds, by functions that the oldest libraries have.

@@ -26,6 +26,10 @@ struct LedgerTally {
       if let bucket { counts.durations.add(count, toBucket: bucket, sum: seconds) }
     case "r": counts.dispositions[.retried, default: 0] += count
     case "x": counts.dispositions[.dead, default: 0] += count
+    // Born delivered, born dead.
+    case "b", "y":
+      add(count, "e", to: destination, bucket: nil, seconds: 0)
+      return add(count, kind == "b" ? "d" : "x", to: destination, bucket: bucket, seconds: seconds)
     case "l": counts.dispositions[.released, default: 0] += count
     case "c":
       counts.dispositions[.discarded, default: 0] += count

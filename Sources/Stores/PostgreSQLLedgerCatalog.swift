@@ -32,6 +32,7 @@ struct PostgreSQLLedgerCatalog {
           AND f.proname = \(SQLIdentifier.literal(script.names.functionName(change), .postgresql)))
       """
     }
+    let movements = script.movementFunctions.map { SQLIdentifier.literal($0, .postgresql) }.joined(separator: ", ")
     return """
       SELECT s.oid IS NOT NULL,
         (SELECT string_agg(a.attname || ' ' || format_type(a.atttypid, NULL), ', ' ORDER BY a.attnum)
@@ -44,6 +45,7 @@ struct PostgreSQLLedgerCatalog {
           WHERE c.relnamespace = s.oid AND c.relname = \(label)), 0),
         (SELECT count(*) FROM pg_class c WHERE c.relnamespace = s.oid AND c.relkind = 'r'
           AND c.relname IN ('watched', 'losses', 'readers')),
+        (SELECT count(*) FROM pg_proc f WHERE f.pronamespace = s.oid AND f.proname = ANY (ARRAY[\(movements)]::text[])),
         \(triggers.joined(separator: ",\n  "))
       FROM (SELECT (SELECT oid FROM pg_namespace WHERE nspname = '\(LedgerNames.schema)') AS oid) s
       """
@@ -57,7 +59,7 @@ struct PostgreSQLLedgerCatalog {
     isReadable = result.truth(0, 2) == true
     isPurgeable = result.truth(0, 3) == true
     bytes = result.integer(0, 4) ?? 0
-    let triggers = script.changes.enumerated().filter { result.integer(0, 6 + $0.offset) == 1 }.map(\.element)
+    let triggers = script.changes.enumerated().filter { result.integer(0, 7 + $0.offset) == 1 }.map(\.element)
     isThere = columns != nil || !triggers.isEmpty
     guard isThere else { return }
     if !hasSchema { missing.append("the schema \(LedgerNames.schema)") }
@@ -67,6 +69,9 @@ struct PostgreSQLLedgerCatalog {
       missing.append("the columns of the journal \(script.names.journal) as they were")
     }
     if result.integer(0, 5) != 3 { missing.append("a table that the ledgers share") }
+    if result.integer(0, 6) != script.movementFunctions.count {
+      missing.append("a function that says what changes mean")
+    }
     for change in script.changes where !triggers.contains(change) {
       missing.append("the trigger \(change.trigger) on \(script.table(of: change)), enabled")
     }

@@ -142,4 +142,27 @@ enum LedgerSchemas {
       completed_at timestamptz);
     CREATE INDEX ON pending_events (status, process_after);
     """
+
+  /// Operators, functions, types and tables that a search path puts before the server's and the ledger's own.
+  static let evil = """
+    CREATE SCHEMA evil;
+    CREATE FUNCTION evil.never(anyelement, anyelement) RETURNS boolean LANGUAGE plpgsql AS 'BEGIN RAISE ''evil''; END';
+    CREATE FUNCTION evil.never(text, text) RETURNS boolean LANGUAGE plpgsql AS 'BEGIN RAISE ''evil''; END';
+    CREATE FUNCTION evil.never("char", "char") RETURNS boolean LANGUAGE plpgsql AS 'BEGIN RAISE ''evil''; END';
+    CREATE FUNCTION evil.never(float8, float8) RETURNS float8 LANGUAGE plpgsql AS 'BEGIN RAISE ''evil''; END';
+    CREATE OPERATOR evil.= (LEFTARG = text, RIGHTARG = text, FUNCTION = evil.never);
+    CREATE OPERATOR evil.<> (LEFTARG = text, RIGHTARG = text, FUNCTION = evil.never);
+    CREATE OPERATOR evil.= (LEFTARG = "char", RIGHTARG = "char", FUNCTION = evil.never);
+    CREATE OPERATOR evil.- (LEFTARG = float8, RIGHTARG = float8, FUNCTION = evil.never);
+    CREATE FUNCTION evil.clock_timestamp() RETURNS timestamptz LANGUAGE plpgsql AS 'BEGIN RAISE ''evil''; END';
+    CREATE FUNCTION evil.date_part(text, timestamptz) RETURNS float8 LANGUAGE plpgsql AS 'BEGIN RAISE ''evil''; END';
+    CREATE FUNCTION evil.to_timestamp(float8) RETURNS timestamptz LANGUAGE plpgsql AS 'BEGIN RAISE ''evil''; END';
+    CREATE FUNCTION evil.pg_current_xact_id() RETURNS xid8 LANGUAGE plpgsql AS 'BEGIN RAISE ''evil''; END';
+    CREATE DOMAIN evil.text AS pg_catalog.text CHECK (VALUE IS NULL);
+    CREATE DOMAIN evil.record AS pg_catalog.text CHECK (VALUE IS NULL);
+    CREATE DOMAIN evil."char" AS pg_catalog."char" CHECK (VALUE IS NULL);
+    CREATE DOMAIN evil.int4 AS pg_catalog.int4 CHECK (VALUE IS NULL);
+    CREATE TABLE evil.new_rows (a integer);
+    CREATE TABLE evil.old_rows (a integer);
+    """
 }

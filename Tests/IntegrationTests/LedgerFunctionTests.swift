@@ -1,0 +1,146 @@
+import Layouts
+import Outbox
+import Stores
+import TestSupport
+import Testing
+
+@Suite(withPostgreSQL) struct `The functions of the ledger` {
+  private func installed(
+    _ layout: Layout = .aiHummer, _ statements: String = LedgerSchemas.aiHummer, objective: Duration? = nil
+  ) async throws -> LedgerFixture {
+    let fixture = try LedgerFixture(layout, statements, objective: objective)
+    #expect(try fixture.installation().install(grantingTo: nil))
+    try await fixture.sample()
+    return fixture
+  }
+
+  /// One that scans a function's result runs it, and with a search path of its own a trigger costs half as much again.
+  @Test func `are put into the plan of the trigger's statement, and set nothing`() async throws {
+    let fixture = try await installed()
+    for change in ["insert", "update", "delete"] {
+      let name = "public.outbox \(change) movement"
+      let nothing = try fixture.database.psql(
+        """
+        SELECT string_agg('NULL::' || format_type(t, NULL), ', ') FROM pg_proc, unnest(proargtypes) t
+        WHERE proname = '\(name)'
+        """)
+      let plan = try fixture.database.psql(
+        "EXPLAIN (COSTS OFF) SELECT m.* FROM outbox e CROSS JOIN LATERAL outbox_ledger.\"\(name)\"(\(nothing)) m")
+      #expect(plan == "Seq Scan on outbox e")
+    }
+    #expect(
+      try fixture.database.psql(
+        "SELECT proname FROM pg_proc WHERE proname ^@ 'public.outbox' AND proconfig IS NOT NULL")
+        == "public.outbox truncate")
+  }
+
+  @Test(arguments: [
+    "ALTER TABLE outbox ALTER attempts TYPE bigint", "ALTER TABLE outbox ALTER channel TYPE varchar(40)",
+    "ALTER TABLE outbox ALTER channel TYPE character(8)", "ALTER TABLE outbox DROP COLUMN payload",
+    "ALTER TABLE outbox ALTER id TYPE integer", "ALTER TABLE outbox ADD COLUMN kind text DEFAULT 'x'",
+    """
+    CREATE TYPE state AS ENUM ('pending', 'sending', 'failed', 'delivered', 'dead');
+    ALTER TABLE outbox ALTER status DROP DEFAULT, ALTER status TYPE state USING status::state;
+    ALTER TABLE outbox ALTER status SET DEFAULT 'pending'
+    """,
+  ])
+  func `go on when the table is altered`(_ change: String) async throws {
+    let fixture = try await installed()
+    try await fixture.expect("INSERT INTO outbox (id, channel) VALUES (1, 'mail'), (2, 'mail')", ["mail enqueued 2"])
+    try fixture.database.psql(change)
+    await fixture.restart()
+    try await fixture.expect(
+      """
+      INSERT INTO outbox (id, channel) VALUES (3, 'mail'); UPDATE outbox SET attempts = 1 WHERE id = 1;
+      UPDATE outbox SET status = 'delivered' WHERE id IN (1, 2); DELETE FROM outbox WHERE id = 3;
+      """,
+      ["mail enqueued 1", "mail retried 1", "mail delivered 2", "mail measured 2", "mail discarded 1"])
+    #expect(fixture.restarts.isEmpty)
+  }
+
+  /// What depends on a column would keep its table's owner from dropping it.
+  @Test func `keep nobody from dropping what they read`() async throws {
+    let fixture = try await installed(
+      .aiHummer,
+      "CREATE TYPE state AS ENUM ('pending', 'sending', 'failed', 'delivered', 'dead');"
+        + LedgerSchemas.aiHummer.replacing(
+          "status text NOT NULL DEFAULT 'pending'", with: "status state NOT NULL DEFAULT 'pending'"))
+    try await fixture.expect("INSERT INTO outbox (channel) VALUES ('mail')", ["mail enqueued 1"])
+    for column in ["next_attempt_at", "locked_at", "attempts", "channel", "status", "id", "created_at"] {
+      try fixture.database.psql("ALTER TABLE outbox DROP COLUMN \(column)")
+    }
+    try fixture.database.psql("DROP TYPE state; INSERT INTO outbox (payload) VALUES (NULL); DROP TABLE outbox")
+  }
+
+  @Test(arguments: ["timestamp", "timestamptz"])
+  func `read a moment by what its column is now, whatever the session's zone`(_ type: String) async throws {
+    let other = type == "timestamp" ? "timestamptz" : "timestamp"
+    let fixture = try await installed(
+      .aiHummer, LedgerSchemas.aiHummer.replacing("timestamptz", with: other), objective: .seconds(3600))
+    try fixture.database.psql(
+      """
+      SET TimeZone = 'UTC'; ALTER TABLE outbox ALTER created_at DROP DEFAULT, ALTER next_attempt_at TYPE \(type),
+        ALTER created_at TYPE \(type);
+      """)
+    for zone in ["Asia/Tokyo", "America/Lima"] {
+      let now = type == "timestamp" ? "now() AT TIME ZONE 'UTC'" : "now()"
+      try await fixture.expect(
+        """
+        SET TimeZone = '\(zone)';
+        INSERT INTO outbox (channel, created_at) VALUES ('late', \(now) - interval '2 h'), ('soon', \(now)), ('ahead', \(now));
+        DELETE FROM outbox WHERE channel = 'late'; DELETE FROM outbox WHERE channel = 'soon';
+        UPDATE outbox SET status = 'delivered';
+        """,
+        [
+          "late enqueued 1", "late discarded 1", "late discarded late 1", "soon enqueued 1", "soon discarded 1",
+          "ahead enqueued 1", "ahead delivered 1", "ahead measured 1",
+        ])
+    }
+    let most = fixture.total.destinations["ahead"]?.durations.sum ?? 3600
+    #expect(most < 3600)
+  }
+
+  /// Within the time a nested loop would not come to its end.
+  @Test func `do for many rows what was planned for two`() async throws {
+    let fixture = try await installed()
+    try await fixture.expect(
+      """
+      SET statement_timeout = '30s'; SET enable_hashjoin = off; SET enable_mergejoin = off; INSERT INTO outbox (id, channel) SELECT i, 'mail' FROM generate_series(1, 100000) i;
+      UPDATE outbox SET attempts = 1 WHERE id IN (1, 2); UPDATE outbox SET attempts = 1 WHERE id IN (3, 4);
+      UPDATE outbox SET status = 'delivered'; UPDATE outbox SET id = -id, status = 'pending' WHERE id < 3;
+      """, ["mail enqueued 100000", "mail retried 4", "mail delivered 100000", "mail measured 100000"])
+  }
+
+  private static let channels: Layout = {
+    var layout = Layout.aiHummer
+    layout.queues[0].tables["channels"] = TableName("channels")
+    layout.queues[0].columns["destination"] = .expression(
+      "SELECT c.name FROM {table:channels} c WHERE c.id::text = {channel}")
+    layout.queues[0].columns["channel"] = .column("channel")
+    return layout
+  }()
+
+  /// A destination of another table, and a column of a type that no function should depend on.
+  @Test(arguments: [
+    (channels, "text", "CREATE TABLE channels (id text, name text); INSERT INTO channels VALUES ('1', 'mail');", "1"),
+    (Layout.aiHummer, "citext", "CREATE EXTENSION citext;", "mail"),
+  ])
+  func `have a search path of their own where they need more than columns`(
+    _ layout: Layout, _ type: String, _ before: String, _ channel: String
+  ) async throws {
+    let fixture = try await installed(
+      layout, before + LedgerSchemas.aiHummer.replacing("channel text", with: "channel \(type)"))
+    #expect(try fixture.database.psql("SELECT count(*) FROM pg_proc WHERE proname LIKE '%movement'") == "0")
+    try fixture.database.psql(LedgerSchemas.evil)
+    let insert = "INSERT INTO outbox (id, channel) VALUES"
+    try await fixture.expect(
+      """
+      SET search_path = evil, pg_catalog, public; \(insert) (1, '\(channel)'), (2, '\(channel)'), (3, '\(channel)');
+      \(insert) (4, '\(channel)'); UPDATE outbox SET attempts = 1 WHERE id = 1; DELETE FROM outbox WHERE id = 4;
+      UPDATE outbox SET status = 'delivered' WHERE id OPERATOR(pg_catalog.<) 3; TRUNCATE outbox;
+      """,
+      [
+        "mail enqueued 4", "mail retried 1", "mail delivered 2", "mail measured 2", "mail discarded 2",
+      ])
+  }
+}
