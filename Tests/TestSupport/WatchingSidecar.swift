@@ -8,6 +8,7 @@ package final class WatchingSidecar {
   private var offset = 0
   private var seen: [String: (good: Int, failed: Int)] = [:]
   private var reasons: [String: Set<String>] = [:]
+  private var left: [String: Int] = [:]
 
   /// Starts the sidecar.
   ///
@@ -51,6 +52,12 @@ package final class WatchingSidecar {
     return reasons[outbox] ?? []
   }
 
+  /// How many cycles of an outbox it says it has left out so far, on a machine that stood still.
+  package func skipped(_ outbox: String) -> Int {
+    lookFurther()
+    return left[outbox] ?? 0
+  }
+
   /// Asks it to stop, and waits; its exit code, or nil where it does not stop.
   @discardableResult
   package func stop() -> Int32? {
@@ -66,7 +73,7 @@ package final class WatchingSidecar {
       let count = unsafe chunk.withUnsafeMutableBytes { unsafe pread(file, $0.baseAddress, $0.count, off_t(offset)) }
       guard count > 0, let end = chunk[..<count].lastIndex(of: UInt8(ascii: "\n")) else { return }
       for line in chunk[..<end].split(separator: UInt8(ascii: "\n"))
-      where line.starts(with: Self.up) || line.starts(with: Self.failed) {
+      where line.starts(with: Self.up) || line.starts(with: Self.failed) || line.starts(with: Self.skipped) {
         note(String(decoding: line, as: UTF8.self))
       }
       offset += end + 1
@@ -74,6 +81,7 @@ package final class WatchingSidecar {
   }
 
   private static let up = Array("outbox.up{outbox.name=".utf8)
+  private static let skipped = Array("outbox.sample.skipped{outbox.name=".utf8)
   private static let failed = Array("outbox.sample.failures{outbox.name=".utf8)
 
   private func note(_ line: String) {
@@ -81,6 +89,8 @@ package final class WatchingSidecar {
     let name = String(words[2])
     if line.hasPrefix("outbox.up{") {
       if words.last == "1" { seen[name, default: (0, 0)].good += 1 } else { seen[name, default: (0, 0)].failed += 1 }
+    } else if line.hasPrefix("outbox.sample.skipped{") {
+      left[name] = words.last.flatMap { Int($0) }
     } else if words.last != "0" {
       reasons[name, default: []].insert(String(words[4]))
     }
