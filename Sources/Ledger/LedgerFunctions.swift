@@ -124,11 +124,15 @@ struct LedgerFunctions {
     }
   }
 
-  /// What is written down of ``movement(_:)``. The clock is looked at here: a function that does could not be put into the
-  /// plan of the statement that calls it.
-  private static let noted =
-    "m.kind, m.destination, "
-    + "pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) OPERATOR(pg_catalog.-) m.due"
+  /// What is written down of ``movement(_:)``. The clock is looked at here, since a function that does could not be put into
+  /// the plan of the statement that calls it, and only where it matters, since that takes as long as to lock the journal.
+  /// What is written is as old as it was when its statement began: of an event that ends, the attempt may be a part of
+  /// the statement.
+  private func noted(_ change: LedgerChange) -> String {
+    let clock = change == .insert ? "statement_timestamp" : "clock_timestamp"
+    return "m.kind, m.destination, CASE WHEN m.due IS NOT NULL THEN "
+      + "pg_catalog.date_part('epoch', pg_catalog.\(clock)()) OPERATOR(pg_catalog.-) m.due END"
+  }
 
   /// Writes down what the rows of a change mean.
   private func written(
@@ -136,7 +140,7 @@ struct LedgerFunctions {
   ) throws(LayoutProblem) -> String {
     """
     \(into)
-    SELECT \(Self.noted)
+    SELECT \(noted(change))
     FROM \(rows) CROSS JOIN LATERAL \(try meaning(change)) m
     WHERE m.kind IS NOT NULL\(condition);
     """
@@ -154,7 +158,7 @@ struct LedgerFunctions {
         RETURN NULL;
       END IF;
       SELECT * INTO STRICT o FROM old_rows;
-      SELECT \(Self.noted) AS latency INTO m FROM \(try meaning(.update)) m;
+      SELECT \(noted(.update)) AS latency INTO m FROM \(try meaning(.update)) m;
       IF m.kind IS NOT NULL THEN
         \(into)
         VALUES (m.kind, m.destination, m.latency);
