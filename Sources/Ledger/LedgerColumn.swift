@@ -28,9 +28,10 @@ struct LedgerColumn {
     }
   }
 
+  /// Wide enough for what a column becomes that is made wider.
   private static let types = [
     "text": "text", "character varying": "varchar", "character": "bpchar", "name": "name", "boolean": "bool",
-    "uuid": "uuid", "smallint": "int2", "integer": "int4", "bigint": "int8", "numeric": "numeric", "real": "float4",
+    "uuid": "uuid", "smallint": "int8", "integer": "int8", "bigint": "int8", "numeric": "numeric", "real": "float8",
     "double precision": "float8", "timestamp with time zone": "timestamptz", "timestamp without time zone": "timestamp",
     "json": "json", "jsonb": "jsonb", "bytea": "bytea",
   ]

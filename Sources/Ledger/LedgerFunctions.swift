@@ -39,6 +39,8 @@ struct LedgerFunctions {
     if let columns, hasMovementFunction(change), let body = try movement(change) {
       let rows = rows(of: change)
       let all = rows.flatMap { row in columns.map { (row: row, column: $0) } }
+      // With names: what pg_dump prints of a function without could not be read again.
+      let parameters = all.enumerated().map { "p\($0 + 1) \($1.column.type)" }
       let sources = rows.map { row in
         let selected = all.enumerated().filter { $1.row == row }
           .map { "$\($0 + 1) AS \(SQLIdentifier.quoted($1.column.name))" }
@@ -46,7 +48,7 @@ struct LedgerFunctions {
       }
       definitions.append(
         """
-        CREATE FUNCTION \(names.movement(change))(\(all.map(\.column.type).joined(separator: ", ")))
+        CREATE FUNCTION \(names.movement(change))(\(parameters.joined(separator: ", ")))
         RETURNS TABLE (kind "char", destination text, due float8) LANGUAGE sql STABLE ROWS 1
         BEGIN ATOMIC
           \(body)
@@ -64,7 +66,7 @@ struct LedgerFunctions {
       many.map { statement in
         """
 
-          WHEN too_many_rows THEN
+          WHEN too_many_rows OR datatype_mismatch THEN
             BEGIN
         \(statement.indented(6))
               RETURN NULL;
@@ -75,9 +77,7 @@ struct LedgerFunctions {
         """
       } ?? ""
     let setsPath = columns == nil || change == .truncate
-    return """
-      CREATE OR REPLACE FUNCTION \(names.function(change))() RETURNS trigger
-      LANGUAGE plpgsql SECURITY DEFINER\(setsPath ? " SET search_path = pg_catalog, pg_temp" : "") AS $ledger$
+    let source = """
       #variable_conflict use_column
       DECLARE
         failed pg_catalog.text;\(variables)
@@ -88,7 +88,11 @@ struct LedgerFunctions {
         WHEN OTHERS THEN
       \(noteLoss.indented(4))
           RETURN NULL;
-      END $ledger$
+      END
+      """
+    return """
+      CREATE OR REPLACE FUNCTION \(names.function(change))() RETURNS trigger
+      LANGUAGE plpgsql SECURITY DEFINER\(setsPath ? " SET search_path = pg_catalog, pg_temp" : "") AS \(source.dollarQuoted)
       """
   }
 
@@ -126,13 +130,9 @@ struct LedgerFunctions {
 
   /// What is written down of ``movement(_:)``. The clock is looked at here, since a function that does could not be put into
   /// the plan of the statement that calls it, and only where it matters, since that takes as long as to lock the journal.
-  /// What is written is as old as it was when its statement began: of an event that ends, the attempt may be a part of
-  /// the statement.
-  private func noted(_ change: LedgerChange) -> String {
-    let clock = change == .insert ? "statement_timestamp" : "clock_timestamp"
-    return "m.kind, m.destination, CASE WHEN m.due IS NOT NULL THEN "
-      + "pg_catalog.date_part('epoch', pg_catalog.\(clock)()) OPERATOR(pg_catalog.-) m.due END"
-  }
+  private static let noted =
+    "m.kind, m.destination, CASE WHEN m.due IS NOT NULL THEN "
+    + "pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) OPERATOR(pg_catalog.-) m.due END"
 
   /// Writes down what the rows of a change mean.
   private func written(
@@ -140,14 +140,18 @@ struct LedgerFunctions {
   ) throws(LayoutProblem) -> String {
     """
     \(into)
-    SELECT \(noted(change))
+    SELECT \(Self.noted)
     FROM \(rows) CROSS JOIN LATERAL \(try meaning(change)) m
     WHERE m.kind IS NOT NULL\(condition);
     """
   }
 
   /// One row needs no join, and a claim ends after a look at it. A plan for many rows would cost a claim several times as
-  /// much.
+  /// much. A session that was there before a column got another type cannot look at one row any more, but at many.
+  ///
+  /// Many are paired as they come: the server writes both sides of a change down together (`AfterTriggerSaveEvent`), and an
+  /// identifier may be changed itself, or be shared by the rows of several tenants. One side without the other, as where a
+  /// trigger of a partition keeps a row from moving there, is a loss.
   ///
   /// Plans are kept for the session, and one that was made for two rows must not meet a million with a nested loop: a full
   /// join never is one, and what asks for both of its sides is written so that the planner does not see through it.
@@ -158,18 +162,29 @@ struct LedgerFunctions {
         RETURN NULL;
       END IF;
       SELECT * INTO STRICT o FROM old_rows;
-      SELECT \(noted(.update)) AS latency INTO m FROM \(try meaning(.update)) m;
+      SELECT \(Self.noted) AS latency INTO m FROM \(try meaning(.update)) m;
       IF m.kind IS NOT NULL THEN
         \(into)
         VALUES (m.kind, m.destination, m.latency);
       END IF;
       """
-    let (old, new) = (try expand("{id}", "o"), try expand("{id}", "e"))
-    let many = try written(
-      .update, "old_rows o FULL JOIN new_rows e ON \(new) OPERATOR(pg_catalog.=) \(old)",
-      where: " AND COALESCE(\(old) IS NOT NULL AND \(new) IS NOT NULL, false)")
+    let number = SQLIdentifier.quoted(Self.rowNumber)
+    func numbered(_ rows: String) -> String {
+      "(SELECT pg_catalog.row_number() OVER () AS \(number), r.* FROM \(rows) r)"
+    }
+    let many = """
+      IF (SELECT pg_catalog.count(*) FROM old_rows) OPERATOR(pg_catalog.<>) (SELECT pg_catalog.count(*) FROM new_rows) THEN
+        RAISE EXCEPTION USING ERRCODE = 'cardinality_violation';
+      END IF;
+      \(try written(
+        .update,
+        "\(numbered("old_rows")) o FULL JOIN \(numbered("new_rows")) e ON e.\(number) OPERATOR(pg_catalog.=) o.\(number)",
+        where: " AND COALESCE(o.\(number) IS NOT NULL AND e.\(number) IS NOT NULL, false)"))
+      """
     return ("\n  e pg_catalog.record;\n  o pg_catalog.record;\n  m pg_catalog.record;", single, many)
   }
+
+  private static let rowNumber = "place in the statement"
 
   /// What a changed row means, as something to select from.
   private func meaning(_ change: LedgerChange) throws(LayoutProblem) -> String {
@@ -233,6 +248,13 @@ struct LedgerFunctions {
 }
 
 extension String {
+  /// As a literal without an escape in it, whatever it holds.
+  var dollarQuoted: String {
+    var tag = "$ledger$"
+    while contains(tag) { tag = "$_" + tag.dropFirst() }
+    return "\(tag)\n\(self) \(tag)"
+  }
+
   func indented(_ spaces: Int) -> String {
     let margin = String(repeating: " ", count: spaces)
     return split(separator: "\n", omittingEmptySubsequences: false).map { margin + $0 }.joined(separator: "\n")

@@ -23,12 +23,13 @@ package struct LedgerNames: Sendable, Hashable {
   ///
   /// - Parameter reference: the table with its schema, quoted part by part.
   package init(reference: String) {
-    let name = SQLIdentifier.parts(reference).joined(separator: ".")
-    // PostgreSQL cuts names at 63 bytes, and two that were cut might be the same.
+    let parts = SQLIdentifier.parts(reference)
+    let name = parts.joined(separator: ".")
+    // PostgreSQL cuts names at 63 bytes, and two that were cut might be the same, as might two with a dot elsewhere.
     label =
-      name.utf8.count <= 44
+      name.utf8.count <= 44 && !parts.contains { $0.contains(".") }
       ? name
-      : String(name.unicodeScalars.prefix { $0.isASCII }.prefix(24).map(Character.init)) + "~" + fingerprint(name)
+      : String(name.unicodeScalars.prefix { $0.isASCII }.prefix(24).map(Character.init)) + "~" + fingerprint(reference)
   }
 
   /// The journal: a row for each movement.

@@ -64,14 +64,25 @@ package struct LedgerScript: Sendable, Hashable {
         autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 20000, \(Self.keepsItsLength))
       """,
       "CREATE INDEX IF NOT EXISTS \(names.index) ON \(names.journal) (txid)",
+      Self.isDeletedFromUnderPublication(names.journal),
       "REVOKE ALL ON \(names.journal) FROM PUBLIC",
     ] + (keepsCounting ? [] : ["DELETE FROM \(names.journal)"])
-      // Those that are there may take other columns.
       + [
-        "DO $ledger$\nDECLARE\n  part record;\nBEGIN\n\(Self.dropFunctions(of: label, movementsOnly: true).indented(2))\nEND $ledger$"
+        "DO "
+          + """
+          DECLARE
+            part record;
+          BEGIN
+          \(Self.dropTriggers(of: label, besidesThoseOn: "\(main)::regclass, \(dead)::regclass").indented(2))
+          \(Self.dropFunctions(of: label, movementsOnly: true).indented(2))
+          END
+          """.dollarQuoted
       ]
       + functions
       + changes.map { "REVOKE ALL ON FUNCTION \(names.function($0))() FROM PUBLIC" }
+      + movementFunctions.map {
+        "REVOKE ALL ON FUNCTION \(LedgerNames.schema).\(SQLIdentifier.quoted($0)) FROM PUBLIC"
+      }
       + changes.map(createTrigger)
       + [
         """
@@ -119,43 +130,52 @@ package struct LedgerScript: Sendable, Hashable {
   /// A ledger is known by what it was called when it was made, or by the table that it is on, whatever that is called
   /// now. What belongs to it is found by its functions.
   private static func removal(of label: String, orRelation relation: String) -> String {
-    """
-    DO $ledger$
-    DECLARE
-      labels text[] := ARRAY[\(label)];
-      label text;
-      part record;
-    BEGIN
-      IF to_regnamespace('\(LedgerNames.schema)') IS NULL THEN
-        RETURN;
-      END IF;
-      IF to_regclass('\(LedgerNames.watched)') IS NOT NULL THEN
-        labels := labels || ARRAY(SELECT w.journal FROM \(LedgerNames.watched) w WHERE w.relation = \(relation)
-          OR NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = w.relation));
-      END IF;
-      FOREACH label IN ARRAY labels LOOP
-        CONTINUE WHEN label IS NULL;
-        FOR part IN SELECT t.tgname, t.tgrelid::regclass AS relation FROM pg_trigger t JOIN pg_proc f ON f.oid = t.tgfoid
-          WHERE \(isFunction(of: "label"))
-        LOOP
-          EXECUTE format('DROP TRIGGER %I ON %s', part.tgname, part.relation);
-        END LOOP;
-    \(dropFunctions(of: "label").indented(4))
-        IF to_regclass(format('\(LedgerNames.schema).%I', label)) IS NOT NULL THEN
-          EXECUTE format('DROP TABLE \(LedgerNames.schema).%I', label);
+    "DO "
+      + """
+      DECLARE
+        labels text[] := ARRAY[\(label)];
+        label text;
+        part record;
+      BEGIN
+        IF to_regnamespace('\(LedgerNames.schema)') IS NULL THEN
+          RETURN;
         END IF;
         IF to_regclass('\(LedgerNames.watched)') IS NOT NULL THEN
-          DELETE FROM \(LedgerNames.watched) WHERE journal = label;
-          DELETE FROM \(LedgerNames.losses) WHERE journal = label;
-          DELETE FROM \(LedgerNames.readers) WHERE journal = label;
+          labels := labels || ARRAY(SELECT w.journal FROM \(LedgerNames.watched) w WHERE w.relation = \(relation)
+            OR NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = w.relation));
         END IF;
-      END LOOP;
-      IF to_regclass('\(LedgerNames.watched)') IS NOT NULL AND NOT EXISTS (SELECT FROM \(LedgerNames.watched)) THEN
-        DROP FUNCTION \(LedgerNames.purge)(text, text, xid8, integer);
-        DROP TABLE \(LedgerNames.watched), \(LedgerNames.losses), \(LedgerNames.readers);
-        DROP SCHEMA \(LedgerNames.schema);
-      END IF;
-    END $ledger$
+        FOREACH label IN ARRAY labels LOOP
+          CONTINUE WHEN label IS NULL;
+      \(dropTriggers(of: "label").indented(4))
+      \(dropFunctions(of: "label").indented(4))
+          IF to_regclass(format('\(LedgerNames.schema).%I', label)) IS NOT NULL THEN
+            EXECUTE format('DROP TABLE \(LedgerNames.schema).%I', label);
+          END IF;
+          IF to_regclass('\(LedgerNames.watched)') IS NOT NULL THEN
+            DELETE FROM \(LedgerNames.watched) WHERE journal = label;
+            DELETE FROM \(LedgerNames.losses) WHERE journal = label;
+            DELETE FROM \(LedgerNames.readers) WHERE journal = label;
+          END IF;
+        END LOOP;
+        IF to_regclass('\(LedgerNames.watched)') IS NOT NULL AND NOT EXISTS (SELECT FROM \(LedgerNames.watched)) THEN
+          DROP FUNCTION \(LedgerNames.purge)(text, text, xid8, integer);
+          DROP TABLE \(LedgerNames.watched), \(LedgerNames.losses), \(LedgerNames.readers);
+          DROP SCHEMA \(LedgerNames.schema);
+        END IF;
+      END
+      """.dollarQuoted
+  }
+
+  /// Drops the triggers that run the functions of a ledger: also those on a table that was called like this one before.
+  ///
+  /// - Parameter kept: tables whose triggers stay.
+  private static func dropTriggers(of label: String, besidesThoseOn kept: String? = nil) -> String {
+    """
+    FOR part IN SELECT t.tgname, t.tgrelid::regclass AS relation FROM pg_trigger t JOIN pg_proc f ON f.oid = t.tgfoid
+      WHERE \(isFunction(of: label))\(kept.map { " AND (t.tgrelid = ANY (ARRAY[\($0)]::oid[])) IS NOT TRUE" } ?? "")
+    LOOP
+      EXECUTE format('DROP TRIGGER %I ON %s', part.tgname, part.relation);
+    END LOOP;
     """
   }
 
@@ -228,6 +248,20 @@ package struct LedgerScript: Sendable, Hashable {
   /// While VACUUM makes a table shorter nobody can write to it. A journal needs its pages again anyway.
   private static let keepsItsLength = "vacuum_truncate = off, toast.vacuum_truncate = off"
 
+  /// A publication of all tables would refuse to let rows go that nothing identifies. Only where it is not so already: this
+  /// takes a lock that no loss could be noted beside.
+  private static func isDeletedFromUnderPublication(_ table: String) -> String {
+    let name = SQLIdentifier.literal(table, .postgresql)
+    return "DO "
+      + """
+      BEGIN
+        IF (SELECT c.relreplident FROM pg_class c WHERE c.oid = \(name)::regclass) <> 'f' THEN
+          ALTER TABLE \(table) REPLICA IDENTITY FULL;
+        END IF;
+      END
+      """.dollarQuoted
+  }
+
   private var shared: [String] {
     [
       // What the functions say is parsed now, as far as the server keeps it parsed.
@@ -247,6 +281,7 @@ package struct LedgerScript: Sendable, Hashable {
         txid xid8 NOT NULL DEFAULT pg_current_xact_id(), journal text NOT NULL, sqlstate text NOT NULL)
       """,
       "ALTER TABLE \(LedgerNames.losses) SET (\(Self.keepsItsLength))",
+      Self.isDeletedFromUnderPublication(LedgerNames.losses),
       """
       CREATE TABLE IF NOT EXISTS \(LedgerNames.readers) (
         journal text, reader text, through xid8 NOT NULL, seen timestamptz NOT NULL, PRIMARY KEY (journal, reader))

@@ -98,7 +98,7 @@ struct LedgerTerms {
       queue: queue, schema: schema, dialect: dialect, row: "e", oldRow: "o", outlivesSchema: true)
     let templates = [
       rules.waiting, rules.delivered, rules.dead, rules.failed, rules.released, rules.removed, rules.buried,
-      rules.firstDue, queue.destination, "{id}",
+      rules.firstDue, queue.destination,
     ]
     for text in templates.compactMap({ $0 }) where try template.expand(text).lowercased().contains("select") {
       return nil

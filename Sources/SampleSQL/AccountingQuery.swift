@@ -108,7 +108,7 @@ package struct AccountingQuery: Sendable, Hashable {
       """
     switch dialect {
     case .sqlite:
-      let took = "round(max(g - f, 0) * 1000000)"
+      let took = "CASE WHEN \(Self.isPlausible) THEN round(max(g - f, 0) * 1000000) END"
       return """
         SELECT d, 'delivered', \(cells.number("g", dialect)), NULL, count(*), NULL,
             group_concat(CAST(\(took) AS INTEGER)), NULL, NULL, 0, NULL, NULL, NULL, 0, NULL,
@@ -130,7 +130,8 @@ package struct AccountingQuery: Sendable, Hashable {
             NULL::float8, NULL::float8, 0, 0, \(SampleQuery.sum("a", dialect)), \(cells.written(dialect)),
             \(cells.finished("t", duration: "m", where: "g >= \(cells.told ?? 0)", dialect))
         FROM (
-          SELECT d, \(cells.number("g", dialect)) AS g, g AS t, c, a, round(greatest(g - f, 0) * 1000000) AS m\
+          SELECT d, \(cells.number("g", dialect)) AS g, g AS t, c, a,
+              CASE WHEN \(Self.isPlausible) THEN round(greatest(g - f, 0) * 1000000) END AS m\
         \(cells.told == nil ? "" : ", i")
           FROM (
             \(inner)
@@ -153,6 +154,9 @@ package struct AccountingQuery: Sendable, Hashable {
   static func since(_ dialect: SQLDialect) -> String {
     dialect == .postgresql ? "current_setting('\(setting)')::float8" : ":since"
   }
+
+  /// What took longer than any plan may be ahead began at no time at all: at infinity, or in a wrong unit.
+  private static let isPlausible = "g - f < \(SampleQuery.latestPlausibleDelay)"
 
   /// The name of that setting.
   package static let setting = "outbox_exporter.since"

@@ -60,7 +60,7 @@ package struct CountingCells: Sendable, Hashable {
     case .postgresql:
       // What is beyond all times, or no number, is put at the end of them.
       let bounded = "least(\(time), 1e11)"
-      let last = duration.map { ", ' ', least(\($0), 1e17)::bigint" } ?? ""
+      let last = duration.map { ", ' ', (\($0))::bigint" } ?? ""
       return
         "string_agg(concat(\(Self.word(dialect)), ' ', round(\(bounded) * 1000000)::bigint, ' ', a::bigint\(last)), ',') "
         + "FILTER (WHERE \(condition))"

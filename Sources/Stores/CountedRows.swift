@@ -66,7 +66,7 @@ struct CountedRows: Sendable, Hashable {
     mutating func add(_ other: Finished) {
       count += other.count
       buckets.merge(other.buckets, uniquingKeysWith: +)
-      sum += other.sum
+      sum = sum.adding(other.sum)
       retries += other.retries
       keys = if let keys, let others = other.keys { keys + others } else { nil }
       rows += other.rows
@@ -80,7 +80,7 @@ struct CountedRows: Sendable, Hashable {
       var unmatched = UnmatchedKeys(known)
       for (key, row) in zip(keys, rows) where !unmatched.remove(key) {
         new.count += 1
-        new.sum += row.duration
+        new.sum = new.sum.adding(row.duration)
         new.retries += row.retries
         if let bucket = row.bucket { new.buckets[bucket, default: 0] += 1 }
       }
@@ -252,4 +252,12 @@ struct CountingLook {
   }
 
   private func start(_ cell: Int) -> Int64? { starts.indices.contains(cell - 1) ? starts[cell - 1] : nil }
+}
+
+extension Int64 {
+  /// The sum, or the largest number: durations of clocks that were never set add up beyond it.
+  func adding(_ other: Int64) -> Int64 {
+    let (sum, isTooMuch) = addingReportingOverflow(other)
+    return isTooMuch ? .max : sum
+  }
 }

@@ -89,6 +89,9 @@ struct PostgreSQLLedger {
 
   // MARK: - Emptying
 
+  /// What its journal is called.
+  var label: String { script.names.label }
+
   /// The message that throws away some of what every reader has read and kept; nil where nothing may be.
   func purge(through mark: LedgerMark, _ limits: PostgreSQLLimits) -> String? {
     guard isPurgeable else { return nil }

@@ -136,7 +136,7 @@ struct PostgreSQLLedgerPlace: LedgerPlace {
       -- The ledger of \(outbox.name) (\(layout)).
       \(LedgerScript.unshielded.map { "-- * \($0)\n" }.joined())
       -- Install, as the owner of the tables:
-      \(block(script.install(keepsCounting: false, keepsJournal: true)))
+      \(block(script.install(keepsCounting: false, keepsJournal: false)))
       -- What the role that samples needs besides the grants that `outbox-exporter sql` prints:
       \(script.grants(to: role ?? session.userName).map { $0 + ";\n" }.joined())
       -- Remove, as the owner of the tables; commented out, so that the whole may be run to install:

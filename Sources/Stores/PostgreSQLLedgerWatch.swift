@@ -11,8 +11,10 @@ final class PostgreSQLLedgerWatch {
   private let limits: PostgreSQLLimits
   private let clock: @Sendable () -> Int64
   private var ledger: PostgreSQLLedger?
-  /// Why a ledger that is there is not read.
-  private(set) var notice: String?
+  /// Why a ledger that is there is not read, or not as it should be.
+  private var finding: String?
+  /// Why it cannot be purged.
+  private var obstacle: String?
   private var lookedAt: Int64 = 0
   private var lookedIn: Int?
   private var isKnown = false
@@ -25,8 +27,14 @@ final class PostgreSQLLedgerWatch {
     self.clock = clock
   }
 
+  /// What is wrong with the ledger, for the operator.
+  var notice: String? {
+    let notices = [finding, obstacle].compactMap { $0 }
+    return notices.isEmpty ? nil : notices.joined(separator: "; ")
+  }
+
   /// True where the last look found a ledger, whether it can be read or not.
-  var isThere: Bool { ledger != nil || notice != nil }
+  var isThere: Bool { ledger != nil || finding != nil }
 
   /// The ledger beside a queue; nil where there is none that can be read.
   func current(
@@ -50,18 +58,18 @@ final class PostgreSQLLedgerWatch {
   private func find(
     _ queue: TableQueue, _ schema: QueueSchema, _ objective: Duration?
   ) throws(PostgreSQLError) -> PostgreSQLLedger? {
-    notice = nil
+    finding = nil
     guard let script = try? LedgerScript(queue: queue, schema: schema) else { return nil }
     let catalog = PostgreSQLLedgerCatalog(try look(PostgreSQLLedgerCatalog.statement(script)), script)
     guard catalog.isThere else { return nil }
     if let missing = catalog.missing.first {
-      notice =
+      finding =
         "the ledger \(script.names.label) is not read, since it lacks \(missing); `outbox-exporter ledger install` "
         + "mends it"
       return nil
     }
     guard catalog.isReadable else {
-      notice =
+      finding =
         "the ledger \(script.names.label) is not read, since the role \(session.userName) may not; "
         + "`outbox-exporter ledger print` has the grants"
       return nil
@@ -69,13 +77,13 @@ final class PostgreSQLLedgerWatch {
     guard let record = PostgreSQLLedgerRecord(try look(PostgreSQLLedgerRecord.statement(script))),
       record.isOfThisCluster, record.version == LedgerScript.version
     else {
-      notice =
+      finding =
         "the ledger \(script.names.label) is not read, since it is another version's or was restored from a dump; "
         + "`outbox-exporter ledger install` makes it anew"
       return nil
     }
     if record.definition != script.definition {
-      notice =
+      finding =
         "the ledger \(script.names.label) was made for another form of the layout and counts by that; "
         + "`outbox-exporter ledger install` brings it up to date"
     }
@@ -97,7 +105,7 @@ final class PostgreSQLLedgerWatch {
   }
 
   /// Throws away what lies before a mark that is kept: some after every few samples, in transactions of their own. Where
-  /// that cannot be done, the ledger grows, and nothing else happens.
+  /// that cannot be done, the ledger grows, which is said.
   func purge(_ ledger: PostgreSQLLedger, through mark: LedgerMark) {
     // The first call makes this reader known to the others, who then wait for it.
     guard !isKnown || unpurged > 0 && (samplesSincePurge >= 10 || unpurged >= PostgreSQLLedger.purgeBatch),
@@ -105,7 +113,16 @@ final class PostgreSQLLedgerWatch {
     else { return }
     samplesSincePurge = 0
     for _ in 0..<5 {
-      guard let results = try? session.query(message), let gone = results.dropLast().last?.integer(0, 0) else { return }
+      let results: [PostgreSQLResult]
+      do throws(PostgreSQLError) {
+        results = try session.query(message)
+      } catch {
+        let failure = SampleFailure(error, database: session.databaseName, role: session.userName, limits: limits)
+        obstacle = "the ledger \(ledger.label) cannot be purged and grows: \(failure.message)"
+        return
+      }
+      guard let gone = results.dropLast().last?.integer(0, 0) else { return }
+      obstacle = nil
       isKnown = true
       guard gone == PostgreSQLLedger.purgeBatch else {
         unpurged = 0

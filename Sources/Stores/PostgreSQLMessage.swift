@@ -26,8 +26,7 @@ enum PostgreSQLMessage {
   /// Not what is sent elsewhere, since who runs the printed statements one by one needs the two.
   static func withoutBlock(_ message: String) -> String {
     guard message.hasPrefix(begin), message.hasSuffix(";\n" + commit) else { return message }
-    return "SET TRANSACTION" + (message.dropFirst(begin.count).first == ";" ? " READ WRITE" : "")
-      + message.dropFirst(begin.count).dropLast(commit.count) + "SELECT"
+    return "SET TRANSACTION" + message.dropFirst(begin.count).dropLast(commit.count) + "SELECT"
   }
 
   private static let begin = "BEGIN"
@@ -47,7 +46,8 @@ enum PostgreSQLMessage {
   /// Puts statements that change the database into one transaction: all of them, or none. For the ledger's commands.
   static func change(_ statements: [String], _ limits: PostgreSQLLimits) -> String {
     let opening = [
-      begin, "SET LOCAL statement_timeout = \(milliseconds(limits.statement))",
+      begin + " ISOLATION LEVEL READ COMMITTED READ WRITE",
+      "SET LOCAL statement_timeout = \(milliseconds(limits.statement))",
       "SET LOCAL lock_timeout = \(milliseconds(limits.lock))", "SET LOCAL client_min_messages = warning",
     ]
     return (opening + statements + [commit]).joined(separator: ";\n")

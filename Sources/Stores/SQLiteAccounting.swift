@@ -198,7 +198,7 @@ extension DeliveredRow {
       destination: row.text(0) ?? Snapshot.defaultDestination, cell: Int(row.integer(2) ?? 0),
       count: Int(row.integer(4) ?? 0),
       buckets: durations.reduce(into: [:]) { $0[bounds.bucket(of: Double($1) / 1e6), default: 0] += 1 },
-      sum: durations.reduce(0, +), retries: Int(row.integer(15) ?? 0),
+      sum: durations.reduce(0) { $0.adding($1) }, retries: Int(row.integer(15) ?? 0),
       created: CountingCells.written(row.text(16) ?? ""), rows: CountingCells.finished(row.text(17) ?? ""))
   }
 }

@@ -142,6 +142,29 @@ import Testing
     #expect(totals.restarts.isEmpty && totals.unbalanced.isEmpty, "\(totals.unbalanced)")
   }
 
+  /// Such a row would be looked at in every sample for as long as it is young.
+  @Test func `a delivered row with an extreme time is counted, and measured where it can be`() async throws {
+    let workers = try AiHummerWorkers()
+    let totals = MovementTotals()
+    let store = store(workers.database)
+    totals.add(await store.sample(totals.request))
+    try workers.database.psql(
+      """
+      INSERT INTO outbox (channel, status, delivered_at, next_attempt_at, created_at)
+      SELECT 'mail', 'delivered', clock_timestamp(), t::timestamptz, t::timestamptz
+      FROM unnest(ARRAY['-infinity', '4714-11-24 BC', '1925-01-01', 'infinity', '294276-12-31']) t, generate_series(1, 4000);
+      INSERT INTO outbox (channel, status, delivered_at) VALUES ('mail', 'delivered', 'infinity'), ('mail', 'delivered', '-infinity');
+      """)
+    for _ in 0..<2 {
+      let samples = await store.sample(totals.request)
+      #expect(samples.first?.failure == nil)
+      totals.add(samples)
+    }
+    #expect(totals.lines.contains("mail delivered 20000"), "\(totals.lines)")
+    #expect(totals.durations.sum.isFinite)
+    #expect(totals.durations.count == 8000 || totals.durations.count == 12000)
+  }
+
   @Test func `a prepared transaction that commits long after its times is counted once`() async throws {
     let server = try TemporaryPostgres(settings: ["max_prepared_transactions": "5"])
     let database = try server.createDatabase(

@@ -111,6 +111,104 @@ import Testing
       """, ["mail enqueued 100000", "mail retried 4", "mail delivered 100000", "mail measured 100000"])
   }
 
+  @Test func `come back from a dump`() async throws {
+    let fixture = try await installed()
+    let copy = try fixture.database.server.createDatabase(try fixture.database.server.dump(fixture.database))
+    try copy.psql(
+      """
+      INSERT INTO outbox (id, channel) VALUES (1, 'mail'), (2, 'mail'); UPDATE outbox SET attempts = 1;
+      UPDATE outbox SET status = 'delivered' WHERE id = 1; DELETE FROM outbox WHERE id = 2;
+      """)
+    let kinds = "SELECT string_agg(kind::text, '' ORDER BY kind) FROM outbox_ledger.\"public.outbox\""
+    #expect(try copy.psql(kinds) == "CEEdrr")
+  }
+
+  /// What a session has planned for one row cannot be used for another type.
+  @Test(arguments: ["attempts TYPE bigint", "channel TYPE varchar(40)", "id TYPE integer"])
+  func `go on in a session that was there before a column got another type`(_ change: String) async throws {
+    let fixture = try await installed()
+    try await fixture.expect(
+      """
+      INSERT INTO outbox (id, channel) VALUES (1, 'mail'), (2, 'mail'), (3, 'mail'), (4, 'mail');
+      UPDATE outbox SET attempts = 1 WHERE id = 1; UPDATE outbox SET attempts = 1 WHERE id IN (2, 3);
+      ALTER TABLE outbox ALTER \(change);
+      UPDATE outbox SET attempts = attempts + 1 WHERE id = 1; UPDATE outbox SET attempts = attempts + 1 WHERE id IN (2, 3);
+      UPDATE outbox SET locked_at = now() WHERE id = 4;
+      INSERT INTO outbox (id, channel) VALUES (5, 'mail'); DELETE FROM outbox WHERE id = 5;
+      UPDATE outbox SET status = 'delivered' WHERE id = 1;
+      """,
+      ["mail enqueued 5", "mail retried 6", "mail discarded 1", "mail delivered 1", "mail measured 1"])
+  }
+
+  @Test func `take numbers beyond those of the column that they were made for`() async throws {
+    let fixture = try await installed(
+      .aiHummer,
+      LedgerSchemas.aiHummer.replacing("id bigint GENERATED", with: "id integer GENERATED")
+        .replacing("attempts integer", with: "attempts smallint"))
+    try fixture.database.psql("ALTER TABLE outbox ALTER id TYPE bigint, ALTER attempts TYPE bigint")
+    try await fixture.expect(
+      """
+      INSERT INTO outbox (id, channel, attempts) VALUES (5000000000, 'mail', 5000000000), (5000000001, 'mail', 1);
+      UPDATE outbox SET attempts = attempts + 1 WHERE id = 5000000000; UPDATE outbox SET attempts = attempts + 1;
+      """, ["mail enqueued 2", "mail retried 3"])
+  }
+
+  /// A layout may name an identifier that is SQL, is shared by the events of several tenants, or changes.
+  @Test func `tell rows apart without their identifier`() async throws {
+    var layout = Layout.aiHummer
+    layout.queues[0].columns["id"] = .expression("{tenant} || {attempts}")
+    layout.queues[0].columns["tenant"] = .column("tenant_id")
+    let fixture = try await installed(
+      layout, LedgerSchemas.aiHummer.replacing("IDENTITY PRIMARY KEY", with: "IDENTITY"))
+    let role = fixture.database.server.uniqueName("app")
+    try fixture.database.psql(
+      """
+      \(LedgerSchemas.evil) CREATE FUNCTION evil.joined(text, text) RETURNS text LANGUAGE plpgsql AS 'BEGIN RAISE ''evil''; END';
+      CREATE OPERATOR evil.|| (LEFTARG = text, RIGHTARG = text, FUNCTION = evil.joined);
+      CREATE ROLE \(role) LOGIN; GRANT SELECT, INSERT, UPDATE, DELETE ON outbox TO \(role); GRANT USAGE ON SCHEMA evil TO \(role);
+      """)
+    try fixture.database.psql(
+      """
+      SET search_path = evil, pg_catalog, public;
+      INSERT INTO outbox (id, tenant_id, channel) VALUES (1, 'a', 'mail'), (1, 'b', 'fax'), (1, 'c', 'mail'), (NULL, 'd', 'mail');
+      UPDATE outbox SET attempts = attempts + 1; UPDATE outbox SET id = id + 1, attempts = attempts + 1 WHERE tenant_id LIKE '%';
+      """.replacing("(NULL, 'd', 'mail')", with: "(7, 'd', 'mail')"), user: role)
+    #expect(
+      try await fixture.movements() == ["fax enqueued 1", "fax retried 2", "mail enqueued 3", "mail retried 6"])
+  }
+
+  /// The old value of a row that a trigger keeps from moving comes without a new one.
+  @Test func `note a loss where the rows of a statement do not pair`() async throws {
+    let fixture = try await installed(
+      .aiHummer,
+      """
+      CREATE TABLE outbox (
+        id bigint, channel text, status text NOT NULL DEFAULT 'pending', attempts integer NOT NULL DEFAULT 0,
+        locked_at timestamptz, created_at timestamptz NOT NULL DEFAULT now()) PARTITION BY LIST (channel);
+      CREATE TABLE a PARTITION OF outbox FOR VALUES IN ('a'); CREATE TABLE b PARTITION OF outbox FOR VALUES IN ('b');
+      CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN CASE WHEN new.id > 1 THEN new END; END';
+      CREATE TRIGGER refuse BEFORE INSERT ON b FOR EACH ROW EXECUTE FUNCTION refuse();
+      """)
+    try fixture.database.psql(
+      """
+      INSERT INTO outbox (id, channel) VALUES (1, 'a'), (2, 'a'), (3, 'a');
+      UPDATE outbox SET channel = 'b', attempts = 1;
+      """)
+    #expect(try fixture.database.psql("SELECT sqlstate FROM outbox_ledger.losses") == "21000")
+    #expect(try fixture.database.psql("SELECT count(*) FROM outbox") == "2")
+  }
+
+  @Test func `write down no latency from a time that is none`() async throws {
+    let fixture = try await installed()
+    try await fixture.expect(
+      """
+      INSERT INTO outbox (id, channel, next_attempt_at) VALUES (1, 'mail', '-infinity'), (2, 'mail', '4714-11-24 BC'),
+        (3, 'mail', now());
+      UPDATE outbox SET status = 'delivered' WHERE id = 1; UPDATE outbox SET status = 'delivered' WHERE id > 1;
+      """, ["mail enqueued 3", "mail delivered 3", "mail measured 1"])
+    #expect(fixture.total.destinations["mail"]?.durations.sum.isFinite == true)
+  }
+
   private static let channels: Layout = {
     var layout = Layout.aiHummer
     layout.queues[0].tables["channels"] = TableName("channels")

@@ -151,4 +151,65 @@ import Testing
     #expect(try other.remove())
     #expect(try fixture.database.psql("SELECT count(*) FROM pg_namespace WHERE nspname = 'outbox_ledger'") == "0")
   }
+
+  /// The triggers of a table that was renamed still run the functions that are the new one's now.
+  @Test func `is not written to by the table that was called like its own before`() async throws {
+    let fixture = try LedgerFixture(.aiHummer, LedgerSchemas.aiHummer)
+    #expect(try fixture.installation().install(grantingTo: nil))
+    try fixture.database.psql(
+      "ALTER TABLE outbox RENAME TO outbox_old; "
+        + LedgerSchemas.aiHummer.replacing("CREATE TABLE outbox_dlq", with: "CREATE TABLE IF NOT EXISTS outbox_dlq"))
+    #expect(try fixture.installation().install(grantingTo: nil))
+    try await fixture.sample()
+    try await fixture.expect(
+      """
+      INSERT INTO outbox_old (channel) VALUES ('old'); DELETE FROM outbox_old; INSERT INTO outbox (channel) VALUES ('mail');
+      INSERT INTO outbox_dlq (id) VALUES (1); DELETE FROM outbox_dlq;
+      """, ["mail enqueued 1"])
+    #expect(
+      try fixture.database.psql("SELECT count(*) FROM pg_trigger WHERE tgrelid = 'outbox_old'::regclass") == "0")
+  }
+
+  @Test(arguments: [true, false])
+  func `is installed, emptied and removed under a publication of all tables`(isThereFirst: Bool) async throws {
+    let fixture = try LedgerFixture(.aiHummer, LedgerSchemas.aiHummer)
+    let publication = "CREATE PUBLICATION everything FOR ALL TABLES"
+    if isThereFirst { try fixture.database.psql(publication) }
+    #expect(try fixture.installation().install(grantingTo: nil))
+    if !isThereFirst { try fixture.database.psql(publication) }
+    try await fixture.sample()
+    for _ in 0..<25 {
+      try fixture.database.psql("INSERT INTO outbox (channel) SELECT 'mail' FROM generate_series(1, 100)")
+      try await fixture.sample()
+      #expect(fixture.last?.notice == nil)
+    }
+    let kept = try fixture.database.psql(#"SELECT count(*) FROM outbox_ledger."public.outbox""#)
+    #expect(try #require(Int(kept)) <= 1100)
+    #expect(try fixture.installation().remove())
+  }
+
+  @Test func `is emptied by a role whose transactions only read unless they say so, and says where it cannot be`()
+    async throws
+  {
+    let role = try TemporaryPostgres.shared().uniqueName("exporter")
+    let fixture = try LedgerFixture(
+      .aiHummer,
+      """
+      CREATE ROLE \(role) LOGIN; ALTER ROLE \(role) SET default_transaction_read_only = on; \(LedgerSchemas.aiHummer)
+      GRANT SELECT ON outbox, outbox_dlq TO \(role);
+      """, user: role)
+    #expect(try fixture.installation().install(grantingTo: role))
+    for _ in 0..<3 {
+      try fixture.database.psql("INSERT INTO outbox (channel) VALUES ('mail')")
+      try await fixture.sample()
+    }
+    #expect(fixture.last?.notice == nil)
+    #expect(try fixture.database.psql("SELECT count(*) FROM outbox_ledger.readers") == "1")
+    try fixture.database.psql("ALTER TABLE outbox_ledger.readers ADD CHECK (seen IS NULL) NOT VALID")
+    for _ in 0..<25 {
+      try fixture.database.psql("INSERT INTO outbox (channel) VALUES ('mail')")
+      try await fixture.sample()
+    }
+    #expect(fixture.last?.notice?.contains("cannot be purged and grows") == true)
+  }
 }

@@ -135,22 +135,22 @@ import Testing
 
   @Test func `of a table with a hostile name in a schema of its own, and of its partitions`() async throws {
     var layout = Layout.aiHummer
-    layout.queues[0].tables["events"] = TableName(#""odd ""schema"."out'box; --""#)
+    layout.queues[0].tables["events"] = TableName(#""odd ""schema"."out'box $ledger$; --""#)
     layout.queues[0].tables["dead"] = TableName("none", optional: true)
     let fixture = try LedgerFixture(
       layout,
       #"""
       CREATE SCHEMA "odd ""schema";
-      CREATE TABLE "odd ""schema"."out'box; --" (
+      CREATE TABLE "odd ""schema"."out'box $ledger$; --" (
         id bigint, channel text, status text NOT NULL DEFAULT 'pending', attempts integer NOT NULL DEFAULT 0,
         locked_at timestamptz,
         created_at timestamptz NOT NULL DEFAULT now()) PARTITION BY LIST (channel);
-      CREATE TABLE "odd ""schema".a PARTITION OF "odd ""schema"."out'box; --" FOR VALUES IN ('a');
-      CREATE TABLE "odd ""schema".b PARTITION OF "odd ""schema"."out'box; --" FOR VALUES IN ('b');
+      CREATE TABLE "odd ""schema".a PARTITION OF "odd ""schema"."out'box $ledger$; --" FOR VALUES IN ('a');
+      CREATE TABLE "odd ""schema".b PARTITION OF "odd ""schema"."out'box $ledger$; --" FOR VALUES IN ('b');
       """#)
     #expect(try fixture.installation().install(grantingTo: nil))
     try await fixture.sample()
-    let table = #""odd ""schema"."out'box; --""#
+    let table = #""odd ""schema"."out'box $ledger$; --""#
     try await fixture.expect(
       "INSERT INTO \(table) (id, channel) VALUES (1, 'a'), (2, 'b'), (3, 'a')", ["a enqueued 2", "b enqueued 1"])
     try await fixture.expect(

@@ -13,3 +13,17 @@ import Testing
     #expect(LedgerMark(text) == nil)
   }
 }
+
+@Suite struct `A ledger's names` {
+  @Test func `are different for different tables`() {
+    let tables = [
+      #""a.b"."c""#, #""a"."b.c""#, #""a.b.c""#, #""public"."outbox""#,
+      "\"public\".\"\(String(repeating: "long", count: 15))\"",
+      "\"public\".\"\(String(repeating: "long", count: 15))s\"",
+    ]
+    let names = tables.map { LedgerNames(reference: $0) }
+    #expect(Set(names.map(\.journal)).count == tables.count)
+    #expect(names[3].journal == #"outbox_ledger."public.outbox""#)
+    for name in names { #expect(name.functionName(.deadDelete).utf8.count <= 63) }
+  }
+}

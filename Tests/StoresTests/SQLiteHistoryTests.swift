@@ -90,6 +90,30 @@ import Testing
     #expect(totals.unbalanced.isEmpty)
   }
 
+  @Test func `a delivered row with an extreme time is counted, and measured where it can be`() async throws {
+    let worker = try PraisonAIWorker(path: path)
+    let totals = MovementTotals()
+    let store = store()
+    totals.add(await store.sample(totals.request))
+    clock.advance(.milliseconds(15_000))
+    for (index, time) in ["-9e12", "-1e300", "-9e999", "9e999", "9e12", "1e300", "-1400000000"].enumerated() {
+      try worker.execute(
+        """
+        INSERT INTO outbound_queue (id, ts, idempotency_key, target, payload, metadata, status, sent_at)
+        WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 4000)
+        SELECT \(index) * 10000 + i, \(time), '\(index)-' || i, 'mail:1', '', '', 'sent', \(clock.now.seconds) FROM n
+        """)
+    }
+    for _ in 0..<2 {
+      clock.advance(.milliseconds(15_000))
+      let samples = await store.sample(totals.request)
+      #expect(samples.first?.failure == nil)
+      totals.add(samples)
+    }
+    #expect(totals.lines.contains("mail delivered 28000"), "\(totals.lines)")
+    #expect(totals.durations.sum.isFinite)
+  }
+
   @Test func `what is pruned or cancelled hides nothing that commits late at the same time`() async throws {
     let worker = try PraisonAIWorker(path: path)
     for _ in 0..<5 { try worker.enqueue("mail", at: clock.now.seconds) }

@@ -113,6 +113,16 @@ package final class TemporaryPostgres: Sendable {
     return result.output.hasSuffix("\n") ? String(result.output.dropLast()) : result.output
   }
 
+  /// What pg_dump says of a database.
+  package func dump(_ database: TemporaryDatabase) throws -> String {
+    let program = "pg_dump"
+    let result = try run(
+      "\(Self.directoryOfPrograms ?? "")/\(program)",
+      ["-h", socketDirectory, "-p", "\(port)", "-U", "postgres", database.name])
+    guard result.code == 0 else { throw Failure(program: program, text: result.error) }
+    return result.output
+  }
+
   /// A program that did not do its part.
   package struct Failure: Error, CustomStringConvertible {
     let program: String
