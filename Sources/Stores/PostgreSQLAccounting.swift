@@ -220,7 +220,8 @@ extension DeliveredRow {
     let count = result.integer(row, 4) ?? 0
     self.init(
       destination: result.text(row, 0) ?? Snapshot.defaultDestination, cell: result.integer(row, 2) ?? 0, count: count,
-      buckets: result.integer(row, 6).map { [$0: count] } ?? [:], sum: Int64(min(max(0, result.number(row, 5) ?? 0), 9e18)),
+      buckets: result.integer(row, 6).map { [$0: count] } ?? [:],
+      sum: Int64(min(max(0, result.number(row, 5) ?? 0), 9e18)),
       retries: result.integer(row, 11) ?? 0, created: CountingCells.written(result.text(row, 12) ?? ""),
       rows: CountingCells.finished(result.text(row, 13) ?? ""))
   }
