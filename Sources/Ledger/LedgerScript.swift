@@ -83,6 +83,7 @@ package struct LedgerScript: Sendable, Hashable {
       + movementFunctions.map {
         "REVOKE ALL ON FUNCTION \(LedgerNames.schema).\(SQLIdentifier.quoted($0)) FROM PUBLIC"
       }
+      + [handedToOwner(main)]
       + changes.map(createTrigger)
       + [
         """
@@ -95,6 +96,30 @@ package struct LedgerScript: Sendable, Hashable {
           """)
         """
       ]
+  }
+
+  /// What runs in a trigger runs casts that the table's owner may have made, so it runs with that one's rights and not with
+  /// a superuser's who installs it. The journal stays the installer's: a trigger on it would run with the rights of who
+  /// empties it.
+  private func handedToOwner(_ main: String) -> String {
+    let label = SQLIdentifier.literal(names.label, .postgresql)
+    return "DO "
+      + """
+      DECLARE
+        owner regrole := (SELECT c.relowner FROM pg_class c WHERE c.oid = \(main)::regclass);
+        part record;
+      BEGIN
+        IF owner <> current_user::regrole AND (SELECT r.rolsuper FROM pg_roles r WHERE r.oid = current_user::regrole) THEN
+          FOR part IN SELECT f.oid::regprocedure AS name FROM pg_proc f
+            WHERE \(Self.isFunction(of: label).indented(4))
+          LOOP
+            EXECUTE format('ALTER FUNCTION %s OWNER TO %s', part.name, owner);
+          END LOOP;
+          EXECUTE format('GRANT USAGE ON SCHEMA \(LedgerNames.schema) TO %s', owner);
+          EXECUTE format('GRANT INSERT ON %s, %s TO %s', '\(LedgerNames.losses)', \(SQLIdentifier.literal(names.journal, .postgresql)), owner);
+        END IF;
+      END
+      """.dollarQuoted
   }
 
   /// The statements that remove the ledger of this table, those that tables left which are gone, and what ledgers share

@@ -6,6 +6,19 @@ import TestSupport
 import Testing
 
 @Suite struct `The ledger in SQLite counts each movement` {
+  @Test(arguments: ["-9e999", "9e999", "-1e300"])
+  func `without a latency from a time that is none`(_ time: String) async throws {
+    let fixture = try SQLiteLedgerFixture(.praisonAI, praisonAISchema, objective: .seconds(60))
+    try await fixture.begin()
+    try await fixture.expect(
+      """
+      INSERT INTO outbound_queue (id, ts, idempotency_key, target, payload, metadata)
+      VALUES (1, \(time), 'a', 'sms:1', '', '');
+      UPDATE outbound_queue SET status = 'sent' WHERE id = 1;
+      """, ["sms enqueued 1", "sms delivered 1"])
+    #expect(fixture.total.destinations["sms"]?.durations.sum == 0)
+  }
+
   @Test func `of PraisonAI's outbox`() async throws {
     let fixture = try SQLiteLedgerFixture(.praisonAI, praisonAISchema, objective: .seconds(60))
     try await fixture.begin()
