@@ -159,6 +159,9 @@ struct LedgerFunctions {
     let single = """
       SELECT * INTO e FROM new_rows;
       IF NOT FOUND THEN
+        IF EXISTS (SELECT FROM old_rows) THEN
+          \(Self.doNotPair)
+        END IF;
         RETURN NULL;
       END IF;
       SELECT * INTO STRICT o FROM old_rows;
@@ -169,12 +172,14 @@ struct LedgerFunctions {
       END IF;
       """
     let number = SQLIdentifier.quoted(Self.rowNumber)
+    // Without columns that nothing needs, one of which might be called like the number.
+    let needed = columns?.map { ", r." + SQLIdentifier.quoted($0.name) }.joined() ?? ", r.*"
     func numbered(_ rows: String) -> String {
-      "(SELECT pg_catalog.row_number() OVER () AS \(number), r.* FROM \(rows) r)"
+      "(SELECT pg_catalog.row_number() OVER () AS \(number)\(needed) FROM \(rows) r)"
     }
     let many = """
       IF (SELECT pg_catalog.count(*) FROM old_rows) OPERATOR(pg_catalog.<>) (SELECT pg_catalog.count(*) FROM new_rows) THEN
-        RAISE EXCEPTION USING ERRCODE = 'cardinality_violation';
+        \(Self.doNotPair)
       END IF;
       \(try written(
         .update,
@@ -185,6 +190,7 @@ struct LedgerFunctions {
   }
 
   private static let rowNumber = "place in the statement"
+  private static let doNotPair = "RAISE EXCEPTION USING ERRCODE = 'cardinality_violation';"
 
   /// What a changed row means, as something to select from.
   private func meaning(_ change: LedgerChange) throws(LayoutProblem) -> String {

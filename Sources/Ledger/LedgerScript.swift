@@ -83,7 +83,6 @@ package struct LedgerScript: Sendable, Hashable {
       + movementFunctions.map {
         "REVOKE ALL ON FUNCTION \(LedgerNames.schema).\(SQLIdentifier.quoted($0)) FROM PUBLIC"
       }
-      + [handedToOwner(main)]
       + changes.map(createTrigger)
       + [
         """
@@ -96,30 +95,6 @@ package struct LedgerScript: Sendable, Hashable {
           """)
         """
       ]
-  }
-
-  /// What runs in a trigger runs casts that the table's owner may have made, so it runs with that one's rights and not with
-  /// a superuser's who installs it. The journal stays the installer's: a trigger on it would run with the rights of who
-  /// empties it.
-  private func handedToOwner(_ main: String) -> String {
-    let label = SQLIdentifier.literal(names.label, .postgresql)
-    return "DO "
-      + """
-      DECLARE
-        owner regrole := (SELECT c.relowner FROM pg_class c WHERE c.oid = \(main)::regclass);
-        part record;
-      BEGIN
-        IF owner <> current_user::regrole AND (SELECT r.rolsuper FROM pg_roles r WHERE r.oid = current_user::regrole) THEN
-          FOR part IN SELECT f.oid::regprocedure AS name FROM pg_proc f
-            WHERE \(Self.isFunction(of: label).indented(4))
-          LOOP
-            EXECUTE format('ALTER FUNCTION %s OWNER TO %s', part.name, owner);
-          END LOOP;
-          EXECUTE format('GRANT USAGE ON SCHEMA \(LedgerNames.schema) TO %s', owner);
-          EXECUTE format('GRANT INSERT ON %s, %s TO %s', '\(LedgerNames.losses)', \(SQLIdentifier.literal(names.journal, .postgresql)), owner);
-        END IF;
-      END
-      """.dollarQuoted
   }
 
   /// The statements that remove the ledger of this table, those that tables left which are gone, and what ledgers share
@@ -287,12 +262,29 @@ package struct LedgerScript: Sendable, Hashable {
       """.dollarQuoted
   }
 
+  /// Whoever owns the schema may have put triggers and functions there that would run with the rights of a superuser who
+  /// installs or mends a ledger in it.
+  private static let refusesAForeignSchema =
+    "DO "
+      + """
+      DECLARE
+        owner pg_catalog.text := (SELECT r.rolname FROM pg_namespace n JOIN pg_roles r ON r.oid = n.nspowner
+          WHERE n.nspname = '\(LedgerNames.schema)' AND NOT r.rolsuper);
+      BEGIN
+        IF owner <> current_user AND (SELECT r.rolsuper FROM pg_roles r WHERE r.rolname = current_user) THEN
+          RAISE EXCEPTION 'the schema \(LedgerNames.schema) belongs to the role %, and a superuser puts nothing into what another role '
+            'rules: install as that role', owner USING ERRCODE = 'insufficient_privilege';
+        END IF;
+      END
+      """.dollarQuoted
+
   private var shared: [String] {
     [
       // What the functions say is parsed now, as far as the server keeps it parsed.
       "SET LOCAL search_path = pg_catalog, pg_temp",
       // Two installations at a time would both create the schema.
       "SELECT pg_advisory_xact_lock(hashtext('\(LedgerNames.schema)'))",
+      Self.refusesAForeignSchema,
       "CREATE SCHEMA IF NOT EXISTS \(LedgerNames.schema)",
       """
       CREATE TABLE IF NOT EXISTS \(LedgerNames.watched) (

@@ -148,13 +148,18 @@ struct CountedOutbox {
     return start
   }
 
-  /// No counter falls or jumps without saying that it begins anew, and none begins earlier than the one before.
+  /// No counter falls or jumps without saying that it begins anew, and none begins earlier than the one before: in the order
+  /// of the moments that the points are of. What was delivered, and could not be taken out of the spool of a disk that is
+  /// full or before the end of a process that is killed, comes once more.
   func expectHonesty() {
-    for (series, points) in Dictionary(grouping: points, by: \.attributes) {
+    for (series, points) in Dictionary(grouping: points.sorted { $0.time < $1.time }, by: \.attributes) {
       for (before, after) in zip(points, points.dropFirst()) {
         let isHonest =
           after.start == before.start ? Int(after.value) ?? -1 >= Int(before.value) ?? 0 : after.start > before.start
-        #expect(isHonest, "\(series): \(before.value) since \(before.start), then \(after.value) since \(after.start)")
+        #expect(
+          isHonest,
+          "\(series): \(before.value) since \(before.start), then \(after.value) since \(after.start), \(after.time - before.time) ns later"
+        )
       }
     }
   }

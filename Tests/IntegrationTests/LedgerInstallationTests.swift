@@ -212,4 +212,33 @@ import Testing
     }
     #expect(fixture.last?.notice?.contains("cannot be purged and grows") == true)
   }
+
+  /// Its owner could have put a trigger there that runs with the superuser's rights.
+  @Test func `is not put by a superuser into a schema that another role owns`() throws {
+    let role = try TemporaryPostgres.shared().uniqueName("Other Role")
+    let fixture = try LedgerFixture(
+      .aiHummer,
+      "CREATE ROLE \"\(role)\" LOGIN; CREATE SCHEMA outbox_ledger AUTHORIZATION \"\(role)\"; \(LedgerSchemas.aiHummer)")
+    let failure = #expect(throws: SampleFailure.self) { try fixture.installation().install(grantingTo: nil) }
+    #expect(failure?.message.contains("belongs to the role \(role)") == true, "\(String(describing: failure))")
+    #expect(
+      try fixture.database.psql("SELECT count(*) FROM pg_class WHERE relnamespace = 'outbox_ledger'::regnamespace")
+        == "0")
+    try fixture.database.psql("ALTER SCHEMA outbox_ledger OWNER TO postgres")
+    #expect(try fixture.installation().install(grantingTo: nil))
+  }
+
+  @Test func `is installed and removed by the owner of the tables, whatever it is called`() async throws {
+    let role = try TemporaryPostgres.shared().uniqueName("App-Owner")
+    let fixture = try LedgerFixture(
+      .aiHummer,
+      """
+      CREATE ROLE "\(role)" LOGIN; DO $$ BEGIN EXECUTE format('GRANT CREATE ON DATABASE %I TO %I', current_database(), '\(role)'); END $$;
+      GRANT CREATE ON SCHEMA public TO "\(role)"; SET ROLE "\(role)"; \(LedgerSchemas.aiHummer)
+      """, user: "'\(role)'")
+    #expect(try fixture.installation(user: "'\(role)'").install(grantingTo: nil))
+    try await fixture.sample()
+    try await fixture.expect("INSERT INTO outbox (channel) VALUES ('mail')", ["mail enqueued 1"])
+    #expect(try fixture.installation(user: "'\(role)'").remove())
+  }
 }

@@ -110,39 +110,6 @@ import Testing
     #expect(try fixture.database.psql("SELECT DISTINCT sqlstate FROM outbox_ledger.losses") == "42703")
   }
 
-  /// A cast that the owner made for a type of its own would otherwise run as the superuser who installed the ledger.
-  @Test func `runs with the rights of the table's owner where a superuser installed it`() async throws {
-    let role = try TemporaryPostgres.shared().uniqueName("owner")
-    let fixture = try LedgerFixture(
-      .aiHummer,
-      """
-      CREATE ROLE \(role) LOGIN; GRANT CREATE ON SCHEMA public TO \(role); SET ROLE \(role); \(LedgerSchemas.aiHummer)
-      """)
-    #expect(try fixture.installation().install(grantingTo: nil))
-    try await fixture.sample()
-    try fixture.database.psql(Self.everything, user: role)
-    #expect(
-      try await fixture.movements()
-        == ["mail delivered 3", "mail discarded 1", "mail enqueued 5", "mail measured 3"])
-    try fixture.database.psql(
-      """
-      CREATE TYPE route AS (name text);
-      CREATE FUNCTION name(route) RETURNS text LANGUAGE plpgsql AS
-        'BEGIN RAISE LOG ''% cast in % triggers'', current_user, pg_trigger_depth(); RETURN $1.name; END';
-      CREATE CAST (route AS text) WITH FUNCTION name(route);
-      ALTER TABLE outbox ALTER channel TYPE route USING ROW(channel)::route;
-      INSERT INTO outbox (id, channel) VALUES (50, ROW('fax')::route);
-      """, user: role)
-    #expect(try await fixture.movements() == ["fax enqueued 1"])
-    #expect(fixture.database.server.log.contains("\(role) cast in 1 triggers"))
-    #expect(!fixture.database.server.log.contains("postgres cast in 1 triggers"))
-    // A loss can be noted with these rights too.
-    try fixture.database.psql("ALTER TABLE \(Self.journal) RENAME COLUMN kind TO sort")
-    try fixture.database.psql("INSERT INTO outbox (id) VALUES (51)", user: role)
-    #expect(try fixture.database.psql("SELECT DISTINCT sqlstate FROM outbox_ledger.losses") == "42703")
-    #expect(try fixture.installation().remove())
-  }
-
   @Test func `is said where a trigger is missing or disabled`() async throws {
     let fixture = try await installed()
     try await fixture.sample()
