@@ -36,7 +36,7 @@ struct LedgerFunctions {
   /// The `CREATE FUNCTION`s of one change.
   func definitions(_ change: LedgerChange) throws(LayoutProblem) -> [String] {
     var definitions: [String] = []
-    if let columns, hasMovementFunction(change), let body = try movement(change) {
+    if let columns, let body = try movement(change) {
       let rows = rows(of: change)
       let all = rows.flatMap { row in columns.map { (row: row, column: $0) } }
       // With names: what pg_dump prints of a function without could not be read again.

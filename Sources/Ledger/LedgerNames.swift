@@ -40,6 +40,7 @@ package struct LedgerNames: Sendable, Hashable {
   }
 
   static let movementSuffix = " movement"
+
   /// The function that says what a change of a row means.
   func movement(_ change: LedgerChange) -> String {
     "\(Self.schema).\(SQLIdentifier.quoted(movementFunctionName(change)))"

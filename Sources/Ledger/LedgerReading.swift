@@ -8,8 +8,6 @@ package enum LedgerReading {
   package static let movementState = "ledger"
   /// The state column of the one row that says up to where.
   package static let markState = "mark"
-  /// Latencies beyond this are none, in seconds: a thousand years.
-  package static let longestLatency = 31_557_600_000.0
   /// So many rows are counted by one sample at most, lest a reader that was away for long never ends.
   package static let batch = 200_000
 
@@ -58,9 +56,9 @@ package enum LedgerReading {
     // counts those at or above.
     let negated = bounds.kept.reversed().map { "\(-$0)" }.joined(separator: ",")
     let bucket = "\(bounds.kept.count) - width_bucket(-greatest(latency, 0), '{\(negated)}'::float8[])"
-    // From a time that is none, as infinity, nothing can be told.
+    // From a time that is none, as infinity, nothing can be told: as where the delivered rows are counted.
     let columns =
-      "txid, kind, destination, CASE WHEN abs(latency) < \(LedgerReading.longestLatency) THEN latency END AS latency"
+      "txid, kind, destination, CASE WHEN abs(latency) < \(SampleQuery.latestPlausibleDelay) THEN latency END AS latency"
     let open =
       mark.open.isEmpty
       ? ""

@@ -155,8 +155,9 @@ package struct AccountingQuery: Sendable, Hashable {
     dialect == .postgresql ? "current_setting('\(setting)')::float8" : ":since"
   }
 
-  /// What took longer than any plan may be ahead began at no time at all: at infinity, or in a wrong unit.
-  private static let isPlausible = "g - f < \(SampleQuery.latestPlausibleDelay)"
+  /// What is further from its first due time than any plan may be was due at no time at all: at infinity, or in a wrong
+  /// unit.
+  private static let isPlausible = "abs(g - f) < \(SampleQuery.latestPlausibleDelay)"
 
   /// The name of that setting.
   package static let setting = "outbox_exporter.since"

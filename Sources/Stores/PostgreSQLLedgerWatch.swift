@@ -44,6 +44,7 @@ final class PostgreSQLLedgerWatch {
     let age = Duration.nanoseconds(clock() - lookedAt)
     if lookedIn != session.generation || age >= Self.lifetime {
       ledger = try find(queue, schema, objective)
+      if ledger == nil { obstacle = nil }
       lookedIn = session.generation
       lookedAt = clock()
     }

@@ -148,7 +148,7 @@ final class SQLiteLedger: SQLiteCounting {
         return
       }
       counted += 1
-      let latency = row.double(4).flatMap { abs($0) < LedgerReading.longestLatency ? max(0, $0) : nil }
+      let latency = row.double(4).flatMap { abs($0) < SampleQuery.latestPlausibleDelay ? max(0, $0) : nil }
       tally.add(
         1, row.text(2) ?? "", to: row.text(3) ?? Snapshot.defaultDestination,
         bucket: latency.map(bounds.bucket), seconds: latency ?? 0)

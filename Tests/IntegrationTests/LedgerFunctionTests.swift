@@ -14,7 +14,7 @@ import Testing
     return fixture
   }
 
-  /// One that scans a function's result runs it, and with a search path of its own a trigger costs half as much again.
+  /// One that scans a function's result runs it, and to set a search path costs every trigger.
   @Test func `are put into the plan of the trigger's statement, and set nothing`() async throws {
     let fixture = try await installed()
     for change in ["insert", "update", "delete"] {
@@ -171,9 +171,9 @@ import Testing
     try fixture.database.psql(
       """
       SET search_path = evil, pg_catalog, public;
-      INSERT INTO outbox (id, tenant_id, channel) VALUES (1, 'a', 'mail'), (1, 'b', 'fax'), (1, 'c', 'mail'), (NULL, 'd', 'mail');
+      INSERT INTO outbox (id, tenant_id, channel) VALUES (1, 'a', 'mail'), (1, 'b', 'fax'), (1, 'c', 'mail'), (7, 'd', 'mail');
       UPDATE outbox SET attempts = attempts + 1; UPDATE outbox SET id = id + 1, attempts = attempts + 1 WHERE tenant_id LIKE '%';
-      """.replacing("(NULL, 'd', 'mail')", with: "(7, 'd', 'mail')"), user: role)
+      """, user: role)
     #expect(
       try await fixture.movements() == ["fax enqueued 1", "fax retried 2", "mail enqueued 3", "mail retried 6"])
   }
