@@ -33,6 +33,9 @@ struct LedgerFunctions {
   /// True where what a change means is in a function of its own.
   func hasMovementFunction(_ change: LedgerChange) -> Bool { columns != nil && !rows(of: change).isEmpty }
 
+  /// The roles of the tables that the functions select from.
+  func readTables() throws(LayoutProblem) -> [String] { try terms.readTables() }
+
   /// The `CREATE FUNCTION`s of one change.
   func definitions(_ change: LedgerChange) throws(LayoutProblem) -> [String] {
     var definitions: [String] = []
@@ -157,7 +160,7 @@ struct LedgerFunctions {
   /// join never is one, and what asks for both of its sides is written so that the planner does not see through it.
   private func updated() throws(LayoutProblem) -> (String, String, String?) {
     let single = """
-      SELECT * INTO e FROM new_rows;
+      SELECT * INTO e FROM new_rows LIMIT 1;
       IF NOT FOUND THEN
         IF EXISTS (SELECT FROM old_rows) THEN
           \(Self.doNotPair)

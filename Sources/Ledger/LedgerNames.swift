@@ -10,11 +10,12 @@ package struct LedgerNames: Sendable, Hashable {
   package static let watched = "\(schema).watched"
   static let readers = "\(schema).readers"
   /// What could not be written down, and why.
-  package static let losses = "\(schema).losses"
+  package static let losses = "\(schema).\(lossesTable)"
+  static let lossesTable = "losses"
   /// The function that throws away what every reader has kept.
   package static let purge = "\(schema).purge"
   /// The beginning of every trigger's name.
-  package static let triggerPrefix = "outbox_ledger_"
+  private static let triggerPrefix = "outbox_ledger_"
 
   /// The watched table without quotes, shortened where it is long: what its journal is called.
   package let label: String
@@ -48,6 +49,12 @@ package struct LedgerNames: Sendable, Hashable {
 
   func movementFunctionName(_ change: LedgerChange) -> String { functionName(change) + Self.movementSuffix }
 
+  /// The name of a change's trigger. Two outboxes may bury their dead letters in one table.
+  package func trigger(_ change: LedgerChange) -> String {
+    let name = Self.triggerPrefix + (change.rawValue.split(separator: " ").last.map(String.init) ?? change.rawValue)
+    return change.tableRole == "dead" ? "\(name)_\(fingerprint(label))" : name
+  }
+
   /// The name of a trigger's function, without its schema.
   package func functionName(_ change: LedgerChange) -> String { "\(label) \(change.rawValue)" }
 }
@@ -66,11 +73,6 @@ package enum LedgerChange: String, Sendable, Hashable, CaseIterable {
   case deadInsert = "dead insert"
   /// Dead letters leave it.
   case deadDelete = "dead delete"
-
-  /// The trigger's name.
-  package var trigger: String {
-    LedgerNames.triggerPrefix + (rawValue.split(separator: " ").last.map(String.init) ?? rawValue)
-  }
 
   /// The role of the table that the trigger is on.
   package var tableRole: String { self == .deadInsert || self == .deadDelete ? "dead" : "events" }

@@ -16,13 +16,13 @@ package enum LedgerReading {
   /// - Parameters:
   ///   - figures: selects ten columns; see `SampleQuery/figures`.
   ///   - mark: nil where counting begins.
-  ///   - hasDeadTable: true where dead letters have a table of their own.
   package static func statement(
-    figures: String, names: LedgerNames, mark: LedgerMark?, bounds: DeliveryBounds, hasDeadTable: Bool
+    figures: String, script: LedgerScript, mark: LedgerMark?, bounds: DeliveryBounds
   ) -> String {
+    let names = script.names
     var selects = [figures]
-    if let mark { selects.append(movements(names, mark, bounds, hasDeadTable)) }
-    selects.append(state(names, mark))
+    if let mark { selects.append(movements(names, mark, bounds, script.hasDeadTable)) }
+    selects.append(state(script, mark))
     return """
       WITH ledger_moment AS MATERIALIZED (
       \(moment(names, mark).indented(2))
@@ -109,10 +109,10 @@ package enum LedgerReading {
   }
 
   /// d the installation, k the snapshot, n movements that could not be written down, t the timeline, q1 up to where rows
-  /// were thrown away, q2 the version, kt whether the ledger is this cluster's, x how many triggers are in force, o whether
-  /// everything is counted that the figures show.
-  private static func state(_ names: LedgerNames, _ mark: LedgerMark?) -> String {
-    let label = SQLIdentifier.literal(names.label, .postgresql)
+  /// were thrown away, q2 the version, kt whether the ledger is this cluster's, x how many triggers are in force and may
+  /// write, o whether everything is counted that the figures show.
+  private static func state(_ script: LedgerScript, _ mark: LedgerMark?) -> String {
+    let label = SQLIdentifier.literal(script.names.label, .postgresql)
     let losses =
       mark.map {
         """
@@ -129,8 +129,9 @@ package enum LedgerReading {
             ELSE ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::integer END::float8,
           w.purged::text::float8, w.version::float8,
           CASE WHEN w.cluster = (SELECT system_identifier FROM pg_control_system()) THEN 1 ELSE 0 END::float8,
-          (SELECT count(*) FROM pg_trigger t WHERE t.tgrelid IN (w.relation, w.dead)
-            AND starts_with(t.tgname::text, '\(LedgerNames.triggerPrefix)') AND t.tgenabled IN ('O', 'A')),
+          (SELECT count(*) FROM (
+            \(script.triggersInForce.indented(4))
+          ) t WHERE t.suffices),
           CASE WHEN pg_is_in_recovery() OR ceiling < pg_snapshot_xmax(s) THEN 0 ELSE 1 END
       FROM ledger_moment CROSS JOIN \(LedgerNames.watched) w WHERE w.journal = \(label)
       """

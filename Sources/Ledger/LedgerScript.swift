@@ -16,6 +16,7 @@ package struct LedgerScript: Sendable, Hashable {
   package let movementFunctions: [String]
   private let tables: [String: String]
   private let functions: [String]
+  private let rights: LedgerRights
 
   /// The statements for one queue.
   ///
@@ -37,6 +38,9 @@ package struct LedgerScript: Sendable, Hashable {
     for change in changes { functions += try writer.definitions(change) }
     self.functions = functions
     movementFunctions = changes.filter(writer.hasMovementFunction).map(names.movementFunctionName)
+    rights = LedgerRights(
+      names: names, table: main.reference,
+      read: try writer.readTables().compactMap { schema.tables[$0]?.reference })
     definition = fingerprint(functions.joined())
   }
 
@@ -73,7 +77,8 @@ package struct LedgerScript: Sendable, Hashable {
           DECLARE
             part record;
           BEGIN
-          \(Self.dropTriggers(of: label, besidesThoseOn: "\(main)::regclass, \(dead)::regclass").indented(2))
+          \(refuseTakenNames.indented(2))
+          \(Self.dropTriggers(of: label, besides: triggers).indented(2))
           \(Self.dropFunctions(of: label, movementsOnly: true).indented(2))
           END
           """.dollarQuoted
@@ -85,6 +90,7 @@ package struct LedgerScript: Sendable, Hashable {
       }
       + changes.map(createTrigger)
       + [
+        rights.handOver,
         """
         INSERT INTO \(LedgerNames.watched) AS w (journal, relation, dead, version, definition)
         VALUES (\(label), \(main)::regclass, \(dead)::regclass, \(Self.version), '\(definition)')
@@ -93,7 +99,7 @@ package struct LedgerScript: Sendable, Hashable {
           , cluster = excluded.cluster, installation = excluded.installation,
             purged = excluded.purged, installed_at = excluded.installed_at
           """)
-        """
+        """,
       ]
   }
 
@@ -161,6 +167,8 @@ package struct LedgerScript: Sendable, Hashable {
           DROP FUNCTION \(LedgerNames.purge)(text, text, xid8, integer);
           DROP TABLE \(LedgerNames.watched), \(LedgerNames.losses), \(LedgerNames.readers);
           DROP SCHEMA \(LedgerNames.schema);
+        ELSIF to_regclass('\(LedgerNames.losses)') IS NOT NULL THEN
+      \(LedgerRights.takeBack.indented(4))
         END IF;
       END
       """.dollarQuoted
@@ -168,11 +176,11 @@ package struct LedgerScript: Sendable, Hashable {
 
   /// Drops the triggers that run the functions of a ledger: also those on a table that was called like this one before.
   ///
-  /// - Parameter kept: tables whose triggers stay.
-  private static func dropTriggers(of label: String, besidesThoseOn kept: String? = nil) -> String {
+  /// - Parameter kept: tables and names of triggers that stay.
+  private static func dropTriggers(of label: String, besides kept: String? = nil) -> String {
     """
     FOR part IN SELECT t.tgname, t.tgrelid::regclass AS relation FROM pg_trigger t JOIN pg_proc f ON f.oid = t.tgfoid
-      WHERE \(isFunction(of: label))\(kept.map { " AND (t.tgrelid = ANY (ARRAY[\($0)]::oid[])) IS NOT TRUE" } ?? "")
+      WHERE \(isFunction(of: label))\(kept.map { " AND (t.tgrelid, t.tgname) NOT IN (\($0))" } ?? "")
     LOOP
       EXECUTE format('DROP TRIGGER %I ON %s', part.tgname, part.relation);
     END LOOP;
@@ -192,7 +200,26 @@ package struct LedgerScript: Sendable, Hashable {
     """
   }
 
-  private static func isFunction(of label: String) -> String {
+  /// The triggers by their tables and names.
+  private var triggers: String {
+    changes.map {
+      "(\(SQLIdentifier.literal(table(of: $0), .postgresql))::regclass, '\(names.trigger($0))')"
+    }.joined(separator: ", ")
+  }
+
+  /// A trigger of the application's own would be replaced.
+  private var refuseTakenNames: String {
+    """
+    FOR part IN SELECT t.tgname, t.tgrelid::regclass AS relation FROM pg_trigger t JOIN pg_proc f ON f.oid = t.tgfoid
+      WHERE (t.tgrelid, t.tgname) IN (\(triggers)) AND f.pronamespace <> '\(LedgerNames.schema)'::regnamespace
+    LOOP
+      RAISE EXCEPTION 'the table % has a trigger % that is no ledger''s: rename it', part.relation, part.tgname
+        USING ERRCODE = 'duplicate_object';
+    END LOOP;
+    """
+  }
+
+  static func isFunction(of label: String) -> String {
     let changes = LedgerChange.allCases.map { "'\($0.rawValue)'" }.joined(separator: ", ")
     return """
       f.pronamespace = '\(LedgerNames.schema)'::regnamespace AND f.proname IN
@@ -218,6 +245,23 @@ package struct LedgerScript: Sendable, Hashable {
   /// The table that the trigger of a change is on, quoted.
   package func table(of change: LedgerChange) -> String { tables[change.tableRole] ?? "" }
 
+  /// Selects the triggers that are in force: name, owner of the function, and whether that role may do what the function
+  /// does (`suffices`).
+  package var triggersInForce: String {
+    let all = changes.map { change in
+      let function = SQLIdentifier.literal(names.functionName(change), .postgresql)
+      return
+        "(\(SQLIdentifier.literal(table(of: change), .postgresql))::regclass, '\(names.trigger(change))', \(function))"
+    }
+    return """
+      SELECT t.tgname AS name, pg_get_userbyid(f.proowner)::text AS owner,
+        \(rights.suffice.indented(2)) AS suffices
+      FROM pg_trigger t JOIN pg_proc f ON f.oid = t.tgfoid JOIN pg_namespace n ON n.oid = f.pronamespace
+      WHERE n.nspname = '\(LedgerNames.schema)' AND t.tgenabled IN ('O', 'A')
+        AND (t.tgrelid, t.tgname, f.proname) IN (\(all.joined(separator: ", ")))
+      """
+  }
+
   /// True where dead letters have a table of their own.
   package var hasDeadTable: Bool { tables["dead"] != nil }
 
@@ -242,7 +286,7 @@ package struct LedgerScript: Sendable, Hashable {
       }
     // Other than dropping it first, this leaves the table's readers alone.
     return
-      "CREATE OR REPLACE TRIGGER \(change.trigger) \(event) FOR EACH STATEMENT EXECUTE FUNCTION \(names.function(change))()"
+      "CREATE OR REPLACE TRIGGER \(names.trigger(change)) \(event) FOR EACH STATEMENT EXECUTE FUNCTION \(names.function(change))()"
   }
 
   /// While VACUUM makes a table shorter nobody can write to it. A journal needs its pages again anyway.
@@ -262,29 +306,13 @@ package struct LedgerScript: Sendable, Hashable {
       """.dollarQuoted
   }
 
-  /// Whoever owns the schema may have put triggers and functions there that would run with the rights of a superuser who
-  /// installs or mends a ledger in it.
-  private static let refusesAForeignSchema =
-    "DO "
-      + """
-      DECLARE
-        owner pg_catalog.text := (SELECT r.rolname FROM pg_namespace n JOIN pg_roles r ON r.oid = n.nspowner
-          WHERE n.nspname = '\(LedgerNames.schema)' AND NOT r.rolsuper);
-      BEGIN
-        IF owner <> current_user AND (SELECT r.rolsuper FROM pg_roles r WHERE r.rolname = current_user) THEN
-          RAISE EXCEPTION 'the schema \(LedgerNames.schema) belongs to the role %, and a superuser puts nothing into what another role '
-            'rules: install as that role', owner USING ERRCODE = 'insufficient_privilege';
-        END IF;
-      END
-      """.dollarQuoted
-
   private var shared: [String] {
     [
       // What the functions say is parsed now, as far as the server keeps it parsed.
       "SET LOCAL search_path = pg_catalog, pg_temp",
       // Two installations at a time would both create the schema.
       "SELECT pg_advisory_xact_lock(hashtext('\(LedgerNames.schema)'))",
-      Self.refusesAForeignSchema,
+      LedgerRights.refuseForeignSchema,
       "CREATE SCHEMA IF NOT EXISTS \(LedgerNames.schema)",
       """
       CREATE TABLE IF NOT EXISTS \(LedgerNames.watched) (

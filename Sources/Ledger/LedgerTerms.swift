@@ -94,22 +94,37 @@ struct LedgerTerms {
   /// can be given as; nil where there is none for one of them, or where rows of another table are needed as well.
   func columns() throws(LayoutProblem) -> [LedgerColumn]? {
     guard let table = schema.tables[TableQueue.mainTable] else { return nil }
-    var template = SQLTemplate(
-      queue: queue, schema: schema, dialect: dialect, row: "e", oldRow: "o", outlivesSchema: true)
-    let templates = [
-      rules.waiting, rules.delivered, rules.dead, rules.failed, rules.released, rules.removed, rules.buried,
-      rules.firstDue, queue.destination,
-    ]
-    for text in templates.compactMap({ $0 }) where try template.expand(text).lowercased().contains("select") {
-      return nil
-    }
+    let (used, sql) = try expanded(ofRows)
+    guard !sql.contains(where: { $0.lowercased().contains("select") }) else { return nil }
     var columns: [LedgerColumn] = []
-    for name in template.usedColumns[TableQueue.mainTable, default: []].sorted() {
+    for name in used[TableQueue.mainTable, default: []].sorted() {
       let type = table.enums[name] == nil ? table.columns[name] ?? "" : "text"
       guard let column = LedgerColumn(name, type) else { return nil }
       columns.append(column)
     }
     return columns
+  }
+
+  /// The roles of the tables that all of this selects from, and the counting of what a TRUNCATE throws away.
+  func readTables() throws(LayoutProblem) -> [String] {
+    let counted = queue.selections.filter { $0.table == TableQueue.mainTable && $0.state != .dead }
+    let used = try expanded(ofRows + counted.flatMap { [$0.predicate, $0.destination ?? ""] }).columns
+    return Set(used.keys).union([TableQueue.mainTable]).sorted()
+  }
+
+  private var ofRows: [String] {
+    [
+      rules.waiting, rules.delivered, rules.dead, rules.failed, rules.released, rules.removed, rules.buried,
+      rules.firstDue, queue.destination,
+    ].compactMap { $0 }
+  }
+
+  private func expanded(_ texts: [String]) throws(LayoutProblem) -> (columns: [String: Set<String>], sql: [String]) {
+    var template = SQLTemplate(
+      queue: queue, schema: schema, dialect: dialect, row: "e", oldRow: "o", outlivesSchema: true)
+    var sql: [String] = []
+    for text in texts { sql.append(try template.expand(text)) }
+    return (template.usedColumns, sql)
   }
 
   /// The time in unix seconds, by functions that the oldest libraries have.

@@ -11,15 +11,12 @@ struct PostgreSQLLedger {
   private let bounds: DeliveryBounds
   private let isPurgeable: Bool
 
-  init(_ script: LedgerScript, isPurgeable: Bool, role: String, objective: Duration?) {
+  /// - Parameter obstacle: why our role may not purge it; nil where it may.
+  init(_ script: LedgerScript, obstacle: String?, objective: Duration?) {
     self.script = script
     self.bounds = DeliveryBounds(objective: objective)
-    self.isPurgeable = isPurgeable
-    notice =
-      isPurgeable
-      ? nil
-      : "the ledger \(script.names.label) grows: the role \(role) may not purge it; `outbox-exporter ledger print` has "
-        + "the grants"
+    isPurgeable = obstacle == nil
+    notice = obstacle.map { "the ledger \(script.names.label) grows: \($0)" }
   }
 
   /// The position of a mark, as far as it is one of a ledger, and why it cannot be gone on from.
@@ -34,8 +31,7 @@ struct PostgreSQLLedger {
 
   /// The statement of a sample with the counting in it.
   func statement(figures: String, mark: LedgerMark?) -> String {
-    LedgerReading.statement(
-      figures: figures, names: script.names, mark: mark, bounds: bounds, hasDeadTable: script.hasDeadTable)
+    LedgerReading.statement(figures: figures, script: script, mark: mark, bounds: bounds)
   }
 
   /// What a sample counted; nil where the ledger is none any more. It is in doubt where figures and movements do not agree:

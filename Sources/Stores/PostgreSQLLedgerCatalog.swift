@@ -12,8 +12,11 @@ struct PostgreSQLLedgerCatalog {
   private(set) var hasJournal = false
   /// True where our role may read the ledger.
   private(set) var isReadable = false
-  /// True where our role may throw away what it has read.
-  private(set) var isPurgeable = false
+  /// The role that rules the function which throws away what was read, where ours is a superuser and must not run it; empty
+  /// where ours may.
+  private var purging: String?
+  /// What the layout names that is no table, which can have no ledger; nil where all are.
+  private(set) var relationWithoutRows: String?
   /// Bytes on disk of the journal and its index.
   private(set) var bytes = 0
 
@@ -26,12 +29,13 @@ struct PostgreSQLLedgerCatalog {
     }
     let triggers = script.changes.map { change in
       """
-      (SELECT count(*) FROM pg_trigger t JOIN pg_proc f ON f.oid = t.tgfoid AND f.pronamespace = s.oid
-        WHERE t.tgrelid = \(SQLIdentifier.literal(script.table(of: change), .postgresql))::regclass
-          AND t.tgname = '\(change.trigger)' AND t.tgenabled IN ('O', 'A')
-          AND f.proname = \(SQLIdentifier.literal(script.names.functionName(change), .postgresql)))
+      (SELECT CASE WHEN t.suffices THEN '' ELSE t.owner END FROM (
+        \(script.triggersInForce)
+      ) t WHERE t.name = '\(script.names.trigger(change))')
       """
     }
+    let relations = Set(
+      script.changes.map { SQLIdentifier.literal(script.table(of: $0), .postgresql) + "::regclass" })
     let movements = script.movementFunctions.map { SQLIdentifier.literal($0, .postgresql) }.joined(separator: ", ")
     return """
       SELECT s.oid IS NOT NULL,
@@ -39,10 +43,13 @@ struct PostgreSQLLedgerCatalog {
           FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
           WHERE c.relnamespace = s.oid AND c.relname = \(label) AND a.attnum > 0 AND NOT a.attisdropped),
         \(privilege(label)) AND \(privilege("'watched'")) AND \(privilege("'losses'")),
-        COALESCE((SELECT has_function_privilege(f.oid, 'EXECUTE') FROM pg_proc f
-          WHERE f.pronamespace = s.oid AND f.proname = 'purge'), false),
+        (SELECT CASE WHEN u.rolsuper AND NOT o.rolsuper THEN o.rolname::text ELSE '' END
+          FROM pg_proc f JOIN pg_roles o ON o.oid = f.proowner JOIN pg_roles u ON u.rolname = current_user
+          WHERE f.pronamespace = s.oid AND f.proname = 'purge' AND has_function_privilege(f.oid, 'EXECUTE') LIMIT 1),
         COALESCE((SELECT pg_total_relation_size(c.oid) FROM pg_class c
           WHERE c.relnamespace = s.oid AND c.relname = \(label)), 0),
+        (SELECT c.oid::regclass::text FROM pg_class c WHERE c.relkind NOT IN ('r', 'p')
+          AND c.oid IN (\(relations.sorted().joined(separator: ", "))) LIMIT 1),
         (SELECT count(*) FROM pg_class c WHERE c.relnamespace = s.oid AND c.relkind = 'r'
           AND c.relname IN ('watched', 'losses', 'readers')),
         (SELECT count(*) FROM pg_proc f WHERE f.pronamespace = s.oid AND f.proname = ANY (ARRAY[\(movements)]::text[])),
@@ -57,10 +64,11 @@ struct PostgreSQLLedgerCatalog {
     let columns = result.text(0, 1)
     hasJournal = columns == LedgerScript.journalColumns
     isReadable = result.truth(0, 2) == true
-    isPurgeable = result.truth(0, 3) == true
+    purging = result.text(0, 3)
     bytes = result.integer(0, 4) ?? 0
-    let triggers = script.changes.enumerated().filter { result.integer(0, 7 + $0.offset) == 1 }.map(\.element)
-    isThere = columns != nil || !triggers.isEmpty
+    relationWithoutRows = result.text(0, 5)
+    let triggers = script.changes.enumerated().map { (change: $1, powerless: result.text(0, 8 + $0)) }
+    isThere = columns != nil || triggers.contains { $0.powerless != nil }
     guard isThere else { return }
     if !hasSchema { missing.append("the schema \(LedgerNames.schema)") }
     if columns == nil {
@@ -68,12 +76,28 @@ struct PostgreSQLLedgerCatalog {
     } else if !hasJournal {
       missing.append("the columns of the journal \(script.names.journal) as they were")
     }
-    if result.integer(0, 5) != 3 { missing.append("a table that the ledgers share") }
-    if result.integer(0, 6) != script.movementFunctions.count {
+    if result.integer(0, 6) != 3 { missing.append("a table that the ledgers share") }
+    if result.integer(0, 7) != script.movementFunctions.count {
       missing.append("a function that says what changes mean")
     }
-    for change in script.changes where !triggers.contains(change) {
-      missing.append("the trigger \(change.trigger) on \(script.table(of: change)), enabled")
+    for (change, powerless) in triggers where powerless == nil {
+      missing.append("the trigger \(script.names.trigger(change)) on \(script.table(of: change)), enabled")
+    }
+    for role in Set(triggers.compactMap(\.powerless)).subtracting([""]).sorted() {
+      missing.append(
+        "rights of the role \(role), whose functions the triggers run: SECURITY DEFINER, SELECT on what they read, "
+          + "EXECUTE on what they call, INSERT into the ledger")
+    }
+  }
+
+  /// Why a role may not throw away what it has read; nil where it may.
+  func obstacle(to role: String) -> String? {
+    switch purging {
+    case nil: "the role \(role) may not purge it; `outbox-exporter ledger print` has the grants"
+    case "": nil
+    case let owner?:
+      "the function \(LedgerNames.purge) belongs to the role \(owner), and the superuser \(role) runs nothing that another "
+        + "role may have replaced; sample with a role of its own"
     }
   }
 }

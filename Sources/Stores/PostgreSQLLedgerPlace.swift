@@ -81,10 +81,20 @@ struct PostgreSQLLedgerPlace: LedgerPlace {
     return (try status(catalog), catalog.hasJournal)
   }
 
+  /// Triggers that count rows are for tables.
+  private func refuseViews() throws(SampleFailure) {
+    let catalog = PostgreSQLLedgerCatalog(try look(PostgreSQLLedgerCatalog.statement(script)), script)
+    guard let view = catalog.relationWithoutRows else { return }
+    throw SampleFailure(
+      .schema, "database \(session.databaseName): \(view) is no table, and a ledger needs triggers on one",
+      hint: "let `tables` of the outbox name the table that the rows are in")
+  }
+
   private func status(_ catalog: PostgreSQLLedgerCatalog) throws(SampleFailure) -> LedgerInstallation.Status {
     var status = LedgerInstallation.Status(
       state: catalog.isThere ? .installed : .absent, problems: catalog.missing.map { "missing: \($0)" },
       size: "\((catalog.bytes + 1023) / 1024) kB")
+    if let view = catalog.relationWithoutRows { status.problems.append("\(view) is no table, and can have none") }
     if !catalog.missing.isEmpty { status.state = .broken }
     guard status.state == .installed else { return status }
     guard catalog.isReadable else {
@@ -104,30 +114,36 @@ struct PostgreSQLLedgerPlace: LedgerPlace {
       status.problems.append("it was made by another version, or for another form of the layout")
     }
     if record.losses > 0 { status.problems.append("\(record.losses.counted("change")) could not be written down") }
-    if !catalog.isPurgeable { status.problems.append("the role \(session.userName) may not purge it") }
+    if let obstacle = catalog.obstacle(to: session.userName) { status.problems.append("it grows: \(obstacle)") }
     return status
   }
 
   func install(grantingTo role: String?) throws(SampleFailure) -> Bool {
+    try refuseViews()
     let (status, hasJournal) = try look()
     let grants = role.map(script.grants) ?? []
     if status.state == .installed {
-      if !grants.isEmpty { try change(grants) }
+      if !grants.isEmpty { try change(grants, Self.installing) }
       return false
     }
     let statements = script.install(
       keepsCounting: status.state == .outdated && hasJournal, keepsJournal: hasJournal)
-    try change(statements + grants)
-    return true
+    try change(statements + grants, Self.installing)
+    let after = try look().status
+    guard after.state == .broken else { return true }
+    throw SampleFailure(
+      .permission, "the ledger is there but cannot work: \(after.problems.joined(separator: "; "))",
+      hint: "grant what is missing, or take it away with `outbox-exporter ledger remove`")
   }
 
   func remove() throws(SampleFailure) -> Bool {
     if try status().state == .absent { return false }
-    try change(script.removal)
+    try change(script.removal, "this needs the role that installed the ledger, or a superuser")
     return true
   }
 
-  func text(of outbox: WatchedOutbox, grantingTo role: String?) -> String {
+  func text(of outbox: WatchedOutbox, grantingTo role: String?) throws(SampleFailure) -> String {
+    try refuseViews()
     let lock = "SET LOCAL lock_timeout = '\(limits.lock.wholeNanoseconds / 1_000_000)ms'"
     func block(_ statements: [String]) -> String {
       (["BEGIN", lock] + statements + ["COMMIT"]).map { $0 + ";\n" }.joined()
@@ -135,11 +151,11 @@ struct PostgreSQLLedgerPlace: LedgerPlace {
     return """
       -- The ledger of \(outbox.name) (\(layout)).
       \(LedgerScript.unshielded.map { "-- * \($0)\n" }.joined())
-      -- Install, as the owner of the tables:
+      -- Install, as the owner of the tables, or as a superuser, who gives the functions to that owner:
       \(block(script.install(keepsCounting: false, keepsJournal: false)))
       -- What the role that samples needs besides the grants that `outbox-exporter sql` prints:
       \(script.grants(to: role ?? session.userName).map { $0 + ";\n" }.joined())
-      -- Remove, as the owner of the tables; commented out, so that the whole may be run to install:
+      -- Remove, as who installed; commented out, so that the whole may be run to install:
       \(block(script.removal).split(separator: "\n").map { "-- \($0)\n" }.joined())
       """
   }
@@ -153,7 +169,12 @@ struct PostgreSQLLedgerPlace: LedgerPlace {
     }
   }
 
-  private func change(_ statements: [String]) throws(SampleFailure) {
+  private static let installing =
+    "this needs the owner of the tables, and the right to create a schema, or where the schema \(LedgerNames.schema) is there "
+    + "already, the role that owns it; `outbox-exporter ledger print` has the statements for an administrator"
+
+  /// - Parameter needs: what to say where our role may not.
+  private func change(_ statements: [String], _ needs: String) throws(SampleFailure) {
     do throws(PostgreSQLError) {
       _ = try session.query(PostgreSQLMessage.change(statements, limits))
     } catch {
@@ -164,9 +185,7 @@ struct PostgreSQLLedgerPlace: LedgerPlace {
           "nothing was changed: a transaction holds the table for longer than \(limits.lock), and waiting "
           + "would make the application wait behind; try again, or set timeouts.lock"
       case .permission:
-        failure.hint =
-          "nothing was changed: this needs the owner of the tables, and the right to create a schema; "
-          + "`outbox-exporter ledger print` has the statements for an administrator"
+        failure.hint = "nothing was changed: \(needs)"
       default: break
       }
       throw failure

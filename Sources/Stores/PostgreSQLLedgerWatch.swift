@@ -66,7 +66,7 @@ final class PostgreSQLLedgerWatch {
     if let missing = catalog.missing.first {
       finding =
         "the ledger \(script.names.label) is not read, since it lacks \(missing); `outbox-exporter ledger install` "
-        + "mends it"
+        + "mends it, run by who installed it"
       return nil
     }
     guard catalog.isReadable else {
@@ -88,8 +88,7 @@ final class PostgreSQLLedgerWatch {
         "the ledger \(script.names.label) was made for another form of the layout and counts by that; "
         + "`outbox-exporter ledger install` brings it up to date"
     }
-    return PostgreSQLLedger(
-      script, isPurgeable: catalog.isPurgeable, role: session.userName, objective: objective)
+    return PostgreSQLLedger(script, obstacle: catalog.obstacle(to: session.userName), objective: objective)
   }
 
   private func look(_ statement: String) throws(PostgreSQLError) -> PostgreSQLResult {

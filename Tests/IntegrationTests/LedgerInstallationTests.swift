@@ -241,4 +241,76 @@ import Testing
     try await fixture.expect("INSERT INTO outbox (channel) VALUES ('mail')", ["mail enqueued 1"])
     #expect(try fixture.installation(user: "'\(role)'").remove())
   }
+
+  @Test func `counts as its own no trigger that is called like one, and takes nobody's name`() async throws {
+    let function = "CREATE FUNCTION app() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';"
+    let trigger = "CREATE TRIGGER outbox_ledger_other AFTER INSERT ON outbox EXECUTE FUNCTION app();"
+    let fixture = try LedgerFixture(.aiHummer, LedgerSchemas.aiHummer + function + trigger)
+    #expect(try fixture.installation().install(grantingTo: nil))
+    try await fixture.sample()
+    try await fixture.expect("INSERT INTO outbox (channel) VALUES ('mail')", ["mail enqueued 1"])
+    try fixture.database.psql("ALTER TABLE outbox DISABLE TRIGGER outbox_ledger_delete")
+    try await fixture.sample()
+    #expect(fixture.last?.mark.method != .ledger)
+
+    #expect(try fixture.installation().remove())
+    try fixture.database.psql("ALTER TRIGGER outbox_ledger_other ON outbox RENAME TO outbox_ledger_insert")
+    let failure = #expect(throws: SampleFailure.self) { try fixture.installation().install(grantingTo: nil) }
+    #expect(failure?.message.contains("outbox has a trigger outbox_ledger_insert that is no ledger's") == true)
+  }
+
+  @Test func `shares a table of dead letters with another one`() async throws {
+    let fixture = try LedgerFixture(
+      .aiHummer,
+      LedgerSchemas.aiHummer + LedgerSchemas.kaireon
+        + "ALTER TABLE outbox_dlq ADD topic text, ADD \"failedAt\" timestamp;")
+    var kaireon = Layout.kaireon
+    kaireon.queues[0].tables["dead"] = TableName("outbox_dlq", optional: true)
+    let definition = OutboxDefinition(
+      name: "k", address: .postgresql(Secret(fixture.database.conninfo())), layout: kaireon)
+    let other = try #require(try LedgerInstallation.all(of: definition, limits: PostgreSQLLimits()).first)
+    #expect(try fixture.installation().install(grantingTo: nil))
+    #expect(try other.install(grantingTo: nil))
+    #expect(try fixture.installation().status().state == .installed)
+    #expect(try other.status().state == .installed)
+    try await fixture.sample()
+    let buried = """
+      INSERT INTO outbox (id, channel) VALUES (1, 'mail');
+      BEGIN; INSERT INTO outbox_dlq (id, channel) VALUES (1, 'mail'); DELETE FROM outbox WHERE id = 1; COMMIT;
+      """
+    try await fixture.expect(buried, ["mail enqueued 1", "mail dead 1"])
+    #expect(try other.remove())
+    try await fixture.expect(buried, ["mail enqueued 1", "mail dead 1"])
+  }
+
+  @Test func `says nothing to sessions of the application that ask for warnings`() async throws {
+    let fixture = try LedgerFixture(.aiHummer, LedgerSchemas.aiHummer)
+    #expect(try fixture.installation().install(grantingTo: nil))
+    try fixture.database.psql(
+      """
+      SET plpgsql.extra_warnings = 'all'; INSERT INTO outbox (id, channel) VALUES (1, 'mail'), (2, 'mail');
+      UPDATE outbox SET attempts = 1; UPDATE outbox SET attempts = 2 WHERE id = 1; DELETE FROM outbox; TRUNCATE outbox;
+      """)
+    let log = fixture.database.server.log.split(separator: "\n")
+    #expect(log.filter { $0.contains("database=\(fixture.database.name) ") && $0.contains("WARNING") }.isEmpty)
+  }
+
+  @Test func `is for tables only, and says so of a view`() async throws {
+    let fixture = try LedgerFixture(.aiHummer, LedgerSchemas.aiHummer)
+    #expect(try fixture.installation().install(grantingTo: nil))
+    try fixture.database.psql("ALTER TABLE outbox RENAME TO rows; CREATE VIEW outbox AS SELECT * FROM rows;")
+    let ledger = try fixture.installation()
+    #expect(try ledger.status().state == .broken)
+    #expect(try ledger.remove())
+    #expect(try ledger.status().state == .absent)
+    #expect(try ledger.status().problems == ["outbox is no table, and can have none"])
+    for use: () throws -> Void in [
+      { _ = try ledger.install(grantingTo: nil) },
+      { _ = try ledger.text(grantingTo: nil) },
+    ] {
+      let failure = #expect(throws: SampleFailure.self) { try use() }
+      #expect(failure?.message.contains("outbox is no table") == true)
+    }
+    #expect(try await fixture.sample().failure == nil)
+  }
 }
