@@ -2,9 +2,9 @@ import SampleSQL
 
 /// With whose rights the functions of one ledger run, and what these have to be.
 ///
-/// Whoever installs a ledger beside its own table keeps the functions. A superuser gives them to the table's owner, and no
-/// more than they need: what an owner puts into its table must not run with a superuser's rights, and a database whose
-/// tables belong to several roles gets its ledgers from one hand.
+/// The functions are the table owner's: a superuser, or a member of that role, gives them away, and no more than they need.
+/// What an owner puts into its table must not run with the rights of another, and a database whose tables belong to several
+/// roles gets its ledgers from one hand.
 struct LedgerRights: Sendable, Hashable {
   let names: LedgerNames
   /// The watched table, quoted.
@@ -36,22 +36,28 @@ struct LedgerRights: Sendable, Hashable {
       + """
       DECLARE
         part record;
-        keeper oid := (SELECT r.oid FROM pg_roles r WHERE r.rolname = current_user);
-        keeper_name text := current_user;
+        keeper oid;
+        keeper_name text;
+        is_given boolean;
       BEGIN
-        IF (SELECT r.rolsuper FROM pg_roles r WHERE r.oid = keeper) THEN
-          SELECT r.oid, r.rolname INTO keeper, keeper_name FROM pg_class c JOIN pg_roles r ON r.oid = c.relowner
-            WHERE c.oid = \(SQLIdentifier.literal(table, .postgresql))::regclass;
-          IF keeper_name <> current_user THEN
-            EXECUTE format('GRANT USAGE ON SCHEMA \(LedgerNames.schema) TO %I', keeper_name);
-            EXECUTE format('GRANT INSERT ON %s, \(LedgerNames.losses) TO %I', \(journal), keeper_name);
-          END IF;
+        SELECT r.oid, r.rolname, u.rolsuper OR pg_has_role(u.oid, r.oid, \(Self.mayBecome)) INTO keeper, keeper_name, is_given
+          FROM pg_class c JOIN pg_roles r ON r.oid = c.relowner JOIN pg_roles u ON u.rolname = current_user
+          WHERE c.oid = \(SQLIdentifier.literal(table, .postgresql))::regclass;
+        IF NOT is_given THEN
+          SELECT r.oid, r.rolname INTO keeper, keeper_name FROM pg_roles r WHERE r.rolname = current_user;
+        ELSIF keeper_name <> current_user THEN
+          -- But for a superuser, nobody gives a function to a role that may not create one in its schema.
+          EXECUTE format('GRANT USAGE, CREATE ON SCHEMA \(LedgerNames.schema) TO %I', keeper_name);
+          EXECUTE format('GRANT INSERT ON %s, \(LedgerNames.losses) TO %I', \(journal), keeper_name);
         END IF;
         FOR part IN SELECT f.oid::regprocedure AS name FROM pg_proc f
           WHERE f.proowner <> keeper AND \(LedgerScript.isFunction(of: SQLIdentifier.literal(names.label, .postgresql)))
         LOOP
           EXECUTE format('ALTER FUNCTION %s OWNER TO %I', part.name, keeper_name);
         END LOOP;
+        IF is_given AND keeper_name <> current_user THEN
+          EXECUTE format('REVOKE CREATE ON SCHEMA \(LedgerNames.schema) FROM %I', keeper_name);
+        END IF;
         FOR part IN SELECT r.rolname AS name FROM pg_class c CROSS JOIN aclexplode(c.relacl) a
           JOIN pg_roles r ON r.oid = a.grantee
           WHERE c.oid = \(journal)::regclass AND a.privilege_type = 'INSERT' AND a.grantee NOT IN (keeper, c.relowner)
@@ -62,6 +68,9 @@ struct LedgerRights: Sendable, Hashable {
       END
       """.dollarQuoted
   }
+
+  private static let mayBecome =
+    "CASE WHEN current_setting('server_version_num')::integer < 160000 THEN 'MEMBER' ELSE 'SET' END"
 
   /// Takes from roles that own no function any more what their functions needed of what the ledgers share; to be run where
   /// `part` is a record.

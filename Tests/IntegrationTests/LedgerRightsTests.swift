@@ -60,6 +60,32 @@ import Testing
     try owned.fixture.database.psql("DROP TABLE outbox, outbox_dlq; DROP ROLE \(quoted(owned.owner))")
   }
 
+  @Test func `are the table owner's where another member of that role installs it`() async throws {
+    let admin = try TemporaryPostgres.shared().uniqueName("admin")
+    let owned = try await Owned(
+      more: "DO $$ BEGIN EXECUTE format('GRANT CREATE ON DATABASE %I TO PUBLIC', current_database()); END $$;",
+      installing: false)
+    let database = owned.fixture.database
+    try database.psql("CREATE ROLE \(admin) LOGIN; GRANT \(quoted(owned.owner)) TO \(admin)")
+    let ledger = try owned.fixture.installation(user: admin)
+    #expect(try ledger.install(grantingTo: nil))
+    #expect(try database.psql(Self.functionOwners) == "\(owned.owner) false,\(admin) true")
+    #expect(
+      try database.psql("SELECT has_schema_privilege(\(literal(owned.owner)), 'outbox_ledger', 'CREATE')") == "f")
+    try await owned.fixture.sample()
+    try await owned.fixture.expect(
+      "SET ROLE \(quoted(owned.owner)); \(Self.events)", ["mail enqueued 2", "mail retried 2"])
+    // Brought up to date by the same role, it goes on counting.
+    try database.psql("UPDATE outbox_ledger.watched SET definition = 'older'")
+    #expect(try ledger.status().state == .outdated)
+    #expect(try ledger.install(grantingTo: nil))
+    await owned.fixture.restart()
+    try await owned.fixture.expect("DELETE FROM outbox WHERE id = 1", ["mail discarded 1"])
+    #expect(owned.fixture.restarts.isEmpty)
+    #expect(try ledger.remove())
+    #expect(try database.psql("SELECT count(*) FROM pg_namespace WHERE nspname = 'outbox_ledger'") == "0")
+  }
+
   /// What a table's owner puts into its columns is run by its triggers.
   @Test func `are not a superuser's for what the owner's types do`() async throws {
     let owned = try await Owned(
