@@ -13,6 +13,8 @@ package struct LedgerMark: Sendable, Hashable {
   package var ceiling: UInt64
   /// Transactions between the two that were not over.
   package var open: [UInt64]
+  /// What the triggers were: others may have been off for a while. Empty in a mark of before this was kept.
+  package var triggers = ""
   /// How many events waited, by what was counted until then; nil where no sample has shown figures of that very moment.
   package var depth: Int?
 
@@ -29,9 +31,12 @@ package struct LedgerMark: Sendable, Hashable {
   /// Reads ``text``; nil where it is none.
   package init?(_ text: String) {
     let parts = text.split(separator: " ", omittingEmptySubsequences: false).map(String.init)
-    guard parts.count == 5, let timeline = Int(parts[2]), parts[4] == "-" || Int(parts[4]) != nil else { return nil }
+    guard parts.count == 5 || parts.count == 6 && parts[5] != "", let timeline = Int(parts[2]),
+      parts[4] == "-" || Int(parts[4]) != nil
+    else { return nil }
     self.init(reader: parts[0], installation: parts[1], timeline: timeline, snapshot: parts[3])
     depth = Int(parts[4])
+    triggers = parts.count == 6 ? parts[5] : ""
   }
 
   /// A mark from a snapshot as PostgreSQL writes it, `floor:ceiling:open,open`; nil where it is none.
@@ -48,6 +53,6 @@ package struct LedgerMark: Sendable, Hashable {
   /// The mark as it is kept.
   package var text: String {
     "\(reader) \(installation) \(timeline) \(floor):\(ceiling):\(open.map(String.init).joined(separator: ",")) "
-      + (depth.map(String.init) ?? "-")
+      + (depth.map(String.init) ?? "-") + (triggers.isEmpty ? "" : " \(triggers)")
   }
 }

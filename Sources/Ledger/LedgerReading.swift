@@ -108,7 +108,7 @@ package enum LedgerReading {
     """
   }
 
-  /// d the installation, k the snapshot, n movements that could not be written down, t the timeline, q1 up to where rows
+  /// d the installation, k the snapshot and the versions of the triggers, n movements that could not be written down, t the timeline, q1 up to where rows
   /// were thrown away, q2 the version, kt whether the ledger is this cluster's, x how many triggers are in force and may
   /// write, o whether everything is counted that the figures show.
   private static func state(_ script: LedgerScript, _ mark: LedgerMark?) -> String {
@@ -123,17 +123,19 @@ package enum LedgerReading {
     return """
       SELECT w.installation::text COLLATE "C", '\(markState)', 0,
           concat(least(pg_snapshot_xmin(s), ceiling), ':', ceiling, ':', (SELECT string_agg(x::text, ',' ORDER BY x)
-            FROM pg_snapshot_xip(s) x WHERE x < ceiling)),
+            FROM pg_snapshot_xip(s) x WHERE x < ceiling), ' ', triggers.versions),
           \(losses),
           CASE WHEN pg_is_in_recovery() THEN (SELECT timeline_id FROM pg_control_checkpoint())
             ELSE ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::integer END::float8,
           w.purged::text::float8, w.version::float8,
           CASE WHEN w.cluster = (SELECT system_identifier FROM pg_control_system()) THEN 1 ELSE 0 END::float8,
-          (SELECT count(*) FROM (
-            \(script.triggersInForce.indented(4))
-          ) t WHERE t.suffices),
+          triggers.n,
           CASE WHEN pg_is_in_recovery() OR ceiling < pg_snapshot_xmax(s) THEN 0 ELSE 1 END
-      FROM ledger_moment CROSS JOIN \(LedgerNames.watched) w WHERE w.journal = \(label)
+      FROM ledger_moment CROSS JOIN (
+        SELECT count(*) FILTER (WHERE t.suffices) AS n, string_agg(t.version::text, ',' ORDER BY t.name) AS versions FROM (
+      \(script.triggersInForce.indented(4))
+        ) t
+      ) triggers CROSS JOIN \(LedgerNames.watched) w WHERE w.journal = \(label)
       """
   }
 }

@@ -16,13 +16,14 @@ struct LedgerRights: Sendable, Hashable {
   /// that may not use the schema.
   var suffice: String {
     let written = [names.label, LedgerNames.lossesTable].map { SQLIdentifier.literal($0, .postgresql) }
-    let readable = read.map {
-      " AND has_table_privilege(f.proowner, \(SQLIdentifier.literal($0, .postgresql))::regclass, 'SELECT')"
-    }
+    let read = read.map { SQLIdentifier.literal($0, .postgresql) + "::regclass" }
     return """
-      (f.prosecdef AND has_schema_privilege(f.proowner, f.pronamespace, 'USAGE')\(readable.joined())
+      (f.prosecdef AND has_schema_privilege(f.proowner, f.pronamespace, 'USAGE')
         AND (SELECT count(*) FROM pg_class c WHERE c.relnamespace = f.pronamespace
           AND c.relname IN (\(written.joined(separator: ", "))) AND has_table_privilege(f.proowner, c.oid, 'INSERT')) = 2
+        AND (SELECT bool_and(has_table_privilege(f.proowner, c.oid, 'SELECT')
+            AND has_schema_privilege(f.proowner, c.relnamespace, 'USAGE'))
+          FROM pg_class c WHERE c.oid IN (\(read.joined(separator: ", "))))
         AND NOT EXISTS (SELECT FROM pg_proc m WHERE m.pronamespace = f.pronamespace
           AND m.proname = f.proname || '\(LedgerNames.movementSuffix)'
           AND NOT has_function_privilege(f.proowner, m.oid, 'EXECUTE')))

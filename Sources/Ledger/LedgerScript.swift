@@ -48,17 +48,19 @@ package struct LedgerScript: Sendable, Hashable {
   /// mend what is missing and replace what is old.
   ///
   /// - Parameters:
-  ///   - keepsCounting: true where the ledger there has missed nothing: readers then go on; else they begin anew.
+  ///   - keepsCounting: true where the ledger there has missed nothing: readers then go on; else they begin anew. Triggers
+  ///     that are in force are then left as they are, since readers take a new one for one that was off for a while.
   ///   - keepsJournal: false where the journal there is none that could be written to.
   package func install(keepsCounting: Bool, keepsJournal: Bool) -> [String] {
     let label = SQLIdentifier.literal(names.label, .postgresql)
     let main = SQLIdentifier.literal(tables[TableQueue.mainTable] ?? "", .postgresql)
     let dead = tables["dead"].map { SQLIdentifier.literal($0, .postgresql) } ?? "NULL"
-    return shared + [
-      // The order of locks is the same for everybody: the tables first. A trigger waits for no journal that is locked here.
-      "LOCK TABLE \([TableQueue.mainTable, "dead"].compactMap { tables[$0] }.joined(separator: ", ")) "
-        + "IN SHARE ROW EXCLUSIVE MODE"
-    ] + (keepsJournal ? [] : ["DROP TABLE IF EXISTS \(names.journal)"]) + [
+    return [
+      // What the functions say is parsed now, as far as the server keeps it parsed.
+      "SET LOCAL search_path = pg_catalog, pg_temp",
+      // Two installations at a time would both create the schema.
+      "SELECT pg_advisory_xact_lock(hashtext('\(LedgerNames.schema)'))",
+    ] + locks("SHARE ROW EXCLUSIVE") + shared + (keepsJournal ? [] : ["DROP TABLE IF EXISTS \(names.journal)"]) + [
       """
       CREATE TABLE IF NOT EXISTS \(names.journal) (
         txid xid8 NOT NULL DEFAULT pg_current_xact_id(), latency float8, kind "char" NOT NULL, destination text NOT NULL)
@@ -88,7 +90,7 @@ package struct LedgerScript: Sendable, Hashable {
       + movementFunctions.map {
         "REVOKE ALL ON FUNCTION \(LedgerNames.schema).\(SQLIdentifier.quoted($0)) FROM PUBLIC"
       }
-      + changes.map(createTrigger)
+      + changes.map { keepsCounting ? createUnlessInForce($0) : createTrigger($0) }
       + [
         rights.handOver,
         """
@@ -107,12 +109,18 @@ package struct LedgerScript: Sendable, Hashable {
   /// once the last one goes.
   package var removal: [String] {
     let table = tables[TableQueue.mainTable] ?? ""
-    return [
-      "LOCK TABLE \(table) IN ACCESS EXCLUSIVE MODE",
+    return locks("ACCESS EXCLUSIVE") + [
       Self.removal(
         of: SQLIdentifier.literal(names.label, .postgresql),
-        orRelation: SQLIdentifier.literal(table, .postgresql) + "::regclass"),
+        orRelation: SQLIdentifier.literal(table, .postgresql) + "::regclass")
     ]
+  }
+
+  /// The application's tables. Only the first is waited for: whoever holds one lock and waits for the next, for longer than
+  /// `deadlock_timeout`, may be the other half of a deadlock that the application is chosen to die of.
+  private func locks(_ mode: String) -> [String] {
+    let all = [TableQueue.mainTable, "dead"].compactMap { tables[$0] }.map { "LOCK TABLE \($0) IN \(mode) MODE" }
+    return [all[0], "SET LOCAL lock_timeout = '10ms'"] + all.dropFirst()
   }
 
   /// The statement that removes the ledgers that tables left which are gone.
@@ -238,23 +246,25 @@ package struct LedgerScript: Sendable, Hashable {
     ]
   }
 
-  /// The columns of a journal as PostgreSQL tells them.
+  /// The columns of a journal as PostgreSQL tells them, without quotes.
   package static let journalColumns =
-    "txid xid8, latency double precision, kind \"char\", destination text"
+    "txid xid8, latency double precision, kind char, destination text"
 
   /// The table that the trigger of a change is on, quoted.
   package func table(of change: LedgerChange) -> String { tables[change.tableRole] ?? "" }
 
-  /// Selects the triggers that are in force: name, owner of the function, and whether that role may do what the function
-  /// does (`suffices`).
+  /// Selects the triggers that are in force: name, owner of the function, whether that role is the table's too (`is_foreign`)
+  /// and may do what the function does (`suffices`), and what changes when the trigger is switched off and on (`version`).
   package var triggersInForce: String {
+    let main = SQLIdentifier.literal(tables[TableQueue.mainTable] ?? "", .postgresql)
     let all = changes.map { change in
       let function = SQLIdentifier.literal(names.functionName(change), .postgresql)
       return
         "(\(SQLIdentifier.literal(table(of: change), .postgresql))::regclass, '\(names.trigger(change))', \(function))"
     }
     return """
-      SELECT t.tgname AS name, pg_get_userbyid(f.proowner)::text AS owner,
+      SELECT t.tgname AS name, t.xmin AS version, pg_get_userbyid(f.proowner)::text AS owner,
+        f.proowner <> (SELECT c.relowner FROM pg_class c WHERE c.oid = \(main)::regclass) AS is_foreign,
         \(rights.suffice.indented(2)) AS suffices
       FROM pg_trigger t JOIN pg_proc f ON f.oid = t.tgfoid JOIN pg_namespace n ON n.oid = f.pronamespace
       WHERE n.nspname = '\(LedgerNames.schema)' AND t.tgenabled IN ('O', 'A')
@@ -274,6 +284,20 @@ package struct LedgerScript: Sendable, Hashable {
     "Changes under session_replication_role = replica (logical replication), with triggers disabled, or written to a "
       + "partition by its own name are not seen.",
   ]
+
+  private func createUnlessInForce(_ change: LedgerChange) -> String {
+    let table = SQLIdentifier.literal(table(of: change), .postgresql)
+    let function = SQLIdentifier.literal("\(names.function(change))()", .postgresql)
+    return "DO "
+      + """
+      BEGIN
+        IF NOT EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = \(table)::regclass AND t.tgname = '\(names.trigger(change))'
+            AND t.tgfoid = \(function)::regprocedure AND t.tgenabled IN ('O', 'A')) THEN
+          \(createTrigger(change));
+        END IF;
+      END
+      """.dollarQuoted
+  }
 
   private func createTrigger(_ change: LedgerChange) -> String {
     let event =
@@ -308,10 +332,6 @@ package struct LedgerScript: Sendable, Hashable {
 
   private var shared: [String] {
     [
-      // What the functions say is parsed now, as far as the server keeps it parsed.
-      "SET LOCAL search_path = pg_catalog, pg_temp",
-      // Two installations at a time would both create the schema.
-      "SELECT pg_advisory_xact_lock(hashtext('\(LedgerNames.schema)'))",
       LedgerRights.refuseForeignSchema,
       "CREATE SCHEMA IF NOT EXISTS \(LedgerNames.schema)",
       """

@@ -115,9 +115,11 @@ private struct LedgerState {
 
   init?(_ rows: PostgreSQLResult) {
     guard let row = (0..<rows.rowCount).last(where: { rows.text($0, 1) == LedgerReading.markState }) else { return nil }
+    let moment = (rows.text(row, 3) ?? "").split(separator: " ").map(String.init)
     mark = LedgerMark(
       reader: "", installation: rows.text(row, 0) ?? "", timeline: rows.integer(row, 5) ?? 0,
-      snapshot: rows.text(row, 3) ?? "")
+      snapshot: moment.first ?? "")
+    mark?.triggers = moment.count > 1 ? moment[1] : ""
     if rows.integer(row, 10) == 1 {
       mark?.depth = FigureRow.all(rows).reduce(0) { $0 + ($1.state == .dead ? 0 : $1.count) }
     }
@@ -132,6 +134,9 @@ private struct LedgerState {
   func obstacle(from mark: LedgerMark, to next: LedgerMark) -> String? {
     if mark.installation != next.installation { return "the ledger was installed anew" }
     if mark.timeline != next.timeline { return "another server has taken over, and may lack what was counted already" }
+    if !mark.triggers.isEmpty, mark.triggers != next.triggers {
+      return "the ledger's triggers were switched off, or made anew, and may have missed something"
+    }
     if losses > 0 { return "\(losses.counted("change")) could not be written into the ledger" }
     if mark.floor < purged {
       return "the ledger was purged by another reader, which did not know of this one or had not seen it for a week"

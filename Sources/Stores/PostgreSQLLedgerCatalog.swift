@@ -17,6 +17,10 @@ struct PostgreSQLLedgerCatalog {
   private var purging: String?
   /// What the layout names that is no table, which can have no ledger; nil where all are.
   private(set) var relationWithoutRows: String?
+  /// The role whose rights the triggers have where that is not the table's owner; nil where it is.
+  private(set) var foreignOwner: String?
+  /// True where that role is a superuser, whose rights the table's owner can make use of.
+  private(set) var givesPowers = false
   /// Bytes on disk of the journal and its index.
   private(set) var bytes = 0
 
@@ -39,7 +43,7 @@ struct PostgreSQLLedgerCatalog {
     let movements = script.movementFunctions.map { SQLIdentifier.literal($0, .postgresql) }.joined(separator: ", ")
     return """
       SELECT s.oid IS NOT NULL,
-        (SELECT string_agg(a.attname || ' ' || format_type(a.atttypid, NULL), ', ' ORDER BY a.attnum)
+        (SELECT string_agg(a.attname || ' ' || replace(format_type(a.atttypid, NULL), '"', ''), ', ' ORDER BY a.attnum)
           FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
           WHERE c.relnamespace = s.oid AND c.relname = \(label) AND a.attnum > 0 AND NOT a.attisdropped),
         \(privilege(label)) AND \(privilege("'watched'")) AND \(privilege("'losses'")),
@@ -50,11 +54,15 @@ struct PostgreSQLLedgerCatalog {
           WHERE c.relnamespace = s.oid AND c.relname = \(label)), 0),
         (SELECT c.oid::regclass::text FROM pg_class c WHERE c.relkind NOT IN ('r', 'p')
           AND c.oid IN (\(relations.sorted().joined(separator: ", "))) LIMIT 1),
+        foreign_owner.name, foreign_owner.is_super,
         (SELECT count(*) FROM pg_class c WHERE c.relnamespace = s.oid AND c.relkind = 'r'
           AND c.relname IN ('watched', 'losses', 'readers')),
         (SELECT count(*) FROM pg_proc f WHERE f.pronamespace = s.oid AND f.proname = ANY (ARRAY[\(movements)]::text[])),
         \(triggers.joined(separator: ",\n  "))
       FROM (SELECT (SELECT oid FROM pg_namespace WHERE nspname = '\(LedgerNames.schema)') AS oid) s
+        LEFT JOIN LATERAL (SELECT r.rolname::text AS name, r.rolsuper AS is_super FROM (
+          \(script.triggersInForce)
+        ) t JOIN pg_roles r ON r.rolname = t.owner WHERE t.is_foreign ORDER BY r.rolsuper DESC LIMIT 1) foreign_owner ON true
       """
   }
 
@@ -67,7 +75,9 @@ struct PostgreSQLLedgerCatalog {
     purging = result.text(0, 3)
     bytes = result.integer(0, 4) ?? 0
     relationWithoutRows = result.text(0, 5)
-    let triggers = script.changes.enumerated().map { (change: $1, powerless: result.text(0, 8 + $0)) }
+    foreignOwner = result.text(0, 6)
+    givesPowers = result.truth(0, 7) == true
+    let triggers = script.changes.enumerated().map { (change: $1, powerless: result.text(0, 10 + $0)) }
     isThere = columns != nil || triggers.contains { $0.powerless != nil }
     guard isThere else { return }
     if !hasSchema { missing.append("the schema \(LedgerNames.schema)") }
@@ -76,8 +86,8 @@ struct PostgreSQLLedgerCatalog {
     } else if !hasJournal {
       missing.append("the columns of the journal \(script.names.journal) as they were")
     }
-    if result.integer(0, 6) != 3 { missing.append("a table that the ledgers share") }
-    if result.integer(0, 7) != script.movementFunctions.count {
+    if result.integer(0, 8) != 3 { missing.append("a table that the ledgers share") }
+    if result.integer(0, 9) != script.movementFunctions.count {
       missing.append("a function that says what changes mean")
     }
     for (change, powerless) in triggers where powerless == nil {
@@ -88,6 +98,14 @@ struct PostgreSQLLedgerCatalog {
         "rights of the role \(role), whose functions the triggers run: SECURITY DEFINER, SELECT on what they read, "
           + "EXECUTE on what they call, INSERT into the ledger")
     }
+  }
+
+  /// What to say where the triggers run with the rights of another role than the table's owner.
+  static func warning(ofForeignOwner owner: String, isSuperuser: Bool) -> String {
+    isSuperuser
+      ? "its triggers run with the rights of the superuser \(owner), which the owner of the table can make use of; "
+        + "`outbox-exporter ledger install` gives them the owner's"
+      : "its triggers run with the rights of the role \(owner), and not of the table's owner"
   }
 
   /// Why a role may not throw away what it has read; nil where it may.

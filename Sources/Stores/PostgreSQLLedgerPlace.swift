@@ -113,6 +113,10 @@ struct PostgreSQLLedgerPlace: LedgerPlace {
       status.state = .outdated
       status.problems.append("it was made by another version, or for another form of the layout")
     }
+    if let owner = catalog.foreignOwner {
+      if catalog.givesPowers, status.state == .installed { status.state = .outdated }
+      status.problems.append(PostgreSQLLedgerCatalog.warning(ofForeignOwner: owner, isSuperuser: catalog.givesPowers))
+    }
     if record.losses > 0 { status.problems.append("\(record.losses.counted("change")) could not be written down") }
     if let obstacle = catalog.obstacle(to: session.userName) { status.problems.append("it grows: \(obstacle)") }
     return status
@@ -182,7 +186,7 @@ struct PostgreSQLLedgerPlace: LedgerPlace {
       switch failure.reason {
       case .lockTimeout:
         failure.hint =
-          "nothing was changed: a transaction holds the table for longer than \(limits.lock), and waiting "
+          "nothing was changed: a transaction holds a table for longer than this waits (\(limits.lock)), and waiting longer "
           + "would make the application wait behind; try again, or set timeouts.lock"
       case .permission:
         failure.hint = "nothing was changed: \(needs)"

@@ -83,6 +83,10 @@ final class PostgreSQLLedgerWatch {
         + "`outbox-exporter ledger install` makes it anew"
       return nil
     }
+    if let owner = catalog.foreignOwner, catalog.givesPowers {
+      let warning = PostgreSQLLedgerCatalog.warning(ofForeignOwner: owner, isSuperuser: true)
+      finding = "the ledger \(script.names.label): \(warning)"
+    }
     if record.definition != script.definition {
       finding =
         "the ledger \(script.names.label) was made for another form of the layout and counts by that; "

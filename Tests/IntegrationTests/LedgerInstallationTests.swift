@@ -313,4 +313,62 @@ import Testing
     }
     #expect(try await fixture.sample().failure == nil)
   }
+
+  /// Whoever holds one table and waits for the other may be what the application deadlocks with, and dies of.
+  @Test(arguments: [true, false])
+  func `does not deadlock with an application that takes its tables the other way round`(isInstalled: Bool) throws {
+    let fixture = try LedgerFixture(
+      .aiHummer, LedgerSchemas.aiHummer + "INSERT INTO outbox_dlq (id) VALUES (1);")
+    if isInstalled { #expect(try fixture.installation().install(grantingTo: nil)) }
+    let application = try ChildProcess(
+      "psql", ["-d", fixture.database.conninfo(), "-X", "-q", "-v", "ON_ERROR_STOP=1", "-f", "-"],
+      input: """
+        BEGIN; DELETE FROM outbox_dlq WHERE id = 1;
+        DO $$ BEGIN
+          FOR i IN 1..200 LOOP
+            EXIT WHEN EXISTS (SELECT FROM pg_locks WHERE NOT granted AND relation = 'outbox_dlq'::regclass);
+            PERFORM pg_sleep(0.01);
+          END LOOP;
+        END $$;
+        INSERT INTO outbox (channel) VALUES ('mail'); COMMIT;
+
+        """)
+    let holds = "SELECT count(*) FROM pg_locks WHERE granted AND relation = 'outbox_dlq'::regclass"
+    #expect(try eventually { try fixture.database.psql(holds) != "0" })
+    let ledger = try fixture.installation(lock: .seconds(30))
+    let failure = #expect(throws: SampleFailure.self) {
+      _ = isInstalled ? try ledger.remove() : try ledger.install(grantingTo: nil)
+    }
+    #expect(failure?.reason == .lockTimeout, "\(String(describing: failure))")
+    #expect(application.wait() == 0, "\(application.standardError)")
+    #expect(isInstalled ? try ledger.remove() : try ledger.install(grantingTo: nil))
+  }
+
+  @Test func `works where the server quotes every name`() async throws {
+    let fixture = try LedgerFixture(.aiHummer, LedgerSchemas.aiHummer)
+    try fixture.database.psql("ALTER DATABASE \(fixture.database.name) SET quote_all_identifiers = on")
+    #expect(try fixture.installation().install(grantingTo: nil))
+    #expect(try fixture.installation().status().state == .installed)
+    try await fixture.sample()
+    try await fixture.expect("INSERT INTO outbox (channel) VALUES ('mail')", ["mail enqueued 1"])
+    #expect(try fixture.installation().remove())
+  }
+
+  /// The depth is the same after it, so nothing else tells.
+  @Test func `begins anew after its triggers were off for a while`() async throws {
+    let fixture = try LedgerFixture(.aiHummer, LedgerSchemas.aiHummer)
+    #expect(try fixture.installation().install(grantingTo: nil))
+    try await fixture.sample()
+    try await fixture.expect("INSERT INTO outbox (channel) VALUES ('mail')", ["mail enqueued 1"])
+    try fixture.database.psql(
+      """
+      ALTER TABLE outbox DISABLE TRIGGER USER; UPDATE outbox SET status = 'delivered'; INSERT INTO outbox (channel) VALUES ('mail');
+      ALTER TABLE outbox ENABLE TRIGGER USER;
+      """)
+    try await fixture.sample()
+    #expect(fixture.last?.movements == nil)
+    #expect(
+      fixture.restarts == ["the ledger's triggers were switched off, or made anew, and may have missed something"])
+    try await fixture.expect("INSERT INTO outbox (channel) VALUES ('mail')", ["mail enqueued 1"])
+  }
 }

@@ -132,6 +132,7 @@ import Testing
   @Test(arguments: [
     "REVOKE INSERT ON outbox_ledger.\"public.outbox\" FROM OWNER", "REVOKE INSERT ON outbox_ledger.losses FROM OWNER",
     "REVOKE USAGE ON SCHEMA outbox_ledger FROM OWNER", "REVOKE SELECT ON outbox FROM OWNER",
+    "REVOKE USAGE ON SCHEMA public FROM PUBLIC; ALTER SCHEMA public OWNER TO postgres",
     "REVOKE EXECUTE ON FUNCTION outbox_ledger.MOVEMENT FROM OWNER",
     "ALTER FUNCTION outbox_ledger.\"public.outbox update\"() SECURITY INVOKER",
     "ALTER FUNCTION outbox_ledger.\"public.outbox dead insert\"() OWNER TO pg_monitor",
@@ -151,6 +152,27 @@ import Testing
     try await owned.fixture.sample()
     #expect(owned.fixture.last?.mark.method != .ledger)
     #expect(try owned.fixture.installation().status().state == .broken)
+  }
+
+  @Test func `of a superuser do not stay with the functions when the table gets another owner`() async throws {
+    let fixture = try LedgerFixture(.aiHummer, LedgerSchemas.aiHummer)
+    #expect(try fixture.installation().install(grantingTo: nil))
+    try await fixture.sample()
+    let owner = try TemporaryPostgres.shared().uniqueName("new")
+    try fixture.database.psql(
+      "CREATE ROLE \(owner); ALTER TABLE outbox OWNER TO \(owner); ALTER TABLE outbox_dlq OWNER TO \(owner)")
+    let status = try fixture.installation().status()
+    #expect(status.state == .outdated)
+    #expect(status.problems.contains { $0.contains("rights of the superuser postgres") }, "\(status.problems)")
+    await fixture.restart()
+    try await fixture.expect("INSERT INTO outbox (id, channel) VALUES (1, 'mail')", ["mail enqueued 1"])
+    #expect(fixture.last?.notice?.contains("rights of the superuser postgres") == true)
+    #expect(try fixture.installation().install(grantingTo: nil))
+    #expect(try fixture.installation().status().state == .installed)
+    #expect(try fixture.installation().status().problems.isEmpty)
+    #expect(try fixture.database.psql(Self.functionOwners) == "\(owner) false,postgres true")
+    try await fixture.expect("SET ROLE \(owner); DELETE FROM outbox", ["mail discarded 1"])
+    #expect(fixture.restarts.isEmpty)
   }
 
   @Test func `are each owner's own where one hand installs the ledgers of several`() async throws {

@@ -60,7 +60,7 @@ import Testing
     #expect(try await fixture.movements() == ["sms discarded 1"])
   }
 
-  @Test func `that was switched off for a moment is noticed by the depth, and a new state is no such moment`()
+  @Test func `that a session goes around is noticed by the depth, and a new state is no such moment`()
     async throws
   {
     let fixture = try LedgerFixture(.aiHummer, LedgerSchemas.aiHummer)
@@ -70,8 +70,7 @@ import Testing
       "INSERT INTO outbox (id, channel) SELECT i, 'mail' FROM generate_series(1, 5) i", ["mail enqueued 5"])
     // The triggers are there in every sample.
     try fixture.database.psql(
-      "BEGIN; ALTER TABLE outbox DISABLE TRIGGER USER; DELETE FROM outbox WHERE id < 3; ALTER TABLE outbox ENABLE TRIGGER USER; END"
-    )
+      "SET session_replication_role = replica; DELETE FROM outbox WHERE id < 3")
     try await fixture.sample()
     #expect(fixture.last?.restart?.hasPrefix("2 events left without the ledger's triggers") == true)
     #expect(fixture.last?.movements == nil)
