@@ -94,6 +94,9 @@ package struct MovementHistory: Sendable, Hashable {
     }
   }
 
+  /// The reason of the first restart: nothing was counted before.
+  package static let beginning = "counting began"
+
   /// Where the stretch begins: no later than what was asked for, as old movements are kept by the hour or by the day.
   package var since: Timestamp
   /// Where it ends.

@@ -28,9 +28,18 @@ package struct MovementReport: Sendable {
       lines += notes(rows)
       if !byDestination { lines += topDestinations }
     }
-    if !history.restarts.isEmpty {
+    let beginnings = history.restarts.filter { $0.reason == MovementHistory.beginning }
+    if !beginnings.isEmpty {
+      lines +=
+        [""]
+        + beginnings.map {
+          "\($0.outbox.printable): counting began at \($0.time.minute); what moved before is not known"
+        }
+    }
+    let restarts = history.restarts.filter { $0.reason != MovementHistory.beginning }
+    if !restarts.isEmpty {
       lines += ["", "Counted anew, or with a gap, at these moments; what moved around them may be missing:"]
-      lines += history.restarts.map { "  \($0.time.minute)  \($0.outbox.printable): \($0.reason.printable)" }
+      lines += restarts.map { "  \($0.time.minute)  \($0.outbox.printable): \($0.reason.printable)" }
     }
     return lines.joined(separator: "\n") + "\n"
   }

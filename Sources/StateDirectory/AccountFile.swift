@@ -13,6 +13,8 @@ package final class AccountFile {
   package let found: [String: OutboxAccount]
   /// When each of them was kept.
   package let keptAt: [String: Timestamp]
+  /// True where there was no such file, or an empty one.
+  package let isNew: Bool
   private let connection: SQLiteConnection
   private var saved: [String: OutboxAccount]
   private var rolledUpAt: Timestamp?
@@ -48,7 +50,8 @@ package final class AccountFile {
       PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA journal_size_limit = 1048576;
       PRAGMA cache_size = -512
       """)
-    if try connection.integer("PRAGMA schema_version") == 0 {
+    isNew = try connection.integer("PRAGMA schema_version") == 0
+    if isNew {
       try connection.execute("BEGIN IMMEDIATE; \(Self.schema); PRAGMA user_version = \(Self.version); COMMIT")
     }
     var check = ""
@@ -70,7 +73,7 @@ package final class AccountFile {
   ///
   /// - Parameters:
   ///   - movements: what moved, by outbox and destination.
-  ///   - restarts: why the counting of an outbox began anew, by outbox.
+  ///   - restarts: why the counting of an outbox began anew, by outbox. That it began at all is noted by itself.
   /// - Throws: nothing was committed; the next time commits the same totals, but not these movements in the history.
   package func save(
     _ accounts: [String: OutboxAccount], movements: [String: [String: Movements.Counts]], restarts: [String: String],
@@ -82,7 +85,8 @@ package final class AccountFile {
       for name in saved.keys where accounts[name] == nil { try forget(name) }
       for (name, account) in accounts where account != saved[name] { try write(account, of: name, at: time) }
       try add(movements, accounts, at: time)
-      for (name, text) in restarts {
+      let first = accounts.keys.filter { saved[$0] == nil }.map { ($0, MovementHistory.beginning) }
+      for (name, text) in restarts.merging(first, uniquingKeysWith: { reason, _ in reason }) {
         try connection.query(
           "INSERT INTO restarts (outbox, time, reason) VALUES (:o, :t, :r)",
           [":o": .text(name), ":t": .integer(time.wholeSeconds), ":r": .text(text)]

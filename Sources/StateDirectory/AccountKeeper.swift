@@ -20,6 +20,7 @@ package actor AccountKeeper {
   private var file: AccountFile?
   private var problem: String?
   private var hasSaved = false
+  private var isLost = false
   private var unsaved: [String: [String: Movements.Counts]] = [:]
   private var unsavedRestarts: [String: String] = [:]
 
@@ -45,6 +46,10 @@ package actor AccountKeeper {
       let (file, notice) = try AccountFile.open(path, now: now)
       self.file = file
       if let notice { found.notices.append(notice) }
+      isLost = file.isNew && current.isThere
+      if isLost, notice == nil {
+        found.notices.append("the counters kept in \(path) are gone, or it was emptied; all of them begin anew")
+      }
       if !file.found.isEmpty, !current.isThere {
         found.notices.append(
           "the counters kept in \(path) are older than those that were sent last, which could not be kept; all of them "
@@ -88,6 +93,8 @@ package actor AccountKeeper {
         unsaved[name, default: [:]][destination, default: .init()].add(counts)
       }
     }
+    if isLost { unsavedRestarts.merge(accounts.keys.map { ($0, "the counters kept before are gone") }) { $1 } }
+    isLost = isLost && accounts.isEmpty
     unsavedRestarts.merge(restarts) { $1 }
     do throws(SQLiteError) {
       var damage: String?

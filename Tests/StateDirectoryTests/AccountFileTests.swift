@@ -101,6 +101,30 @@ import Testing
     #expect(kept.accounts["orders"]?.mark.position == "2", "\(kept.notices)")
   }
 
+  @Test(arguments: ["", nil]) func `that are gone say so, in the report too`(left: String?) async throws {
+    let first = AccountKeeper(directory: directory.path)
+    #expect(await first.open(now: now).notices.isEmpty)
+    let kept = ["orders": account(enqueued: 1, position: "1")]
+    _ = await first.save(kept, movements: [:], restarts: [:], at: now)
+    await first.close()
+    let began = try MovementHistory(directory: directory.path, since: now, until: now).restarts.map(\.reason)
+    #expect(began == ["counting began"])
+    // What is there and was never lost is no loss.
+    let second = AccountKeeper(directory: directory.path)
+    #expect(await second.open(now: now.advanced(by: .seconds(60))).notices.isEmpty)
+    await second.close()
+    for suffix in ["", "-wal", "-shm"] { try FileSystem.remove(path + suffix) }
+    if let left { try directory.write(left, to: "accounts.sqlite") }
+    let keeper = AccountKeeper(directory: directory.path)
+    let found = await keeper.open(now: now)
+    #expect(found.accounts.isEmpty && found.notices.count == 1 && found.notices[0].contains("are gone"))
+    _ = await keeper.save([:], movements: [:], restarts: [:], at: now)
+    _ = await keeper.save(kept, movements: [:], restarts: [:], at: now)
+    await keeper.close()
+    let restarts = try MovementHistory(directory: directory.path, since: now, until: now).restarts
+    #expect(restarts.map(\.reason) == ["the counters kept before are gone"])
+  }
+
   @Test func `that cannot be written say so once, and lose nothing once they can be`() async throws {
     let keeper = AccountKeeper(directory: directory.path + "/missing")
     let found = await keeper.open(now: now)
