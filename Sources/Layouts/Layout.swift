@@ -68,7 +68,7 @@ package struct TableQueue: Sendable, Hashable {
   /// SQL template of the destination; nil counts everything under `default`.
   package var destination: String?
   /// True where every use of the clock in the queue's SQL is about a time that an ``Selection/until`` names as well, for
-  /// every row that the clock may move. An unchanged SQLite file then need not be read before the earliest such time.
+  /// every row that the clock may move. An unchanged database then need not be read before the earliest such time.
   package var untilCoversClock: Bool
   /// Which rows are in which state. Disjoint: no row may match two of them. Delivered rows are in none.
   package var selections: [Selection]

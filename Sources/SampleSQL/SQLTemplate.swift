@@ -26,6 +26,8 @@ package struct SQLTemplate {
   package private(set) var usedColumns: [String: Set<String>] = [:]
   /// True once a template has asked for the clock: what it says may then change without any write.
   package private(set) var usesClock = false
+  /// False once a template may have asked for something else than the rows of the queue's tables; see ``SteadySQL``.
+  package private(set) var isSteady = true
 
   /// An expander for one queue in one database.
   ///
@@ -57,6 +59,7 @@ package struct SQLTemplate {
     if template.utf8.contains(UInt8(ascii: ";")) {
       throw .template(text: template, problem: "it has a semicolon; write one statement")
     }
+    isSteady = isSteady && (dialect == .sqlite || SteadySQL.isSteady(template))
     guard depth < 8 else { throw .template(text: template, problem: "its columns refer to each other in a circle") }
     var sql = ""
     var rest = Substring(template)
@@ -116,6 +119,7 @@ package struct SQLTemplate {
       return unixNow
     }
     if name.hasPrefix("table:") {
+      isSteady = false
       let role = String(name.dropFirst("table:".count))
       guard let table = schema.tables[role] else {
         throw .template(text: template, problem: "there is no table with the role \(role)")
@@ -149,7 +153,11 @@ package struct SQLTemplate {
     guard let encoding = value.encoding else {
       throw .template(text: template, problem: "the column role \(role) has no time encoding")
     }
-    if parts[1] == "seconds" { return seconds(value.sql, encoding) }
+    if parts[1] == "seconds" {
+      // Such a text may say `now`.
+      if encoding == .iso8601 { isSteady = false }
+      return seconds(value.sql, encoding)
+    }
     guard parts[1].hasPrefix("now"), let offset = offset(parts[1].dropFirst(3)) else {
       throw .template(text: template, problem: "{\(name)}: after the dot comes seconds, now, now-N or now+N")
     }

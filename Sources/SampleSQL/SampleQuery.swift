@@ -11,6 +11,9 @@ package struct SampleQuery: Sendable, Hashable {
   /// True where the layout's own SQL asks for the clock, so that time alone may change which rows it picks, and not only
   /// at the times that ``figures`` names.
   package let dependsOnClock: Bool
+  /// True where nothing but a change of the tables' rows, and the times that ``figures`` names, can change the figures: the
+  /// layout's own SQL is known to ask for nothing else. See ``SteadySQL``.
+  package let isSteady: Bool
   /// The figures estimated from a part of the table.
   package let estimate: EstimateQuery
 
@@ -56,6 +59,7 @@ package struct SampleQuery: Sendable, Hashable {
       queue: queue, schema: schema, dialect: dialect, unknownStates: unknownStates, objective: objective)
     states = try Self.states(queue, schema, dialect)
     dependsOnClock = writer.usesClock && !queue.untilCoversClock
+    isSteady = writer.isSteady && !dependsOnClock
     self.queue = queue
     self.schema = schema
     self.dialect = dialect
@@ -136,11 +140,11 @@ package struct SampleQuery: Sendable, Hashable {
     _ selects: [String], _ cells: CountingCells?, _ dialect: SQLDialect, objective: Duration?, isWeighted: Bool = false
   ) -> String {
     if selects.isEmpty { return "SELECT NULL WHERE false" }
-    let deadline = objective.map { "\(now(dialect)) - \($0.seconds)" }
     let count = RowCount(dialect, isWeighted: isWeighted)
     let rows = classified(selects, cells, dialect, isWeighted: isWeighted)
     return dialect == .postgresql
-      ? ranking(rows, cells, count, deadline) : bringingTimes(rows, cells, count, deadline)
+      ? ranking(rows, cells, count, objective)
+      : bringingTimes(rows, cells, count, objective.map { "\(now(dialect)) - \($0.seconds)" })
   }
 
   static func sum(_ column: String, _ dialect: SQLDialect) -> String {
@@ -175,17 +179,21 @@ package struct SampleQuery: Sendable, Hashable {
 
   private static let retryOrCell = "CASE WHEN r < 2 THEN r ELSE r - 2 END"
 
-  /// PostgreSQL finds the quantiles of each destination and retry by itself, in a row of its own that counts nothing.
+  /// PostgreSQL finds the quantiles of each destination and retry by itself, in a row of its own that counts nothing. The
+  /// rows that count have in the median's place when time alone will change them.
   private static func ranking(
-    _ rows: String, _ cells: CountingCells?, _ count: RowCount, _ deadline: String?
+    _ rows: String, _ cells: CountingCells?, _ count: RowCount, _ objective: Duration?
   ) -> String {
+    let deadline = objective.map { "\(now(.postgresql)) - \($0.seconds)" }
     let overdue = deadline.map { count.of("r < 2 AND t < \($0)") } ?? "0"
+    // Where the groups of an estimate change does not matter: it is never taken twice.
+    let next = count.isWeighted ? "" : " ELSE ARRAY[\(nextChange(objective))]"
     return """
       SELECT d, s, \(retryOrCell), k, n, t, q[1], q[2], kt, x, o\(cells == nil ? "" : ", a, c, i")
       FROM (
         SELECT d, COALESCE(s, 'ready') AS s, r, k, CASE WHEN grouping(s) = 0 THEN \(count.all) ELSE 0 END AS n, min(t) AS t,
             CASE WHEN grouping(s) = 1
-              THEN percentile_disc(ARRAY[0.5, 0.99]::float8[]) WITHIN GROUP (ORDER BY t DESC) END AS q,
+              THEN percentile_disc(ARRAY[0.5, 0.99]::float8[]) WITHIN GROUP (ORDER BY t DESC)\(next) END AS q,
             CASE WHEN grouping(s) = 0 THEN min(kt) END AS kt,
             CASE WHEN grouping(s) = 0 THEN \(count.of("x = 1")) ELSE 0 END AS x,
             CASE WHEN grouping(s) = 0 THEN \(overdue) ELSE 0 END AS o\(cells.map(countedColumns) ?? "")
@@ -296,6 +304,20 @@ package struct SampleQuery: Sendable, Hashable {
     dialect == .sqlite ? ":now" : "(SELECT date_part('epoch', now()))"
   }
 
+  /// When the first row of a group changes its state, gets an age, gets stuck, turns out to be plausible or gets overdue.
+  private static func nextChange(_ objective: Duration?) -> String {
+    let now = now(.postgresql)
+    // One question for the many rows that time does not change.
+    let change = """
+      min(CASE WHEN greatest(f, u, b) > \(now) THEN least(
+              CASE WHEN f > \(now) + \(skew) THEN f - \(skew) WHEN f > \(now) THEN f END,
+              CASE WHEN u > \(now) + \(century) THEN u - \(century) WHEN u > \(now) THEN u END,
+              CASE WHEN b > \(now) THEN b END) END)
+      """
+    guard let seconds = objective?.seconds else { return change }
+    return "least(\(change), min(CASE WHEN r < 2 AND t >= \(now) - \(seconds) THEN t END) + \(seconds))"
+  }
+
   private static let floor = "\(earliestPlausibleTime)"
   private static let skew = "\(clockSkew)"
   /// A time ahead is first no longer impossible and then the beginning of an age.
@@ -306,8 +328,8 @@ package struct SampleQuery: Sendable, Hashable {
 
 /// How many rows there are: those that were read, or those that they stand for.
 private struct RowCount {
+  let isWeighted: Bool
   private let dialect: SQLDialect
-  private let isWeighted: Bool
 
   init(_ dialect: SQLDialect, isWeighted: Bool) {
     self.dialect = dialect

@@ -49,6 +49,7 @@ struct SelectionWriter {
 
   var usedColumns: [String: Set<String>] { template.usedColumns }
   var usesClock: Bool { template.usesClock }
+  var isSteady: Bool { template.isSteady }
 
   mutating func expand(_ source: String) throws(LayoutProblem) -> String { try template.expand(source) }
 

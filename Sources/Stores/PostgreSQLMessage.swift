@@ -173,12 +173,13 @@ extension FigureRow {
 
   /// Reads the columns in the order of ``SampleQuery/figures``, and those of the accounting where they are there.
   private init(_ result: PostgreSQLResult, row: Int) {
+    let count = result.integer(row, 4) ?? 0
     self.init(
       destination: result.text(row, 0) ?? Snapshot.defaultDestination,
       state: result.text(row, 1).flatMap(EventState.init) ?? .unknown, retry: result.integer(row, 2) == 1,
-      stuck: result.text(row, 3).flatMap(StuckReason.init), count: result.integer(row, 4) ?? 0,
-      oldest: result.number(row, 5), median: result.number(row, 6), p99: result.number(row, 7),
-      stuckSince: result.number(row, 8), implausible: result.integer(row, 9) ?? 0)
+      stuck: result.text(row, 3).flatMap(StuckReason.init), count: count, oldest: result.number(row, 5),
+      median: count == 0 ? result.number(row, 6) : nil, p99: result.number(row, 7), stuckSince: result.number(row, 8),
+      implausible: result.integer(row, 9) ?? 0, nextChange: count > 0 ? result.number(row, 6) : nil)
     overdue = result.integer(row, 10) ?? 0
     guard result.columnCount > 11 else { return }
     if state == .dead { cell = result.integer(row, 2) ?? 0 }
