@@ -94,7 +94,7 @@ extension ConfigurationCatalog {
       .init("layouts.<name>.queues[].known_states", nil, "Every value of it that means something."),
       .init(
         "layouts.<name>.queues[].until_covers_clock", "false",
-        "Whether `until` names every time that the SQL compares with the clock; an idle SQLite file is then not read."),
+        "Whether `until` names every time that the SQL compares with the clock; an idle database is then not counted."),
       .init("layouts.<name>.queues[].destination", "`default`", "SQL of the destination: few values, never a person."),
       .init("layouts.<name>.queues[].rows[].table", "events", "The role of the table."),
       .init("layouts.<name>.queues[].rows[].where", nil, "SQL that picks the rows; no row may be picked twice."),

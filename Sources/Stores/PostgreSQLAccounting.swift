@@ -132,6 +132,10 @@ struct PostgreSQLAccounting {
 
   private static let position = "SELECT 'position', txid_snapshot_xmax(txid_current_snapshot())::text, NULL::float8"
 
+  /// Asks for what counts movements and is not part of any transaction: it is there a while after the commit, or is reset.
+  /// Nil where there is nothing of the kind.
+  var counters: String? { method == .statistics ? statistics : nil }
+
   /// The counters of the table, or of each of its partitions.
   private var statistics: String {
     """

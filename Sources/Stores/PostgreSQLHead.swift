@@ -141,7 +141,7 @@ extension PostgreSQLQueues {
     }
     do throws(PostgreSQLError) {
       let results = try results(PostgreSQLMessage.sample([text], limits), of: queue, 1)
-      var snapshot = Snapshot(results, clock: 0, figures: 1, ids: false)
+      var snapshot = Snapshot(clock: results[0], FigureRow.all(results[1]))
       snapshot.exact = false
       snapshot.isEstimate = true
       return snapshot

@@ -76,7 +76,8 @@ enum PostgreSQLMessage {
     max(1, limit.wholeNanoseconds / 1_000_000)
   }
 
-  /// Answers the store's clock in unix seconds, and how many seconds a replica is behind; NULL on a primary.
+  /// Answers the store's clock in unix seconds, how many seconds a replica is behind, NULL on a primary, and the two parts
+  /// of a ``PostgreSQLMoment``.
   ///
   /// A replica that has replayed all it received is up to date only while it is still receiving. Otherwise the time
   /// since the last replayed commit is the upper bound that can be known.
@@ -84,7 +85,8 @@ enum PostgreSQLMessage {
     SELECT extract(epoch FROM now())::float8,
       CASE WHEN NOT pg_is_in_recovery() THEN NULL
         WHEN pg_last_wal_receive_lsn() = pg_last_wal_replay_lsn() AND EXISTS (SELECT FROM pg_stat_wal_receiver) THEN 0
-        ELSE greatest(0, extract(epoch FROM now() - pg_last_xact_replay_timestamp())::float8) END
+        ELSE greatest(0, extract(epoch FROM now() - pg_last_xact_replay_timestamp())::float8) END,
+      txid_current_snapshot(), concat(pg_backend_pid(), ' ', extract(epoch FROM pg_postmaster_start_time()))
     """
 
   // MARK: - What the database has
@@ -137,6 +139,22 @@ enum PostgreSQLMessage {
     SELECT y.number, format_type(y.oid, NULL), y.oid <> y.number, l.enumlabel
     FROM types y LEFT JOIN pg_enum l ON l.enumtypid = y.oid WHERE y.base = 0
     """
+  }
+
+  /// Answers whether all rows of some tables, partitions and heirs included, are kept by this server in its own way: a
+  /// change of them is then a transaction of it. What is behind a view, a foreign table or Citus may change without one.
+  static func locality(of references: [String]) -> String {
+    let tables = references.sorted().map { "(\(SQLIdentifier.literal($0, .postgresql))::regclass::oid)" }
+    return """
+      WITH RECURSIVE parts(oid) AS (
+        VALUES \(tables.joined(separator: ", "))
+        UNION
+        SELECT i.inhrelid FROM pg_inherits i JOIN parts p ON i.inhparent = p.oid
+      )
+      SELECT bool_and(c.relkind = 'p' OR c.relkind IN ('r', 'm') AND c.relam = (SELECT oid FROM pg_am WHERE amname = 'heap'))
+        AND NOT EXISTS (SELECT FROM pg_extension WHERE extname = 'citus')
+      FROM parts p JOIN pg_class c ON c.oid = p.oid
+      """
   }
 
   /// Answers how many blocks a table has now, all of its partitions together.

@@ -12,7 +12,7 @@ final class PostgreSQLQueues {
   let definition: OutboxDefinition
   let session: PostgreSQLSession
   let limits: PostgreSQLLimits
-  private let clock: @Sendable () -> Int64
+  let clock: @Sendable () -> Int64
   private var prepared: [Prepared] = []
   private var isPreparedForCounting = false
   private var preparedAt: Int64 = 0
@@ -22,7 +22,7 @@ final class PostgreSQLQueues {
   private var unknownStates: [Int: [StoredState]] = [:]
   private var ledgers: [Int: PostgreSQLLedgerWatch] = [:]
   /// True where figures and ledger of the last sample do not agree.
-  private var isInDoubt = false
+  private(set) var isInDoubt = false
   /// For how many seconds the database worked for the last sample.
   private(set) var serverTime = 0.0
 
@@ -63,6 +63,7 @@ final class PostgreSQLQueues {
   ///
   /// - Parameter marks: up to where its movements have been counted, if that is known; nil where nobody asks for them.
   func sample(_ queue: Prepared, eventIDs: Bool, mark: AccountingMark??) throws(SampleFailure) -> Outcome {
+    queue.kept.forget()
     if mark == nil, let outcome = try searchAndRead(queue, eventIDs: eventIDs) { return outcome }
     isInDoubt = false
     let outcome = try reading(queue) { queue throws(PostgreSQLError) in
@@ -106,22 +107,18 @@ final class PostgreSQLQueues {
     guard let mark, let accounting = queue.accounting else {
       let message = queue.message(counting: [queue.query.figures], eventIDs: eventIDs, limits)
       let results = try results(message, of: queue, 1, eventIDs: eventIDs)
-      return (Snapshot(results, clock: 0, figures: 1, ids: eventIDs), nil)
+      return outcome(of: queue, results, FigureRow.all(results[1]), eventIDs: eventIDs)
     }
     let (known, restart) = accounting.mark(mark)
-    let (look, results) = try count(queue, accounting, from: known, eventIDs: eventIDs)
+    let (look, rows, results) = try count(queue, accounting, from: known, eventIDs: eventIDs)
     guard let known, let obstacle = accounting.obstacle(from: known, to: look) else {
-      return (
-        Snapshot(results, clock: 0, figures: 2, ids: eventIDs),
-        accounting.reading(from: known, to: look, restart: restart).noticing(queue.ledger.notice)
-      )
+      let reading = accounting.reading(from: known, to: look, restart: restart)
+      return outcome(of: queue, results, rows, eventIDs: eventIDs, reading.noticing(queue.ledger.notice))
     }
     // What the mark made the look see is of no use to begin with.
-    let (first, again) = try count(queue, accounting, from: nil, eventIDs: eventIDs)
-    return (
-      Snapshot(again, clock: 0, figures: 2, ids: eventIDs),
-      accounting.reading(from: nil, to: first, restart: obstacle)
-    )
+    let (first, others, again) = try count(queue, accounting, from: nil, eventIDs: eventIDs)
+    return outcome(
+      of: queue, again, others, eventIDs: eventIDs, accounting.reading(from: nil, to: first, restart: obstacle))
   }
 
   /// Reads the figures and the ledger in one statement; nil where there is no ledger that can be read.
@@ -143,7 +140,8 @@ final class PostgreSQLQueues {
       if let (reading, isInDoubt) = ledger.reading(results[1], from: known, restart: restart) {
         self.isInDoubt = isInDoubt
         queue.ledger.note(counted: reading.movements)
-        return (Snapshot(results, clock: 0, figures: 1, ids: eventIDs), reading.noticing(queue.ledger.notice))
+        return outcome(
+          of: queue, results, FigureRow.all(results[1]), eventIDs: eventIDs, reading.noticing(queue.ledger.notice))
       }
     } catch {
       guard case .server = error else { throw error }
@@ -159,14 +157,15 @@ final class PostgreSQLQueues {
 
   private func count(
     _ queue: Prepared, _ accounting: PostgreSQLAccounting, from mark: CountingMark?, eventIDs: Bool
-  ) throws(PostgreSQLError) -> (look: CountingLook, results: [PostgreSQLResult]) {
+  ) throws(PostgreSQLError) -> (look: CountingLook, figures: [FigureRow], results: [PostgreSQLResult]) {
     let message = queue.message(counting: accounting.statements(mark), eventIDs: eventIDs, limits)
     let results = try results(message, of: queue, 2, eventIDs: eventIDs)
     let rows = results[2]
+    let figures = FigureRow.all(rows)
     let look = accounting.look(
       mark, time: results[0].number(0, 0) ?? 0, lag: results[0].number(0, 1), state: results[1],
-      figures: FigureRow.all(rows), delivered: (0..<rows.rowCount).compactMap { DeliveredRow(rows, row: $0) })
-    return (look, results)
+      figures: figures, delivered: (0..<rows.rowCount).compactMap { DeliveredRow(rows, row: $0) })
+    return (look, figures, results)
   }
 
   /// The results of a message's own statements: the clock, as many as are said, and the identifiers.
@@ -183,6 +182,7 @@ final class PostgreSQLQueues {
         .init(sqlState: "42601", message: "the statements of the layout gave \(results.count) results", hint: nil))
     }
     serverTime = max(0, worked)
+    queue.kept.note(PostgreSQLMoment(results[first]))
     return Array(results.dropFirst(first).dropLast(2))
   }
 
@@ -253,7 +253,9 @@ final class PostgreSQLQueues {
       return nil
     }
     let searched = try noting(results[1], in: queue)
-    if searched.query == queue.query { return (Snapshot(results, clock: 0, figures: 2, ids: eventIDs), nil) }
+    if searched.query == queue.query {
+      return outcome(of: searched, results, FigureRow.all(results[2]), eventIDs: eventIDs)
+    }
     return try reading(searched) { queue throws(PostgreSQLError) in try read(queue, eventIDs: eventIDs, mark: nil) }
   }
 
@@ -267,6 +269,7 @@ final class PostgreSQLQueues {
       if unknown != unknownStates[queue.index, default: []] {
         unknownStates[queue.index] = unknown
         queue.query = try query(queue.queue, queue.schema, unknownStates: unknown)
+        queue.kept.forget()
       }
     }
     for position in prepared.indices where prepared[position].index == queue.index { prepared[position] = queue }
@@ -323,12 +326,11 @@ final class PostgreSQLQueues {
 }
 
 extension Snapshot {
-  /// Reads the results of a message, each by its place.
-  init(_ results: [PostgreSQLResult], clock: Int, figures: Int, ids: Bool) {
+  /// Puts the clock of a message, its figures and its identifiers together.
+  init(clock: PostgreSQLResult, _ rows: [FigureRow], eventIDs: PostgreSQLResult? = nil) {
     self.init(
-      storeTime: Timestamp(seconds: results[clock].number(0, 0) ?? 0), rows: FigureRow.all(results[figures]),
-      replicaLag: results[clock].number(0, 1).map { .seconds($0) },
-      eventIDs: ids && results.count > figures + 1 ? EventIDs(results[figures + 1]) : nil)
+      storeTime: Timestamp(seconds: clock.number(0, 0) ?? 0), rows: rows,
+      replicaLag: clock.number(0, 1).map { .seconds($0) }, eventIDs: eventIDs.map(EventIDs.init))
   }
 }
 

@@ -19,6 +19,8 @@ extension PostgreSQLQueues {
     var ledger: PostgreSQLLedgerWatch
     /// Knows whether the first rows can be read alone.
     var head: PostgreSQLHead
+    /// Knows what the last count found, as long as that is exact.
+    let kept = PostgreSQLKeptCount()
   }
 }
 

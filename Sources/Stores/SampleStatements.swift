@@ -23,7 +23,7 @@ extension SQLStore {
 
 /// What `outbox-exporter sql` shows of an outbox.
 package struct SampleStatements: Sendable, Hashable {
-  /// The message that each sample sends, to the letter.
+  /// The message that each sample sends, to the letter; but for those that find nothing changed.
   package let sample: String
   /// What it sends instead where the movements of the outbox are counted: that of a sample that begins with it.
   package let accounting: String?

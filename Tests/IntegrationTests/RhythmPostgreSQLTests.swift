@@ -13,20 +13,32 @@ struct RhythmPostgreSQLTests {
     let database: TemporaryDatabase
     let store: PostgreSQLStore
     let clock = ManualClock()
+    private let primary: TemporaryDatabase?
 
+    /// - Parameter primary: where the database is copied from, if it is a copy.
     init(
       _ database: TemporaryDatabase, _ layout: Layout = PostgreSQLSampleLayout.layout(),
-      limits: PostgreSQLLimits = PostgreSQLLimits()
+      limits: PostgreSQLLimits = PostgreSQLLimits(), primary: TemporaryDatabase? = nil
     ) {
       self.database = database
+      self.primary = primary
       store = PostgreSQLSampleLayout.store(database.conninfo(), layout, limits: limits, clock: clock)
     }
 
     /// - Parameter share: another one begins anew with the costs that are known.
     func sample(after seconds: Int64 = 15, share: Double = 1e-9) async throws -> OutboxSample {
       clock.advance(seconds: seconds)
+      try happen()
       let budget = SampleBudget(share: share, interval: .seconds(15))
       return try #require(await store.sample(SampleRequest(budget: budget)).first)
+    }
+
+    /// Where nothing happens all figures are known in every cycle, and there are no rhythms.
+    private func happen() throws {
+      try (primary ?? database).psql("CREATE TEMP TABLE happened ()")
+      guard let primary else { return }
+      let written = try primary.psql("SELECT pg_current_wal_insert_lsn()")
+      #expect(try eventually { try database.psql("SELECT pg_last_wal_replay_lsn() >= '\(written)'") == "t" })
     }
 
     /// The first sample counts, the second one estimates, as the counts are far too dear; the third looks at the head.
@@ -187,11 +199,7 @@ struct RhythmPostgreSQLTests {
     let database = try primary.createDatabase(PostgreSQLSampleLayout.schema + Self.deadRows)
     let replica = try TemporaryPostgres(replicaOf: primary)
     let copy = TemporaryDatabase(name: database.name, server: replica)
-    try database.psql("ANALYZE dead_letters")
-    let written = try database.psql("SELECT pg_current_wal_insert_lsn()")
-    let isCaughtUp = try eventually { try copy.psql("SELECT pg_last_wal_replay_lsn() >= '\(written)'") == "t" }
-    #expect(isCaughtUp)
-    let watched = Watched(copy)
+    let watched = Watched(copy, primary: database)
     let sample = try await watched.third()
     #expect(sample.head?.isComplete == false && sample.head?.replicaLag != nil)
     // Every dead row is looked up in the table again, however often it was found dead.
