@@ -76,11 +76,17 @@ class Cluster:
         """Over the socket."""
         return f"host={self.directory} port={self.port} user={user} dbname={database}"
 
-    def processor_time(self):
-        """Seconds that all processes of the cluster have used since it started, ended sessions included."""
+    def session(self, database):
+        """A psql that runs what it is told, and answers line by line."""
+        return subprocess.Popen(
+            self._psql(database), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
+
+    def processor_time(self, without=None):
+        """Seconds that all processes of the cluster have used since it started, ended sessions included; all but one."""
         total = kernel.reaped_time(self._server.pid)
         for process in [self._server.pid, *kernel.children(self._server.pid)]:
-            total += kernel.processor_time(process) or 0
+            if process != without:
+                total += kernel.processor_time(process) or 0
         return total
 
     @property

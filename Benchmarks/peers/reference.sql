@@ -8,7 +8,7 @@ SELECT gen_random_uuid(), 'topic.' || (g % 20), jsonb_build_object('n', g, 'pad'
   CASE WHEN g <= 990000 THEN 'published' WHEN g <= 998000 THEN 'pending' WHEN g <= 999000 THEN 'processing' ELSE 'failed' END,
   CASE WHEN g > 999000 THEN 10 ELSE g % 3 END,
   now() - (1000000 - g) * interval '0.1 second',
-  now() - CASE WHEN g BETWEEN 998001 AND 999000 THEN (g - 998000) * interval '1 second' ELSE (1000000 - g) * interval '0.1 second' END
+  now() - CASE WHEN g BETWEEN 998001 AND 999000 THEN (g - 998000 + 300) * interval '1 second' ELSE (1000000 - g) * interval '0.1 second' END
 FROM generate_series(1, 1000000) g;
 CREATE INDEX outbox_status_created ON outbox_events (status, created_at);
 CREATE ROLE exporter LOGIN;
