@@ -56,6 +56,7 @@ struct UnchangedCountingTests {
     for _ in 0..<5 { try await outbox.expectSample(counts: 0) }
     #expect(outbox.totals.marks["o"]?.position == mark.position && mark.method.rawValue == table.rawValue)
     try outbox.database.psql("\(insertion); UPDATE outbox_events SET status = 'failed' WHERE id = 1")
+    try await outbox.expectSample(counts: 1)
     let isAll = try await happens {
       try await outbox.sample()
       return outbox.totals.counts.values.reduce(0) { $0 + $1.enqueued } == 2

@@ -94,7 +94,7 @@ struct UnchangedPostgreSQLTests {
           ('pending', 'due', clock_timestamp() + interval '1 s', NULL), ('pending', 'old', now(), NULL),
           ('sending', 'stuck', now(), clock_timestamp() + interval '1500 ms'),
           ('sending', 'ahead', clock_timestamp() + interval '2700 ms', NULL),
-          ('pending', 'far', clock_timestamp() + interval '100 years' + interval '700 ms', NULL);
+          ('pending', 'far', clock_timestamp() + interval '3155760000 s' + interval '700 ms', NULL);
         INSERT INTO dead_letters VALUES (1, 'dead', clock_timestamp() + interval '2500 ms');
         """, objective: objective)
     func seconds(_ column: String, _ condition: String) throws -> Double {
