@@ -186,14 +186,18 @@ package struct SampleQuery: Sendable, Hashable {
   ) -> String {
     let deadline = objective.map { "\(now(.postgresql)) - \($0.seconds)" }
     let overdue = deadline.map { count.of("r < 2 AND t < \($0)") } ?? "0"
-    // Where the groups of an estimate change does not matter: it is never taken twice.
-    let next = count.isWeighted ? "" : " ELSE ARRAY[\(nextChange(objective))]"
+    let nextOverdue = objective.map {
+      "min(CASE WHEN r < 2 AND t >= \(now(.postgresql)) - \($0.seconds) THEN t END) + \($0.seconds)"
+    }
+    let next = nextOverdue.map { "least(min(z), \($0))" } ?? "min(z)"
+    // When an estimate changes does not matter: it is never given twice.
+    let nextOrNone = count.isWeighted ? "" : " ELSE ARRAY[\(next)]"
     return """
       SELECT d, s, \(retryOrCell), k, n, t, q[1], q[2], kt, x, o\(cells == nil ? "" : ", a, c, i")
       FROM (
         SELECT d, COALESCE(s, 'ready') AS s, r, k, CASE WHEN grouping(s) = 0 THEN \(count.all) ELSE 0 END AS n, min(t) AS t,
             CASE WHEN grouping(s) = 1
-              THEN percentile_disc(ARRAY[0.5, 0.99]::float8[]) WITHIN GROUP (ORDER BY t DESC)\(next) END AS q,
+              THEN percentile_disc(ARRAY[0.5, 0.99]::float8[]) WITHIN GROUP (ORDER BY t DESC)\(nextOrNone) END AS q,
             CASE WHEN grouping(s) = 0 THEN min(kt) END AS kt,
             CASE WHEN grouping(s) = 0 THEN \(count.of("x = 1")) ELSE 0 END AS x,
             CASE WHEN grouping(s) = 0 THEN \(overdue) ELSE 0 END AS o\(cells.map(countedColumns) ?? "")
@@ -216,7 +220,7 @@ package struct SampleQuery: Sendable, Hashable {
   }
 
   /// Gives every row its state at this moment, the time its age starts (t), why and since when it is stuck (k, kt),
-  /// and whether its times can be true (x). Of a dead row t is when it died.
+  /// whether its times can be true (x), and when time alone changes one of these (z). Of a dead row t is when it died.
   private static func classified(
     _ selects: [String], _ cells: CountingCells?, _ dialect: SQLDialect, withID: Bool = false,
     isWeighted: Bool = false
@@ -224,6 +228,8 @@ package struct SampleQuery: Sendable, Hashable {
     let now = now(dialect)
     let retry = cells.map { "CASE WHEN r < 2 THEN r ELSE 2 + \($0.number("f", dialect)) END AS r" } ?? "r"
     let counted = cells.map { $0.told == nil ? ", a, c" : ", a, c, i" } ?? ""
+    // Computed here, it is one column to be sorted and not three.
+    let next = dialect == .sqlite || withID || isWeighted ? "" : ",\n    \(nextChange) AS z"
     // So that each column is computed once, and not anew wherever it is used.
     let barrier = dialect == .postgresql ? "OFFSET 0" : "LIMIT -1"
     return """
@@ -233,7 +239,7 @@ package struct SampleQuery: Sendable, Hashable {
           CASE WHEN b <= \(now) THEN b END AS kt,
           CASE WHEN y = 1 AND (f IS NULL OR f < \(Self.floor) OR u > \(now) + \(Self.century)
               OR f > \(now) + \(Self.skew) AND NOT (s = 'scheduled' AND r = 0))
-            OR y = 2 AND (f < \(Self.floor) OR f > \(now) + \(Self.skew)) THEN 1 ELSE 0 END AS x
+            OR y = 2 AND (f < \(Self.floor) OR f > \(now) + \(Self.skew)) THEN 1 ELSE 0 END AS x\(next)
       FROM (
       \(selects.joined(separator: "\nUNION ALL\n").indented(2))
         \(barrier)
@@ -304,18 +310,16 @@ package struct SampleQuery: Sendable, Hashable {
     dialect == .sqlite ? ":now" : "(SELECT date_part('epoch', now()))"
   }
 
-  /// When the first row of a group changes its state, gets an age, gets stuck, turns out to be plausible or gets overdue.
-  private static func nextChange(_ objective: Duration?) -> String {
+  /// When a row changes its state, gets an age, gets stuck or turns out to be plausible.
+  private static var nextChange: String {
     let now = now(.postgresql)
     // One question for the many rows that time does not change.
-    let change = """
-      min(CASE WHEN greatest(f, u, b) > \(now) THEN least(
-              CASE WHEN f > \(now) + \(skew) THEN f - \(skew) WHEN f > \(now) THEN f END,
-              CASE WHEN u > \(now) + \(century) THEN u - \(century) WHEN u > \(now) THEN u END,
-              CASE WHEN b > \(now) THEN b END) END)
+    return """
+      CASE WHEN greatest(f, u, b) > \(now) THEN least(
+            CASE WHEN f > \(now) + \(skew) THEN f - \(skew) WHEN f > \(now) THEN f END,
+            CASE WHEN u > \(now) + \(century) THEN u - \(century) WHEN u > \(now) THEN u END,
+            CASE WHEN b > \(now) THEN b END) END
       """
-    guard let seconds = objective?.seconds else { return change }
-    return "least(\(change), min(CASE WHEN r < 2 AND t >= \(now) - \(seconds) THEN t END) + \(seconds))"
   }
 
   private static let floor = "\(earliestPlausibleTime)"
