@@ -74,8 +74,7 @@ extension PostgreSQLQueues {
   func unchanged(_ queue: Prepared, mark: AccountingMark??) throws(SampleFailure) -> Outcome? {
     guard let kept = queue.kept.candidate(mark, at: clock()) else { return nil }
     let counters = kept.counters == nil ? nil : queue.accounting?.counters
-    let place = kept.isLocal ? nil : PostgreSQLMessage.locality(of: queue.schema.tables.values.map(\.reference))
-    let statements = [counters, place].compactMap { $0 }
+    let statements = queue.unchanged(counters: counters, isLocal: kept.isLocal)
     let results: [PostgreSQLResult]
     do throws(PostgreSQLError) {
       results = try self.results(PostgreSQLMessage.sample(statements, limits), of: queue, statements.count)
@@ -88,7 +87,7 @@ extension PostgreSQLQueues {
     // Noted with the results: of another moment there is none any more.
     guard queue.kept.count != nil else { return nil }
     guard kept.isTrue(at: results[0].number(0, 0) ?? 0, counters: counters.map { _ in results[1].lines }),
-      place == nil || results.last?.truth(0, 0) == true
+      kept.isLocal || results.last?.truth(0, 0) == true
     else {
       queue.kept.forget()
       return nil
@@ -144,6 +143,17 @@ extension PostgreSQLQueues {
     guard queue.query.isSteady else { return false }
     guard let mark = accounting?.mark, mark.method == .ledger else { return true }
     return !isInDoubt && LedgerMark(mark.position)?.ceiling == moment.ceiling
+  }
+}
+
+extension PostgreSQLQueues.Prepared {
+  /// What is asked beside the clock to know whether a count is exact still.
+  ///
+  /// - Parameters:
+  ///   - counters: asks for the counters that are part of no transaction; nil where movements are not counted by them.
+  ///   - isLocal: whether the rows are known to be where a change of them shows.
+  func unchanged(counters: String?, isLocal: Bool) -> [String] {
+    [counters, isLocal ? nil : PostgreSQLMessage.locality(of: schema.tables.values.map(\.reference))].compactMap { $0 }
   }
 }
 

@@ -29,6 +29,9 @@ package struct SampleStatements: Sendable, Hashable {
   package let accounting: String?
   /// What it sends where the exact counts are not due: a look at the first rows; nil where no index leads to them.
   package let head: String?
+  /// What it sends first where no transaction seems to have ended since the last count, and nothing else if none has; nil
+  /// where what is counted may change without one.
+  package let unchanged: String?
   /// The statements by which an owner lets the exporter's role read what a sample reads, and nothing else. Empty where
   /// the store has no grants.
   package let grants: [String]
@@ -41,6 +44,7 @@ package struct SampleStatements: Sendable, Hashable {
     self.accounting = accounting
     self.head = head
     sample = query.figures + (eventIDs ? try query.eventIDs().map { ";\n\($0)" } ?? "" : "")
+    unchanged = nil
     grants = []
     ledgerGrants = []
     hasLedger = false
@@ -52,6 +56,9 @@ package struct SampleStatements: Sendable, Hashable {
     self.head = head
     sample = queue.message(counting: [queue.query.figures], eventIDs: eventIDs, limits)
     accounting = queue.accounting.map { queue.message(counting: $0.statements(nil), eventIDs: false, limits) }
+    unchanged =
+      queue.query.isSteady
+      ? PostgreSQLMessage.sample(queue.unchanged(counters: queue.accounting?.counters, isLocal: false), limits) : nil
     ledgerGrants = (try? LedgerScript(queue: queue.queue, schema: queue.schema).grants(to: role)) ?? []
     hasLedger = queue.ledger.isThere
     let grantee = SQLIdentifier.quoted(role)

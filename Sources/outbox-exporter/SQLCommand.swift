@@ -49,6 +49,12 @@ struct SQLCommand: Subcommand {
               + "samples send:\n")
           printOutput(head + ";\n\n")
         }
+        if let unchanged = statements.unchanged {
+          printOutput(
+            "-- Where no transaction has ended since the last count, this is all that is sent; from the second time on "
+              + "without asking where the rows are kept:\n")
+          printOutput(unchanged + ";\n\n")
+        }
         if !statements.grants.isEmpty {
           printOutput(
             "-- What the role needs, and no more. Run by the owner of the tables:\n"
