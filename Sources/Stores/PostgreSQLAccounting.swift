@@ -137,6 +137,8 @@ struct PostgreSQLAccounting {
   var counters: String? { method == .statistics ? statistics : nil }
 
   /// The counters of the table, or of each of its partitions.
+  ///
+  /// A crash of the server discards them, which only the counters of the whole server tell the time of.
   private var statistics: String {
     """
     WITH RECURSIVE parts(oid) AS (
@@ -146,7 +148,8 @@ struct PostgreSQLAccounting {
     )
     SELECT 'inserted', oid::text, pg_stat_get_tuples_inserted(oid)::float8 FROM parts
     UNION ALL
-    SELECT 'reset', stats_reset::text, NULL FROM pg_stat_database WHERE datname = current_database()
+    SELECT 'reset', concat_ws(' ', d.stats_reset, a.stats_reset), NULL
+    FROM pg_stat_archiver a LEFT JOIN pg_stat_database d ON d.datname = current_database()
     UNION ALL
     \(Self.position)
     """

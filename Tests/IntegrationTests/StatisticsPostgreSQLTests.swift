@@ -114,6 +114,46 @@ import Testing
     #expect(counted.lines == ["mail enqueued 3"])
   }
 
+  @Test
+  func `a crash of the server discards its statistics, also where they have passed the old ones, a restart does not`()
+    async throws
+  {
+    let server = try TemporaryPostgres()
+    let database = try server.createDatabase(schema)
+    let store = store(database)
+    let counted = MovementTotals()
+    func work(_ count: Int) throws {
+      try database.psql("INSERT INTO pending_events (event_type) SELECT 'mail' FROM generate_series(1, \(count))")
+      try database.psql("DELETE FROM pending_events")
+    }
+    counted.add(await store.sample(counted.request))
+    try work(2)
+    counted.add(await store.sample(counted.request))
+    #expect(totals(counted) == ["enqueued 2", "unseen 2"])
+    try server.stop()
+    try server.start()
+    try work(3)
+    counted.add(await store.sample(counted.request))
+    #expect(totals(counted) == ["enqueued 5", "unseen 5"] && counted.restarts.isEmpty, "\(counted.restarts)")
+    try server.crash()
+    try server.start()
+    try work(10)
+    counted.add(await store.sample(counted.request))
+    #expect(counted.restarts == ["the database's statistics were reset"])
+    try work(4)
+    counted.add(await store.sample(counted.request))
+    #expect(totals(counted) == ["enqueued 9", "unseen 9"])
+    // One process that is killed takes the memory of all with it.
+    let process = try database.holding("SELECT 1")
+    try server.kill(database.psql("SELECT pid FROM pg_stat_activity WHERE wait_event = 'PgSleep'"))
+    #expect(eventually { (try? database.psql("SELECT 1")) == "1" })
+    try work(40)
+    counted.add(await store.sample(counted.request))
+    #expect(counted.restarts.count == 2, "\(counted.restarts)")
+    #expect(totals(counted) == ["enqueued 9", "unseen 9"])
+    withExtendedLifetime(process) {}
+  }
+
   @Test func `the counters of all partitions count, and one that is dropped is no reset`() async throws {
     let database = try TemporaryPostgres.shared().createDatabase(
       """

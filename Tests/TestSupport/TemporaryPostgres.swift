@@ -84,6 +84,17 @@ package final class TemporaryPostgres: Sendable {
     try Self.call("pg_ctl", ["-D", "\(directory.path)/data", "-m", "fast", "-w", "-s", "stop"])
   }
 
+  /// Ends the server as a crash does.
+  package func crash() throws {
+    try Self.call("pg_ctl", ["-D", "\(directory.path)/data", "-m", "immediate", "-w", "-s", "stop"])
+  }
+
+  /// Kills a process of the server, by its number.
+  package func kill(_ process: String) throws {
+    let result = try run(Self.asServerUser(["kill", "-KILL", process]))
+    guard result.code == 0 else { throw Failure(program: "kill", text: result.error) }
+  }
+
   /// What the server has logged so far.
   package var log: String { directory.read("log") }
 
