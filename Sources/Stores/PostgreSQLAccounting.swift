@@ -70,16 +70,20 @@ struct PostgreSQLAccounting {
 
   // MARK: - Asking
 
-  /// The statements of one look: what there is to know beside the rows, and the rows.
+  /// The statements of one look: what there is to know beside the rows, the rows, and what table they are from.
   ///
   /// The transactions that are still open are listed before the statement that sees the rows takes its snapshot: one that
-  /// is not in the list is seen by that statement, or begins after it.
+  /// is not in the list is seen by that statement, or begins after it. Behind that one the table's name cannot change its
+  /// meaning any more: the statement had to wait for whoever replaced it, and holds its lock.
   func statements(_ mark: CountingMark?) -> [String] {
     // Statistics bring the number of insertions, and need no more rights than SELECT on what is counted.
     let cells = CountingCells(
       starts: starts(mark), countsDelivered: method == .history,
       told: method == .history ? mark?.told ?? 1 : nil, deliveredIndex: deliveredIndex)
-    return [method == .history ? transactions(mark) : statistics, query.statement(cells, bounds: bounds.kept)]
+    return [
+      method == .history ? transactions(mark) : statistics, query.statement(cells, bounds: bounds.kept),
+      PostgreSQLRelation.signature(of: query.table),
+    ]
   }
 
   private func starts(_ mark: CountingMark?) -> [String] {
@@ -201,9 +205,17 @@ struct PostgreSQLAccounting {
     return (read, nil)
   }
 
+  /// True where the table and its indexes are still what this was worked out for, by the answer to the last of
+  /// ``statements(_:)``.
+  func holds(_ answer: PostgreSQLResult) -> Bool { answer.rowCount == 1 && answer.text(0, 0) == relation.signature }
+
   /// Why a look cannot be counted on from a mark; nil where it can.
   func obstacle(from mark: CountingMark, to look: CountingLook) -> String? {
-    mark.obstacle(to: look, identity: identity)
+    let (counted, now) = (mark.identity.split(separator: "/"), identity.split(separator: "/"))
+    if counted.first == now.first, counted.dropFirst().first != now.dropFirst().first {
+      return "\(query.table) is another table than the one that was counted: it was replaced"
+    }
+    return mark.obstacle(to: look, identity: identity)
   }
 
   /// What has moved since the mark.

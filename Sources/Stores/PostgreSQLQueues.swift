@@ -23,6 +23,8 @@ final class PostgreSQLQueues {
   private var ledgers: [Int: PostgreSQLLedgerWatch] = [:]
   /// True where figures and ledger of the last sample do not agree.
   private(set) var isInDoubt = false
+  /// True where the last sample has read another table, or other indexes, than counting was prepared for.
+  private var isOutdated = false
   /// For how many seconds the database worked for the last sample.
   private(set) var serverTime = 0.0
 
@@ -66,14 +68,19 @@ final class PostgreSQLQueues {
     queue.kept.forget()
     if mark == nil, let outcome = try searchAndRead(queue, eventIDs: eventIDs) { return outcome }
     isInDoubt = false
+    isOutdated = false
     let outcome = try reading(queue) { queue throws(PostgreSQLError) in
       try read(queue, eventIDs: eventIDs, mark: mark)
     }
     // Rows in a state that has not been looked for yet are in the movements and not in the figures.
-    guard isInDoubt, queue.query.states != nil else { return outcome }
+    guard isOutdated || isInDoubt && queue.query.states != nil else { return outcome }
     preparedIn = nil
     guard let again = try current(counting: true).first(where: { $0.suffix == queue.suffix }) else { return outcome }
-    return try reading(again) { queue throws(PostgreSQLError) in try read(queue, eventIDs: eventIDs, mark: mark) }
+    isOutdated = false
+    let second = try reading(again) { queue throws(PostgreSQLError) in try read(queue, eventIDs: eventIDs, mark: mark) }
+    // In the middle of a migration there are figures; what moves is counted by the next sample.
+    if isOutdated { preparedIn = nil }
+    return second
   }
 
   /// Reads something of a queue, once more where its tables have changed since they were looked up.
@@ -111,12 +118,15 @@ final class PostgreSQLQueues {
     }
     let (known, restart) = accounting.mark(mark)
     let (look, rows, results) = try count(queue, accounting, from: known, eventIDs: eventIDs)
+    // Not kept: the next sample is to count.
+    if isOutdated { return (Snapshot(clock: results[0], rows, eventIDs: eventIDs && queue.hasIDs ? results.last : nil), nil) }
     guard let known, let obstacle = accounting.obstacle(from: known, to: look) else {
       let reading = accounting.reading(from: known, to: look, restart: restart)
       return outcome(of: queue, results, rows, eventIDs: eventIDs, reading.noticing(queue.ledger.notice))
     }
     // What the mark made the look see is of no use to begin with.
     let (first, others, again) = try count(queue, accounting, from: nil, eventIDs: eventIDs)
+    if isOutdated { return (Snapshot(clock: again[0], others, eventIDs: eventIDs && queue.hasIDs ? again.last : nil), nil) }
     return outcome(
       of: queue, again, others, eventIDs: eventIDs, accounting.reading(from: nil, to: first, restart: obstacle))
   }
@@ -159,7 +169,8 @@ final class PostgreSQLQueues {
     _ queue: Prepared, _ accounting: PostgreSQLAccounting, from mark: CountingMark?, eventIDs: Bool
   ) throws(PostgreSQLError) -> (look: CountingLook, figures: [FigureRow], results: [PostgreSQLResult]) {
     let message = queue.message(counting: accounting.statements(mark), eventIDs: eventIDs, limits)
-    let results = try results(message, of: queue, 2, eventIDs: eventIDs)
+    var results = try results(message, of: queue, 3, eventIDs: eventIDs)
+    isOutdated = !accounting.holds(results.remove(at: 3))
     let rows = results[2]
     let figures = FigureRow.all(rows)
     let look = accounting.look(

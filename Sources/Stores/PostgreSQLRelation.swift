@@ -12,6 +12,8 @@ struct PostgreSQLRelation {
   let indexes: [Index]
   /// Columns that the role may not read.
   let forbidden: [String]
+  /// What ``signature(of:)`` answered then.
+  let signature: String
 
   /// An index by what it is ordered by.
   struct Index {
@@ -26,18 +28,34 @@ struct PostgreSQLRelation {
     }
   }
 
+  /// The statement that answers by what counting was prepared: which table the name means, and the valid indexes that it
+  /// has. One row, or none where the table is gone.
+  static func signature(of table: String) -> String {
+    let (relation, named) = source(table)
+    return "SELECT \(signature)\n\(relation)\n\(named)"
+  }
+
+  private static let signature = """
+    concat_ws(' ', c.oid, pg_is_in_recovery(), ARRAY(
+      SELECT i.indexrelid FROM pg_index i WHERE i.indrelid = c.oid AND i.indisvalid ORDER BY 1))
+    """
+
+  private static func source(_ table: String) -> (relation: String, named: String) {
+    let parts = SQLIdentifier.parts(table).map { SQLIdentifier.literal($0, .postgresql) }
+    return (
+      "FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace AND n.nspname = \(parts[0])",
+      "WHERE c.relname = \(parts[1])"
+    )
+  }
+
   /// The statements that ask for it, for a table by its quoted name. Every role may read the catalogue.
   static func statements(_ table: String, columns: [String]) -> [String] {
-    let parts = SQLIdentifier.parts(table).map { SQLIdentifier.literal($0, .postgresql) }
-    let relation = """
-      FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace AND n.nspname = \(parts[0])
-      """
-    let named = "WHERE c.relname = \(parts[1])"
+    let (relation, named) = source(table)
     let names = columns.map { SQLIdentifier.literal($0, .postgresql) }.joined(separator: ", ")
     return [
       """
       SELECT (SELECT oid FROM pg_database WHERE datname = current_database()), c.oid, pg_is_in_recovery(),
-        c.relkind IN ('r', 'p', 'm')
+        c.relkind IN ('r', 'p', 'm'), \(signature)
       \(relation)
       \(named)
       """,
@@ -66,8 +84,9 @@ struct PostgreSQLRelation {
   /// Reads the answers; nil where the table is gone.
   init?(_ results: [PostgreSQLResult]) {
     guard results.count == 3, results[0].rowCount == 1, let database = results[0].text(0, 0),
-      let oid = results[0].text(0, 1)
+      let oid = results[0].text(0, 1), let signature = results[0].text(0, 4)
     else { return nil }
+    self.signature = signature
     self.database = database
     self.oid = oid
     isReplica = results[0].truth(0, 2) == true
