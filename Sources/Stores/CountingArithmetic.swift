@@ -44,7 +44,7 @@ extension CountingMark {
       let before = rows[name] ?? CountedRows()
       // Since the mark's own moment its last cell has grown into two.
       let now = (look.rows[name] ?? CountedRows()).inCells(starts)
-      var change = Change(from: before, to: now, since: look.since)
+      var change = Change(from: before, to: now, since: look.since, last: starts.last ?? time)
       if !knowsCreated && knowsDelivered {
         change.enqueued = max(0, now.depth - before.depth + change.delivered.count + change.dead)
       }
@@ -52,12 +52,20 @@ extension CountingMark {
     }
     Self.returnDeaths(&changes)
     var movements = Movements()
+    var returned = 0
+    if !knowsDelivered, !isDeadLetters {
+      // Of what seems to have come before the last look, so many as have left the dead came back from there and were not
+      // inserted. The rest was: its commit was late, its time is from long ago, or its place in a cell was another's.
+      returned = min(
+        changes.values.reduce(0) { $0 + $1.early + max(0, $1.excess) },
+        max(0, changes.values.reduce(0) { $0 + $1.left }))
+    }
     for (name, change) in changes {
       let counts = change.counts(knowsDelivered: knowsDelivered, isDeadLetters: isDeadLetters, hasObjective)
       if counts != Movements.Counts() { movements.destinations[name] = counts }
     }
     var next = self
-    next.countInsertions(look, &movements, isDeadLetters: isDeadLetters)
+    next.countInsertions(look, &movements, returned: returned, isDeadLetters: isDeadLetters)
     next.move(to: look, changed: !movements.destinations.isEmpty)
     return (movements, next)
   }
@@ -120,12 +128,14 @@ extension CountingMark {
   }
 
   /// The database's own count of insertions: what is in it and was not seen came and left between two samples.
+  ///
+  /// - Parameter returned: how many of those that count as enqueued were not inserted.
   private mutating func countInsertions(
-    _ look: CountingLook, _ movements: inout Movements, isDeadLetters: Bool
+    _ look: CountingLook, _ movements: inout Movements, returned: Int, isDeadLetters: Bool
   ) {
     guard !look.inserted.isEmpty else { return }
     let counted = look.inserted.reduce(0) { $0 + Int($1.value - inserted[$1.key, default: 0]) }
-    let seen = movements.destinations.values.reduce(0) { $0 + $1.enqueued }
+    let seen = movements.destinations.values.reduce(0) { $0 + $1.enqueued } - returned
     owed += counted - seen
     if owed > 0 {
       let names = Set(rows.keys).union(look.rows.keys)
@@ -134,6 +144,11 @@ extension CountingMark {
       movements.destinations[name, default: .init()]
         .add(.init(enqueued: owed, dispositions: [disposition: owed]))
       owed = 0
+    }
+    // A count that is read at the same moment as the rows is never late, and what is short of ours was not inserted.
+    if look.isOneWriterAtATime {
+      owed = 0
+      owedPeak = 0
     }
     // The database's count is late by a minute at most. What is still short of ours then came back and was not inserted.
     owedPeak = max(owedPeak, owed)
@@ -149,16 +164,25 @@ extension CountingMark {
 private struct Change {
   var depth: Int
   var enqueued: Int
+  /// Those of them that were written before the last look.
+  var early: Int
   var delivered = CountedRows.Finished()
   var dead: Int
+  /// Dead events that are dead no more: they came back, or were removed.
+  var left: Int
   /// Attempts that ended with a retry, where it can be told.
   var retried: Int
 
-  init(from before: CountedRows, to now: CountedRows, since: Int64) {
+  /// - Parameter last: when the last look was.
+  init(from before: CountedRows, to now: CountedRows, since: Int64, last: Int64) {
     depth = now.depth - before.depth
-    enqueued = now.created.reduce(0) { sum, cell in
-      cell.key < since ? sum : sum + cell.value.since(before.created[cell.key, default: .init()])
+    func written(_ isCounted: (Int64) -> Bool) -> Int {
+      now.created.reduce(0) { sum, cell in
+        isCounted(cell.key) ? sum + cell.value.since(before.created[cell.key, default: .init()]) : sum
+      }
     }
+    early = written { $0 >= since && $0 < last }
+    enqueued = early + written { $0 >= since && $0 >= last }
     for (start, finished) in now.delivered where start >= since {
       delivered.add(finished.since(before.delivered[start] ?? .init()))
     }
@@ -166,6 +190,7 @@ private struct Change {
     for (start, finished) in now.died { died.add(finished.since(before.died[start] ?? .init())) }
     // A time of death that is not told, or that is from long ago, still makes the dead more.
     dead = max(died.count, now.dead - before.dead)
+    left = before.dead + dead - now.dead
     retried = now.retries - before.retries + delivered.retries + died.retries
   }
 

@@ -14,9 +14,9 @@ import Testing
     CREATE INDEX ON pending_events (status, process_after);
     """
 
-  private func store(_ database: TemporaryDatabase, user: String = "postgres") -> PostgreSQLStore {
+  private func store(_ database: TemporaryDatabase, layout: Layout = .relaycast) -> PostgreSQLStore {
     PostgreSQLStore(
-      [OutboxDefinition(name: "o", address: .postgresql(Secret(database.conninfo(user: user))), layout: .relaycast)],
+      [OutboxDefinition(name: "o", address: .postgresql(Secret(database.conninfo())), layout: layout)],
       now: { Timestamp(seconds: 1_800_000_000) })
   }
 
@@ -87,6 +87,61 @@ import Testing
     #expect(counted.unbalanced.isEmpty, "\(counted.unbalanced)")
     #expect(counted.restarts.isEmpty && counted.notices.isEmpty)
     #expect(counted.marks["o/pending_events"]?.method == .statistics)
+  }
+
+  private static let outbox = AiHummerWorkers.schema + "DROP INDEX outbox_delivered_at_idx;"
+
+  @Test(arguments: ["now()", "now() - interval '1 day'"], [true, false])
+  func `what comes and leaves after a requeue is counted`(created: String, hasTimes: Bool) async throws {
+    let database = try TemporaryPostgres.shared().createDatabase(Self.outbox)
+    var layout = Layout.aiHummer
+    if !hasTimes { layout.queues[0].accounting.created = nil }
+    let store = store(database, layout: layout)
+    let counted = MovementTotals()
+    func sample(after statement: String) async throws {
+      try database.psql(statement)
+      counted.add(await store.sample(counted.request))
+    }
+    try await sample(after: "SELECT")
+    try await sample(
+      after: "INSERT INTO outbox (channel, created_at) SELECT 'mail', \(created) FROM generate_series(1, 50)")
+    try await sample(after: "UPDATE outbox SET status = 'dead', updated_at = now()")
+    #expect(totals(counted) == ["enqueued 50", "dead 50"])
+    try await sample(after: "UPDATE outbox SET status = 'pending'")
+    for round in 1...5 {
+      try database.psql("INSERT INTO outbox (channel) SELECT 'mail' FROM generate_series(1, 10)")
+      try await sample(after: "DELETE FROM outbox WHERE id > 50")
+      #expect(totals(counted) == ["enqueued \(100 + 10 * round)", "dead 50", "unseen \(10 * round)"])
+    }
+    // Together, and with dead events that are removed.
+    try await sample(after: "UPDATE outbox SET status = 'dead', updated_at = now() WHERE id <= 20")
+    try await sample(
+      after: """
+        INSERT INTO outbox (id, channel) SELECT i, 'mail' FROM generate_series(1001, 1010) i; DELETE FROM outbox WHERE id > 1000;
+        UPDATE outbox SET status = 'pending' WHERE id <= 15; DELETE FROM outbox WHERE status = 'dead';
+        """)
+    #expect(totals(counted) == ["enqueued 175", "dead 70", "unseen 60"])
+    #expect(counted.unbalanced.isEmpty && counted.restarts.isEmpty, "\(counted.unbalanced)")
+  }
+
+  @Test func `events that bring old times along are counted once`() async throws {
+    let database = try TemporaryPostgres.shared().createDatabase(
+      Self.outbox + "INSERT INTO outbox (channel, status) SELECT 'mail', 'dead' FROM generate_series(1, 10)")
+    let store = store(database, layout: .aiHummer)
+    let counted = MovementTotals()
+    counted.add(await store.sample(counted.request))
+    for _ in 0..<2 {
+      try database.psql(
+        "INSERT INTO outbox (channel, created_at) SELECT 'mail', now() - interval '1 day' FROM generate_series(1, 20)")
+      counted.add(await store.sample(counted.request))
+    }
+    // The dead that are removed did not come back.
+    try database.psql(
+      "DELETE FROM outbox WHERE status = 'dead'; INSERT INTO outbox (channel) SELECT 'mail' FROM generate_series(1, 20)"
+    )
+    counted.add(await store.sample(counted.request))
+    #expect(totals(counted) == ["enqueued 60"])
+    #expect(counted.unbalanced.isEmpty)
   }
 
   @Test func `rolled-back work counts too`() async throws {

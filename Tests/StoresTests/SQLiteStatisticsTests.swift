@@ -74,4 +74,37 @@ import Testing
     #expect(totals.lines.contains("default enqueued 1") && totals.lines.contains("default dead 1"))
     #expect(totals.unbalanced.isEmpty)
   }
+
+  @Test(arguments: ["permanent_failure", "sent"])
+  func `what comes and leaves after events came back is counted`(state: String) async throws {
+    let database = try LayoutDatabase(.praisonAI)
+    let totals = MovementTotals()
+    func sample(after statements: String) async throws {
+      try database.write(statements)
+      totals.add(await database.samples(totals.request))
+      database.clock.advance(.seconds(15))
+    }
+    func enqueue(_ count: Int) -> String {
+      """
+      WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < \(count))
+      INSERT INTO outbound_queue (ts, target) SELECT \(database.clock.now.seconds), 'mail:1' FROM n;
+      """
+    }
+    try await sample(
+      after: """
+        CREATE TABLE outbound_queue (
+          id INTEGER PRIMARY KEY AUTOINCREMENT, ts REAL NOT NULL, target TEXT NOT NULL,
+          status TEXT NOT NULL DEFAULT 'pending', attempts INTEGER NOT NULL DEFAULT 0, last_attempt REAL, sent_at REAL);
+        CREATE INDEX idx_status ON outbound_queue (status);
+        """)
+    try await sample(after: enqueue(50))
+    try await sample(
+      after: "UPDATE outbound_queue SET status = '\(state)', last_attempt = \(database.clock.now.seconds)")
+    try await sample(after: "UPDATE outbound_queue SET status = 'pending'")
+    for _ in 0..<5 { try await sample(after: enqueue(10) + "DELETE FROM outbound_queue WHERE id > 50") }
+    let unseen = totals.counts.values.reduce(0) { $0 + ($1.dispositions[.unseen] ?? 0) }
+    #expect(totals.counts.values.reduce(0) { $0 + $1.enqueued } == 150, "\(totals.lines)")
+    #expect(unseen == (state == "sent" ? 100 : 50), "\(totals.lines)")
+    #expect(totals.marks["o"]?.method == .statistics && totals.unbalanced.isEmpty)
+  }
 }
