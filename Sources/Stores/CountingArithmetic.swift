@@ -8,6 +8,7 @@ extension CountingMark {
     rows = look.rows
     position = look.position
     inserted = look.inserted
+    newest = look.newest
     reset = look.reset
     owedPeakSince = time
     // Whatever was open may have begun at any time; so much of the past is remembered.
@@ -53,7 +54,10 @@ extension CountingMark {
     Self.returnDeaths(&changes)
     var movements = Movements()
     var returned = 0
-    if !knowsDelivered, !isDeadLetters {
+    if look.inserted.contains(where: { inserted[$0.key] == nil && insertedBefore($0.key, now: $0.value) > 0 }) {
+      // The rows of a table that is a part of the queue from now on were not inserted into it.
+      returned = changes.values.reduce(0) { $0 + $1.early + max(0, $1.excess) }
+    } else if !knowsDelivered, !isDeadLetters {
       // Of what seems to have come before the last look, so many as have left the dead came back from there and were not
       // inserted. The rest was: its commit was late, its time is from long ago, or its place in a cell was another's.
       returned = min(
@@ -123,8 +127,15 @@ extension CountingMark {
     starts = look.starts
     position = look.position
     inserted = look.inserted
+    newest = look.newest
     reset = look.reset
     thin()
+  }
+
+  /// What a table had counted when it was looked at last. One that was made since began with nothing; any other has counted
+  /// what came while it was no part of the queue.
+  private func insertedBefore(_ name: String, now: Int64) -> Int64 {
+    inserted[name] ?? (newest > 0 && Int64(name).map { $0 > newest } ?? false ? 0 : now)
   }
 
   /// The database's own count of insertions: what is in it and was not seen came and left between two samples.
@@ -134,7 +145,7 @@ extension CountingMark {
     _ look: CountingLook, _ movements: inout Movements, returned: Int, isDeadLetters: Bool
   ) {
     guard !look.inserted.isEmpty else { return }
-    let counted = look.inserted.reduce(0) { $0 + Int($1.value - inserted[$1.key, default: 0]) }
+    let counted = look.inserted.reduce(0) { $0 + Int($1.value - insertedBefore($1.key, now: $1.value)) }
     let seen = movements.destinations.values.reduce(0) { $0 + $1.enqueued } - returned
     owed += counted - seen
     if owed > 0 {

@@ -20,6 +20,8 @@ struct CountingMark: Sendable, Hashable {
   var position: Int64 = 0
   /// Rows ever inserted, by the table or partition that counted them.
   var inserted: [String: Int64] = [:]
+  /// The highest number that any table of the database had.
+  var newest: Int64 = 0
   /// What changes when those counters are reset.
   var reset = ""
   /// Insertions that were counted by the database and not by us; negative where ours came first.
@@ -111,6 +113,7 @@ extension CountingMark {
     lines.append("r \(escaped(reset))")
     lines.append(
       (["b"] + starts.indices.map { "\(starts[$0] - ($0 == 0 ? 0 : starts[$0 - 1]))" }).joined(separator: " "))
+    if newest > 0 { lines.append("t \(newest)") }
     for (name, start) in open.sorted(by: { $0.key < $1.key }) { lines.append("o \(start) \(escaped(name))") }
     for (name, count) in inserted.sorted(by: { $0.key < $1.key }) { lines.append("n \(count) \(escaped(name))") }
     for (name, rows) in rows.sorted(by: { $0.key < $1.key }) {
@@ -150,6 +153,9 @@ extension CountingMark {
       let fields = line.split(separator: " ", omittingEmptySubsequences: false)
       switch fields.first {
       case "r"? where fields.count == 2: reset = unescaped(fields[1])
+      case "t"? where fields.count == 2:
+        guard let number = Int64(fields[1]) else { return nil }
+        newest = number
       case "b"?:
         guard let steps = whole(fields.dropFirst()) else { return nil }
         starts = steps.reduce(into: []) { $0.append(($0.last ?? 0) + $1) }

@@ -152,6 +152,8 @@ struct PostgreSQLAccounting {
     )
     SELECT 'inserted', oid::text, pg_stat_get_tuples_inserted(oid)::float8 FROM parts
     UNION ALL
+    SELECT 'newest', max(oid)::text, NULL FROM pg_class
+    UNION ALL
     SELECT 'reset', concat_ws(' ', d.stats_reset, a.stats_reset), NULL
     FROM pg_stat_archiver a LEFT JOIN pg_stat_database d ON d.datname = current_database()
     UNION ALL
@@ -183,6 +185,7 @@ struct PostgreSQLAccounting {
       case "since": look.since = Int64(((number ?? 0) * 1e6).rounded())
       case "open" where !relation.isReplica: look.open[text] = .some(number.map { Int64(($0 * 1e6).rounded()) })
       case "position": look.position = Int64(text) ?? 0
+      case "newest": look.newest = Int64(text) ?? 0
       case "reset": look.reset = text
       // A replica counts no insertions of its own.
       case "inserted" where !relation.isReplica: look.inserted[text] = Int64(number ?? 0)

@@ -232,6 +232,55 @@ import Testing
     #expect(counted.restarts.isEmpty)
   }
 
+  @Test func `a partition counts from when it is one`() async throws {
+    let columns = """
+      id text DEFAULT gen_random_uuid(), event_type text, status text DEFAULT 'pending', attempts smallint DEFAULT 0,
+      max_attempts smallint DEFAULT 5, last_error text, created_at timestamptz DEFAULT now() - interval '1 day',
+      process_after timestamptz DEFAULT now(), completed_at timestamptz
+      """
+    let database = try TemporaryPostgres.shared().createDatabase(
+      """
+      CREATE TABLE pending_events (\(columns)) PARTITION BY LIST (event_type);
+      CREATE TABLE mail PARTITION OF pending_events FOR VALUES IN ('mail');
+      CREATE TABLE push (\(columns)); INSERT INTO push (event_type) SELECT 'push' FROM generate_series(1, 100);
+      DELETE FROM push;
+      CREATE TABLE sms PARTITION OF pending_events FOR VALUES IN ('sms');
+      INSERT INTO pending_events (event_type) SELECT 'sms' FROM generate_series(1, 20);
+      """)
+    let store = store(database)
+    let counted = MovementTotals()
+    func sample(after statements: String) async throws {
+      try database.psql(statements)
+      counted.add(await store.sample(counted.request))
+    }
+    func visit(_ count: Int, _ name: String) -> String {
+      "INSERT INTO \(name) (event_type) SELECT '\(name)' FROM generate_series(1, \(count)); DELETE FROM \(name);"
+    }
+    try await sample(after: "SELECT")
+    try await sample(after: "ALTER TABLE pending_events DETACH PARTITION sms; " + visit(3, "mail"))
+    #expect(totals(counted) == ["enqueued 3", "unseen 23"])
+    // The newest of all comes again with its rows, and with what came while it was apart; nothing of that was inserted here.
+    try await sample(
+      after:
+        "INSERT INTO sms (event_type) VALUES ('sms'); ALTER TABLE pending_events ATTACH PARTITION sms FOR VALUES IN ('sms')"
+    )
+    #expect(totals(counted) == ["enqueued 24", "unseen 23"])
+    try await sample(after: visit(4, "mail"))
+    #expect(totals(counted) == ["enqueued 28", "unseen 27"])
+    // A table from before counts from now on.
+    try await sample(after: "ALTER TABLE pending_events ATTACH PARTITION push FOR VALUES IN ('push')")
+    try await sample(after: visit(5, "push"))
+    #expect(totals(counted) == ["enqueued 33", "unseen 32"])
+    // A new one, from its beginning on.
+    try await sample(after: "CREATE TABLE fax PARTITION OF pending_events FOR VALUES IN ('fax'); " + visit(6, "fax"))
+    #expect(totals(counted) == ["enqueued 39", "unseen 38"])
+    try await sample(after: "CREATE TABLE other (\(columns)); " + visit(50, "other"))
+    try await sample(
+      after: "ALTER TABLE pending_events ATTACH PARTITION other FOR VALUES IN ('other'); " + visit(2, "fax"))
+    #expect(totals(counted) == ["enqueued 41", "unseen 40"])
+    #expect(counted.restarts.isEmpty && counted.unbalanced.isEmpty, "\(counted.unbalanced)")
+  }
+
   @Test func `a replica counts its delivered rows when it has them`() async throws {
     let primary = try TemporaryPostgres()
     let database = try primary.createDatabase(
