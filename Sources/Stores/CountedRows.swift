@@ -203,6 +203,8 @@ struct CountingLook {
   var newest: Int64 = 0
   /// What changes when those counters are reset.
   var reset = ""
+  /// True where the database counts none.
+  var countsNoInsertions = false
   /// True where a store has one writer at a time, so that commits become visible in the order of their writing.
   var isOneWriterAtATime = false
   /// How far back commits may lie that become visible only now, because the store is a replica; in microseconds.

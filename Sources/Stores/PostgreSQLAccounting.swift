@@ -68,6 +68,9 @@ struct PostgreSQLAccounting {
       + "(\(SQLIdentifier.quoted(finished)))"
   }
 
+  private static let noInsertions =
+    "what comes and leaves between two samples is not counted: the server counts no insertions (track_counts = off)"
+
   // MARK: - Asking
 
   /// The statements of one look: what there is to know beside the rows, the rows, and what table they are from.
@@ -152,6 +155,8 @@ struct PostgreSQLAccounting {
     )
     SELECT 'inserted', oid::text, pg_stat_get_tuples_inserted(oid)::float8 FROM parts
     UNION ALL
+    SELECT 'tracking', current_setting('track_counts'), NULL
+    UNION ALL
     SELECT 'newest', max(oid)::text, NULL FROM pg_class
     UNION ALL
     SELECT 'reset', concat_ws(' ', d.stats_reset, a.stats_reset), NULL
@@ -185,6 +190,7 @@ struct PostgreSQLAccounting {
       case "since": look.since = Int64(((number ?? 0) * 1e6).rounded())
       case "open" where !relation.isReplica: look.open[text] = .some(number.map { Int64(($0 * 1e6).rounded()) })
       case "position": look.position = Int64(text) ?? 0
+      case "tracking": look.countsNoInsertions = text == "off" && !relation.isReplica
       case "newest": look.newest = Int64(text) ?? 0
       case "reset": look.reset = text
       // A replica counts no insertions of its own.
@@ -223,6 +229,8 @@ struct PostgreSQLAccounting {
 
   /// What has moved since the mark.
   func reading(from mark: CountingMark?, to look: CountingLook, restart: String?) -> AccountingReading {
+    let notices = [notice, look.countsNoInsertions ? Self.noInsertions : nil].compactMap { $0 }
+    let notice = notices.isEmpty ? nil : notices.joined(separator: "; ")
     guard let mark else {
       let first = CountingMark(identity: identity, beginningWith: look, allowance: allowance)
       return AccountingReading(

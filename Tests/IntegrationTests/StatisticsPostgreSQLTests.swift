@@ -281,6 +281,21 @@ import Testing
     #expect(counted.restarts.isEmpty && counted.unbalanced.isEmpty, "\(counted.unbalanced)")
   }
 
+  @Test func `that the server counts nothing is said`() async throws {
+    let database = try TemporaryPostgres.shared().createDatabase(schema)
+    try database.psql("ALTER DATABASE \(database.name) SET track_counts = off")
+    let counted = MovementTotals()
+    counted.add(await store(database).sample(counted.request))
+    let notice = try #require(counted.notices.first)
+    #expect(notice.contains("track_counts = off") && notice.hasPrefix("what comes and leaves between two samples"))
+    try database.psql("INSERT INTO pending_events (event_type) VALUES ('mail')")
+    counted.add(await store(database).sample(counted.request))
+    #expect(counted.lines == ["mail enqueued 1"] && counted.notices == [notice])
+    try database.psql("ALTER DATABASE \(database.name) RESET track_counts")
+    let samples = await store(database).sample(counted.request)
+    #expect(samples.first?.accounting != nil && samples.first?.accounting?.notice == nil)
+  }
+
   @Test func `a replica counts its delivered rows when it has them`() async throws {
     let primary = try TemporaryPostgres()
     let database = try primary.createDatabase(
