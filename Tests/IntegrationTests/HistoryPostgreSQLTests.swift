@@ -166,6 +166,31 @@ import Testing
     #expect(totals.durations.sum.isFinite && totals.durations.sum > 8e12)
   }
 
+  @Test func `a time of delivery that is set later, or again, counts as the README says`() async throws {
+    let workers = try AiHummerWorkers()
+    let store = store(workers.database)
+    let totals = MovementTotals()
+    func sample(after statements: String) async throws -> Set<String> {
+      try workers.database.psql(statements)
+      totals.add(await store.sample(totals.request))
+      return totals.lines
+    }
+    _ = try await sample(after: "INSERT INTO outbox (channel) VALUES ('mail'), ('mail')")
+    #expect(
+      try await sample(after: "UPDATE outbox SET status = 'delivered', delivered_at = now() WHERE id = 1")
+        == ["mail delivered 1"])
+    #expect(
+      try await sample(after: "UPDATE outbox SET delivered_at = now() WHERE id = 1")
+        == ["mail delivered 2", "mail requeued 1"])
+    #expect(
+      try await sample(after: "UPDATE outbox SET status = 'delivered' WHERE id = 2")
+        == ["mail delivered 2", "mail requeued 1", "mail unseen 1"])
+    #expect(
+      try await sample(after: "UPDATE outbox SET delivered_at = now() WHERE id = 2")
+        == ["mail delivered 3", "mail requeued 2", "mail unseen 1"])
+    #expect(totals.unbalanced.isEmpty)
+  }
+
   @Test func `a prepared transaction that commits long after its times is counted once`() async throws {
     let server = try TemporaryPostgres(settings: ["max_prepared_transactions": "5"])
     let database = try server.createDatabase(

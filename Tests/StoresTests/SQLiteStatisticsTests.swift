@@ -107,4 +107,38 @@ import Testing
     #expect(unseen == (state == "sent" ? 100 : 50), "\(totals.lines)")
     #expect(totals.marks["o"]?.method == .statistics && totals.unbalanced.isEmpty)
   }
+
+  @Test func `keys that SQLite gives out for nothing count as come and gone, rolled-back ones do not`() async throws {
+    let database = try LayoutDatabase(.praisonAI)
+    let totals = MovementTotals()
+    func sample(after statements: String) async throws -> Set<String> {
+      try database.write(statements)
+      totals.add(await database.samples(totals.request))
+      return totals.lines
+    }
+    _ = try await sample(
+      after: """
+        CREATE TABLE outbound_queue (
+          id INTEGER PRIMARY KEY AUTOINCREMENT, ts REAL NOT NULL, idempotency_key TEXT UNIQUE, target TEXT NOT NULL,
+          status TEXT NOT NULL DEFAULT 'pending', attempts INTEGER NOT NULL DEFAULT 0, last_attempt REAL, sent_at REAL);
+        CREATE INDEX idx_status ON outbound_queue (status);
+        INSERT INTO outbound_queue (ts, idempotency_key, target) VALUES (1799999999, 'a', 'mail:1');
+        """)
+    #expect(
+      try await sample(
+        after: """
+          SAVEPOINT s; INSERT INTO outbound_queue (ts, idempotency_key, target) VALUES (1799999999, 'b', 'mail:1'); ROLLBACK TO s;
+          """) == [])
+    #expect(
+      try await sample(
+        after: """
+          INSERT OR IGNORE INTO outbound_queue (ts, idempotency_key, target) VALUES (1800000000, 'a', 'mail:1');
+          INSERT INTO outbound_queue (ts, idempotency_key, target) VALUES (1800000000, 'a', 'mail:1') ON CONFLICT DO NOTHING;
+          """) == ["mail enqueued 2", "mail unseen 2"])
+    #expect(
+      try await sample(
+        after: "INSERT INTO outbound_queue (id, ts, idempotency_key, target) VALUES (13, 1800000000, 'c', 'mail:1')")
+        == ["mail enqueued 12", "mail unseen 11"])
+    #expect(totals.unbalanced.isEmpty)
+  }
 }
