@@ -73,23 +73,26 @@ struct OracleCase: Sendable {
       perilous + ["prune", "requeue", "reap", "release", "savepoint"]),
     OracleCase(
       "kaireon-history", system: "kaireon", .postgresql, ["": .history],
-      perilous + ["prune", "evict", "cancel", "reap", "release", "savepoint"]),
+      perilous + ["prune", "evict", "cancel", "requeue", "apart", "reap", "release", "savepoint"]),
     OracleCase(
       "praisonai-history", system: "praisonai", .sqlite, ["": .history],
-      perilous + ["prune", "evict", "requeue", "reap", "release"]),
+      perilous + ["prune", "evict", "cancel", "requeue", "apart", "reap", "release"]),
     OracleCase(
       "relaycast-history", system: "relaycast", .sqlite,
       ["pending_events": .statistics, "webhook_deliveries": .statistics, "deliveries": .history],
       perilous + ["prune", "cancel", "reap", "tidal"], .totals),
     OracleCase(
       "aihummer-statistics", system: "aihummer-unindexed", .postgresql, ["": .statistics],
-      everyday + ["late", "prune", "cancel", "release"], .totals),
+      everyday + ["late", "prune", "cancel", "requeue", "apart", "release"], .totals),
+    OracleCase(
+      "kaireon-statistics", system: "kaireon-unindexed", .postgresql, ["": .statistics],
+      everyday + ["late", "prune", "cancel", "requeue", "apart", "release", "reap"], .totals),
     OracleCase(
       "relaycast-statistics", system: "relaycast-postgresql", layout: "relaycast", .postgresql,
-      ["pending_events": .statistics], everyday + ["late", "cancel", "reap"], .totals),
+      ["pending_events": .statistics], everyday + ["late", "cancel", "requeue", "apart", "reap"], .totals),
     OracleCase(
       "praisonai-statistics", system: "praisonai-unindexed", .sqlite, ["": .statistics],
-      perilous + ["prune", "cancel", "release", "reap"], .totals),
+      perilous + ["prune", "cancel", "requeue", "apart", "release", "reap"], .totals),
     OracleCase(
       "openclaw-statistics", system: "openclaw", .sqlite, ["": .statistics],
       perilous + ["cancel", "release", "reap", "tidal"], .totals),
@@ -125,7 +128,10 @@ struct OracleCase: Sendable {
     var sidecar = try await oracle.startCountingSidecar()
     let workload = try oracle.startWorkload(seed: settings.seed)
     var truth = AccountingOracle.Truth()
+    // What came back in the second round shows in the third.
+    var rounds = operations.contains("apart") ? 3 : 1
     while true {
+      rounds -= 1
       for _ in 0..<2 {
         try await Task.sleep(for: .milliseconds(Int.random(in: settings.rounds, using: &random)))
         // What happens to files while nobody watches is in no count.
@@ -146,7 +152,7 @@ struct OracleCase: Sendable {
         sidecar = try await oracle.startCountingSidecar()
         guard try await agrees(oracle, truth, sidecar, settings) else { return nil }
       }
-      if truth.count("enqueued") >= settings.events { break }
+      if rounds <= 0, truth.count("enqueued") >= settings.events { break }
       await oracle.goOn()
     }
     // Nobody has done anything since the truth was told. Once every event that still waits has missed its deadline, one

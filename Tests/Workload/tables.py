@@ -300,6 +300,10 @@ class Outbox:
         names = self.names
         if "tidal" in self.operations:
             names = [name for name in names if name == "claim" or (name == "enqueue") == (epoch % 2 == 1)]
+        if "apart" in self.operations:
+            # Between two samples, what comes back and what is gone without a trace cancel each other out.
+            quiet = ("enqueue", "claim", "requeue")
+            names = [name for name in names if (name in quiet if epoch % 3 == 2 else name != "requeue")]
         self.database.begin()
         getattr(queue, chance.choices(names, [self.WEIGHTS.get(name, 1) for name in names])[0])(chance)
         if queue.entry:
