@@ -119,14 +119,18 @@ final class PostgreSQLQueues {
     let (known, restart) = accounting.mark(mark)
     let (look, rows, results) = try count(queue, accounting, from: known, eventIDs: eventIDs)
     // Not kept: the next sample is to count.
-    if isOutdated { return (Snapshot(clock: results[0], rows, eventIDs: eventIDs && queue.hasIDs ? results.last : nil), nil) }
+    if isOutdated {
+      return (Snapshot(clock: results[0], rows, eventIDs: eventIDs && queue.hasIDs ? results.last : nil), nil)
+    }
     guard let known, let obstacle = accounting.obstacle(from: known, to: look) else {
       let reading = accounting.reading(from: known, to: look, restart: restart)
       return outcome(of: queue, results, rows, eventIDs: eventIDs, reading.noticing(queue.ledger.notice))
     }
     // What the mark made the look see is of no use to begin with.
     let (first, others, again) = try count(queue, accounting, from: nil, eventIDs: eventIDs)
-    if isOutdated { return (Snapshot(clock: again[0], others, eventIDs: eventIDs && queue.hasIDs ? again.last : nil), nil) }
+    if isOutdated {
+      return (Snapshot(clock: again[0], others, eventIDs: eventIDs && queue.hasIDs ? again.last : nil), nil)
+    }
     return outcome(
       of: queue, again, others, eventIDs: eventIDs, accounting.reading(from: nil, to: first, restart: obstacle))
   }
