@@ -108,9 +108,9 @@ package enum LedgerReading {
     """
   }
 
-  /// d the installation, k the snapshot and the versions of the triggers, n movements that could not be written down, t the timeline, q1 up to where rows
-  /// were thrown away, q2 the version, kt whether the ledger is this cluster's, x how many triggers are in force and may
-  /// write, o whether everything is counted that the figures show.
+  /// d the installation, k the snapshot and the versions of the triggers, n movements that could not be written down, t the
+  /// timeline, q1 up to where rows were thrown away, q2 the version, kt whether the ledger is this cluster's, x how many
+  /// triggers are in force and may write, o whether everything is counted that the figures show.
   private static func state(_ script: LedgerScript, _ mark: LedgerMark?) -> String {
     let label = SQLIdentifier.literal(script.names.label, .postgresql)
     let losses =

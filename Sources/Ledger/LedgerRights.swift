@@ -56,7 +56,8 @@ struct LedgerRights: Sendable, Hashable {
         LOOP
           EXECUTE format('ALTER FUNCTION %s OWNER TO %I', part.name, keeper_name);
         END LOOP;
-        IF is_given AND keeper_name <> current_user THEN
+        IF is_given AND keeper_name <> current_user
+          AND keeper <> (SELECT n.nspowner FROM pg_namespace n WHERE n.nspname = '\(LedgerNames.schema)') THEN
           EXECUTE format('REVOKE CREATE ON SCHEMA \(LedgerNames.schema) FROM %I', keeper_name);
         END IF;
         FOR part IN SELECT r.rolname AS name FROM pg_class c CROSS JOIN aclexplode(c.relacl) a

@@ -86,6 +86,23 @@ import Testing
     #expect(try database.psql("SELECT count(*) FROM pg_namespace WHERE nspname = 'outbox_ledger'") == "0")
   }
 
+  @Test func `stay the owner's in a schema of its own when another member brings the ledger up to date`() async throws {
+    let admin = try TemporaryPostgres.shared().uniqueName("admin")
+    let owned = try await Owned(
+      more: "DO $$ BEGIN EXECUTE format('GRANT CREATE ON DATABASE %I TO PUBLIC', current_database()); END $$;",
+      installing: false)
+    let database = owned.fixture.database
+    try database.psql("CREATE ROLE \(admin) LOGIN; GRANT \(quoted(owned.owner)) TO \(admin)")
+    let owner = try owned.fixture.installation(user: "'\(owned.owner)'")
+    #expect(try owner.install(grantingTo: nil))
+    for ledger in [try owned.fixture.installation(user: admin), owner] {
+      try database.psql("UPDATE outbox_ledger.watched SET definition = 'older'")
+      #expect(try ledger.install(grantingTo: nil))
+      #expect(try ledger.status().state == .installed)
+    }
+    #expect(try owner.remove())
+  }
+
   /// What a table's owner puts into its columns is run by its triggers.
   @Test func `are not a superuser's for what the owner's types do`() async throws {
     let owned = try await Owned(
