@@ -30,6 +30,8 @@ struct TroubleTests {
       ], sick: [Fixture.outbox("locked", shop.conninfo(), table: "locked")], interval: "1s")
     #expect(await pair.begin(["locked"]), "\(pair.beside.log)")
     let locker = try shop.holding("LOCK TABLE locked IN ACCESS EXCLUSIVE MODE")
+    // Where no transaction ends, what was counted stands, and nobody asks for the lock.
+    try shop.psql("SELECT pg_current_xact_id()")
     let good = pair.beside.good("locked")
     var most = (sessions: 0, waiting: 0)
     // Both sidecars have a session here.
@@ -67,6 +69,8 @@ struct TroubleTests {
     let migration = try ChildProcess(
       "psql", ["-d", shop.conninfo(), "-X", "-q", "-c", "ALTER TABLE locked ADD COLUMN x int"])
     #expect(eventually { server.log.contains("still waiting for AccessExclusiveLock") })
+    // Where no transaction ends, what was counted stands, and nobody asks for the lock.
+    try shop.psql("SELECT pg_current_xact_id()")
     #expect(await happens { sidecar.failures("locked").contains("lock_timeout") })
     for _ in 0..<20 {
       let now = try Fixture.sessions(shop)
