@@ -199,6 +199,8 @@ struct CountingLook {
   var open: [String: Int64?] = [:]
   /// Rows ever inserted, by the table or partition that counted them.
   var inserted: [String: Int64] = [:]
+  /// Who may have committed insertions that are not in that count yet.
+  var writers = LateInsertions.Writers.none
   /// The highest number that any table of the database has. One that is made later has a higher one.
   var newest: Int64 = 0
   /// What changes when those counters are reset.

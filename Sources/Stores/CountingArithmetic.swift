@@ -10,7 +10,7 @@ extension CountingMark {
     inserted = look.inserted
     newest = look.newest
     reset = look.reset
-    owedPeakSince = time
+    late = LateInsertions(beginningAt: look.time, look.writers)
     // Whatever was open may have begun at any time; so much of the past is remembered.
     let earliest = time - Self.beginning + allowance
     open = look.open.mapValues { $0 ?? earliest }
@@ -134,9 +134,9 @@ extension CountingMark {
 
   /// What a table had counted when it was looked at last. One that was made since began with nothing; any other has counted
   /// what came while it was no part of the queue.
-  private func insertedBefore(_ name: String, now: Int64) -> Int64 {
-    inserted[name] ?? (newest > 0 && Int64(name).map { $0 > newest } ?? false ? 0 : now)
-  }
+  private func insertedBefore(_ name: String, now: Int64) -> Int64 { inserted[name] ?? (isNew(name) ? 0 : now) }
+
+  private func isNew(_ name: String) -> Bool { newest > 0 && Int64(name).map { $0 > newest } ?? false }
 
   /// The database's own count of insertions: what is in it and was not seen came and left between two samples.
   ///
@@ -147,27 +147,16 @@ extension CountingMark {
     guard !look.inserted.isEmpty else { return }
     let counted = look.inserted.reduce(0) { $0 + Int($1.value - insertedBefore($1.key, now: $1.value)) }
     let seen = movements.destinations.values.reduce(0) { $0 + $1.enqueued } - returned
-    owed += counted - seen
-    if owed > 0 {
-      let names = Set(rows.keys).union(look.rows.keys)
-      let name = names.count == 1 ? names.first ?? Snapshot.defaultDestination : Snapshot.defaultDestination
-      let disposition = isDeadLetters ? Disposition.dead : .unseen
-      movements.destinations[name, default: .init()]
-        .add(.init(enqueued: owed, dispositions: [disposition: owed]))
-      owed = 0
+    let unseen = late.count(
+      counted: counted, seen: seen, at: look.time, after: time, look.writers, isNeverLate: look.isOneWriterAtATime)
+    if look.inserted.keys.contains(where: { inserted[$0] == nil && !isNew($0) }) {
+      late.doubt(from: look.time, look.writers)
     }
-    // A count that is read at the same moment as the rows is never late, and what is short of ours was not inserted.
-    if look.isOneWriterAtATime {
-      owed = 0
-      owedPeak = 0
-    }
-    // The database's count is late by a minute at most. What is still short of ours then came back and was not inserted.
-    owedPeak = max(owedPeak, owed)
-    if look.time - owedPeakSince > 120_000_000 {
-      owed -= owedPeak
-      owedPeak = owed
-      owedPeakSince = look.time
-    }
+    guard unseen > 0 else { return }
+    let names = Set(rows.keys).union(look.rows.keys)
+    let name = names.count == 1 ? names.first ?? Snapshot.defaultDestination : Snapshot.defaultDestination
+    let disposition = isDeadLetters ? Disposition.dead : .unseen
+    movements.destinations[name, default: .init()].add(.init(enqueued: unseen, dispositions: [disposition: unseen]))
   }
 }
 

@@ -24,11 +24,8 @@ struct CountingMark: Sendable, Hashable {
   var newest: Int64 = 0
   /// What changes when those counters are reset.
   var reset = ""
-  /// Insertions that were counted by the database and not by us; negative where ours came first.
-  var owed = 0
-  /// The highest of those since ``owedPeakSince``.
-  var owedPeak = 0
-  var owedPeakSince: Int64 = 0
+  /// What is late of the database's own count of insertions.
+  var late = LateInsertions()
   /// How far a writer's clock may be behind, and how long it may take from looking at it to its transaction, in
   /// microseconds. Not part of what is kept.
   var allowance: Int64 = standardAllowance
@@ -103,18 +100,22 @@ struct CountingMark: Sendable, Hashable {
 // MARK: - As text
 
 extension CountingMark {
-  private static let version = 2
+  private static let version = 3
 
   /// The mark as it is kept: a line for each thing, names last.
   var text: String {
     var lines = [
-      "\(Self.version) \(time) \(since) \(position) \(owed) \(owedPeak) \(owedPeakSince) \(escaped(identity))"
+      "\(Self.version) \(time) \(since) \(position) \(late.balance) \(late.doubtfulSince ?? 0) \(escaped(identity))"
     ]
     lines.append("r \(escaped(reset))")
     lines.append(
       (["b"] + starts.indices.map { "\(starts[$0] - ($0 == 0 ? 0 : starts[$0 - 1]))" }).joined(separator: " "))
     if newest > 0 { lines.append("t \(newest)") }
     for (name, start) in open.sorted(by: { $0.key < $1.key }) { lines.append("o \(start) \(escaped(name))") }
+    for (name, start) in late.transactions.sorted(by: { $0.key < $1.key }) {
+      lines.append("h \(start) \(escaped(name))")
+    }
+    for seen in late.seen { lines.append("s \(seen.time) \(seen.count)") }
     for (name, count) in inserted.sorted(by: { $0.key < $1.key }) { lines.append("n \(count) \(escaped(name))") }
     for (name, rows) in rows.sorted(by: { $0.key < $1.key }) {
       lines.append("d \(rows.depth) \(rows.dead) \(rows.retries) \(escaped(name))")
@@ -139,15 +140,14 @@ extension CountingMark {
   /// Reads what ``text`` wrote; nil where it is something else.
   init?(text: String, allowance: Int64 = standardAllowance) {
     var lines = text.split(separator: "\n", omittingEmptySubsequences: false)[...]
-    guard let head = lines.popFirst()?.split(separator: " ", maxSplits: 7, omittingEmptySubsequences: false),
-      head.count == 8, head[0] == "\(Self.version)", let numbers = whole(head[1..<7])
+    guard let head = lines.popFirst()?.split(separator: " ", maxSplits: 6, omittingEmptySubsequences: false),
+      head.count == 7, head[0] == "\(Self.version)", let numbers = whole(head[1..<6])
     else { return nil }
-    self.init(identity: unescaped(head[7]), time: numbers[0], since: numbers[1], starts: [])
+    self.init(identity: unescaped(head[6]), time: numbers[0], since: numbers[1], starts: [])
     self.allowance = allowance
     position = numbers[2]
-    owed = Int(numbers[3])
-    owedPeak = Int(numbers[4])
-    owedPeakSince = numbers[5]
+    late.balance = Int(numbers[3])
+    late.doubtfulSince = numbers[4] == 0 ? nil : numbers[4]
     var destination: String?
     for line in lines {
       let fields = line.split(separator: " ", omittingEmptySubsequences: false)
@@ -159,9 +159,16 @@ extension CountingMark {
       case "b"?:
         guard let steps = whole(fields.dropFirst()) else { return nil }
         starts = steps.reduce(into: []) { $0.append(($0.last ?? 0) + $1) }
-      case "o"?, "n"?:
+      case "o"?, "n"?, "h"?:
         guard fields.count == 3, let number = Int64(fields[1]) else { return nil }
-        if fields[0] == "o" { open[unescaped(fields[2])] = number } else { inserted[unescaped(fields[2])] = number }
+        switch fields[0] {
+        case "o": open[unescaped(fields[2])] = number
+        case "n": inserted[unescaped(fields[2])] = number
+        default: late.transactions[unescaped(fields[2])] = number
+        }
+      case "s"?:
+        guard let numbers = whole(fields.dropFirst()), numbers.count == 2 else { return nil }
+        late.seen.append(.init(time: numbers[0], count: Int(numbers[1])))
       case "d"?:
         guard fields.count == 5, let numbers = whole(fields[1..<4]) else { return nil }
         let name = unescaped(fields[4])

@@ -71,6 +71,10 @@ struct PostgreSQLAccounting {
   private static let noInsertions =
     "what comes and leaves between two samples is not counted: the server counts no insertions (track_counts = off)"
 
+  private static let heldBack =
+    "what comes and leaves between two samples is not counted yet: a session in a transaction from before counting began "
+    + "may hold the server's count of its insertions back until that has ended"
+
   // MARK: - Asking
 
   /// The statements of one look: what there is to know beside the rows, the rows, and what table they are from.
@@ -84,7 +88,8 @@ struct PostgreSQLAccounting {
       starts: starts(mark), countsDelivered: method == .history,
       told: method == .history ? mark?.told ?? 1 : nil, deliveredIndex: deliveredIndex)
     return [
-      method == .history ? transactions(mark) : statistics, query.statement(cells, bounds: bounds.kept),
+      method == .history ? transactions(mark) : statistics(also: Self.writers),
+      query.statement(cells, bounds: bounds.kept),
       PostgreSQLRelation.signature(of: query.table),
     ]
   }
@@ -123,9 +128,7 @@ struct PostgreSQLAccounting {
     }
     return """
       WITH open_transactions(name, began) AS (
-        SELECT l.virtualxid, date_part('epoch', a.xact_start)
-        FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid AND a.datname = current_database()
-        WHERE l.locktype = 'virtualxid' AND l.mode = 'ExclusiveLock' AND l.granted AND l.pid <> pg_backend_pid()
+        \(Self.openTransactions)
         UNION ALL
         SELECT 'prepared ' || transaction::text, NULL FROM pg_prepared_xacts WHERE database = current_database()
       )
@@ -137,23 +140,46 @@ struct PostgreSQLAccounting {
       """
   }
 
+  /// The transactions of other sessions of the database. No right is needed, but for their beginnings.
+  private static let openTransactions = """
+    SELECT l.virtualxid, date_part('epoch', a.xact_start)
+    FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid AND a.datname = current_database()
+    WHERE l.locktype = 'virtualxid' AND l.mode = 'ExclusiveLock' AND l.granted AND l.pid <> pg_backend_pid()
+    """
+
   private static let position = "SELECT 'position', txid_snapshot_xmax(txid_current_snapshot())::text, NULL::float8"
 
   /// Asks for what counts movements and is not part of any transaction: it is there a while after the commit, or is reset.
   /// Nil where there is nothing of the kind.
-  var counters: String? { method == .statistics ? statistics : nil }
+  var counters: String? { method == .statistics ? statistics() : nil }
+
+  /// Who else has the database open, which has to be known before its counters are read. A session has counted all of its
+  /// insertions by when it is gone; before PostgreSQL 15 it was a process of its own that counted, some time after.
+  private static let writers = """
+    SELECT 'sessions', count(*)::text, NULL::float8 FROM pg_stat_activity
+    WHERE datname = current_database() AND pid <> pg_backend_pid() AND usesysid IS NOT NULL
+      OR current_setting('server_version_num')::int < 150000
+    UNION ALL
+    SELECT 'open', o.name, o.began FROM (
+      \(openTransactions)
+    ) o(name, began)
+    UNION ALL
+
+    """
 
   /// The counters of the table, or of each of its partitions.
   ///
   /// A crash of the server discards them, which only the counters of the whole server tell the time of.
-  private var statistics: String {
+  ///
+  /// - Parameter first: what is asked for before them.
+  private func statistics(also first: String = "") -> String {
     """
     WITH RECURSIVE parts(oid) AS (
       SELECT \(relation.oid)::oid
       UNION ALL
       SELECT i.inhrelid FROM pg_inherits i JOIN parts p ON i.inhparent = p.oid
     )
-    SELECT 'inserted', oid::text, pg_stat_get_tuples_inserted(oid)::float8 FROM parts
+    \(first)SELECT 'inserted', oid::text, pg_stat_get_tuples_inserted(oid)::float8 FROM parts
     UNION ALL
     SELECT 'tracking', current_setting('track_counts'), NULL
     UNION ALL
@@ -183,12 +209,14 @@ struct PostgreSQLAccounting {
       ?? Self.beginnings.map { clock - Int64($0) * 1_000_000 }
     var look = CountingLook(time: clock, starts: starts, since: .min)
     if relation.isReplica { look.replicaDelay = CountingMark.beginning + Int64((lag ?? 0) * 1e6) }
+    var (hasSessions, transactions) = (false, [String: Int64?]())
     for row in 0..<state.rowCount {
       let text = state.text(row, 1) ?? ""
       let number = state.number(row, 2)
       switch state.text(row, 0) {
       case "since": look.since = Int64(((number ?? 0) * 1e6).rounded())
-      case "open" where !relation.isReplica: look.open[text] = .some(number.map { Int64(($0 * 1e6).rounded()) })
+      case "open" where !relation.isReplica: transactions[text] = .some(number.map { Int64(($0 * 1e6).rounded()) })
+      case "sessions": hasSessions = text != "0"
       case "position": look.position = Int64(text) ?? 0
       case "tracking": look.countsNoInsertions = text == "off" && !relation.isReplica
       case "newest": look.newest = Int64(text) ?? 0
@@ -197,6 +225,11 @@ struct PostgreSQLAccounting {
       case "inserted" where !relation.isReplica: look.inserted[text] = Int64(number ?? 0)
       default: break
       }
+    }
+    if method == .history {
+      look.open = transactions
+    } else if hasSessions {
+      look.writers = .some(transactions: transactions)
     }
     look.count(figures, delivered, deadKeepCreation: method == .history, bounds)
     return look
@@ -227,19 +260,26 @@ struct PostgreSQLAccounting {
     return mark.obstacle(to: look, identity: identity)
   }
 
-  /// What has moved since the mark.
-  func reading(from mark: CountingMark?, to look: CountingLook, restart: String?) -> AccountingReading {
-    let notices = [notice, look.countsNoInsertions ? Self.noInsertions : nil].compactMap { $0 }
-    let notice = notices.isEmpty ? nil : notices.joined(separator: "; ")
-    guard let mark else {
-      let first = CountingMark(identity: identity, beginningWith: look, allowance: allowance)
-      return AccountingReading(
-        mark: AccountingMark(method, first.text), movements: nil, restart: restart, notice: notice)
+  /// What has moved since the mark, and whether it is too early for what came and left: insertions from before counting began
+  /// may be counted by the server later.
+  func reading(
+    from mark: CountingMark?, to look: CountingLook, restart: String?
+  ) -> (reading: AccountingReading, isEarly: Bool) {
+    var movements: Movements?
+    var next = CountingMark(identity: identity, beginningWith: look, allowance: allowance)
+    if let mark {
+      (movements, next) = mark.advanced(
+        to: look, knowsDelivered: method == .history, knowsCreated: query.hasCreationTimes,
+        isDeadLetters: !query.hasWaitingRows, hasObjective: hasObjective)
     }
-    let (movements, next) = mark.advanced(
-      to: look, knowsDelivered: method == .history, knowsCreated: query.hasCreationTimes,
-      isDeadLetters: !query.hasWaitingRows, hasObjective: hasObjective)
-    return AccountingReading(mark: AccountingMark(method, next.text), movements: movements, notice: notice)
+    let notices = [
+      notice, look.countsNoInsertions ? Self.noInsertions : nil,
+      next.late.isHeldBack(at: look.time) ? Self.heldBack : nil,
+    ].compactMap { $0 }
+    let reading = AccountingReading(
+      mark: AccountingMark(method, next.text), movements: movements, restart: mark == nil ? restart : nil,
+      notice: notices.isEmpty ? nil : notices.joined(separator: "; "))
+    return (reading, next.late.doubtfulSince != nil)
   }
 }
 

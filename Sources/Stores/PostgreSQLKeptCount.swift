@@ -86,7 +86,7 @@ extension PostgreSQLQueues {
     }
     // Noted with the results: of another moment there is none any more.
     guard queue.kept.count != nil else { return nil }
-    guard kept.isTrue(at: results[0].number(0, 0) ?? 0, counters: counters.map { _ in results[1].lines }),
+    guard kept.isTrue(at: results[0].number(0, 0) ?? 0, counters: counters.map { _ in results[1].counters }),
       kept.isLocal || results.last?.truth(0, 0) == true
     else {
       queue.kept.forget()
@@ -128,7 +128,7 @@ extension PostgreSQLQueues {
     let snapshot = Snapshot(clock: results[0], rows, eventIDs: ids)
     if !eventIDs, let moment = PostgreSQLMoment(results[0]), isExact(accounting, moment, queue) {
       // The counters stand between the clock and the figures.
-      let counters = accounting?.mark.method == .statistics ? results[1].lines : nil
+      let counters = accounting?.mark.method == .statistics ? results[1].counters : nil
       queue.kept.keep(
         .init(
           snapshot: snapshot, moment: moment, nextChange: rows.compactMap(\.nextChange).filter { !$0.isNaN }.min(),
@@ -141,7 +141,7 @@ extension PostgreSQLQueues {
   /// has come as far as the last server.
   private func isExact(_ accounting: AccountingReading?, _ moment: PostgreSQLMoment, _ queue: Prepared) -> Bool {
     guard queue.query.isSteady else { return false }
-    guard let mark = accounting?.mark, mark.method == .ledger else { return true }
+    guard let mark = accounting?.mark, mark.method == .ledger else { return !isEarly }
     return !isInDoubt && LedgerMark(mark.position)?.ceiling == moment.ceiling
   }
 }
@@ -176,9 +176,9 @@ extension Snapshot {
 }
 
 extension PostgreSQLResult {
-  /// The rows as texts, in an order of their own.
-  fileprivate var lines: [String] {
-    (0..<rowCount).map { row in
+  /// The counters of a queue as texts, in an order of their own, without who had the database open meanwhile.
+  fileprivate var counters: [String] {
+    (0..<rowCount).filter { !["sessions", "open"].contains(text($0, 0)) }.map { row in
       (0..<columnCount).map { text(row, $0) ?? "" }.joined(separator: " ")
     }.sorted()
   }

@@ -23,6 +23,8 @@ final class PostgreSQLQueues {
   private var ledgers: [Int: PostgreSQLLedgerWatch] = [:]
   /// True where figures and ledger of the last sample do not agree.
   private(set) var isInDoubt = false
+  /// True where the server may not have counted all that was inserted before movements are counted.
+  private(set) var isEarly = false
   /// True where the last sample has read another table, or other indexes, than counting was prepared for.
   private var isOutdated = false
   /// For how many seconds the database worked for the last sample.
@@ -68,6 +70,7 @@ final class PostgreSQLQueues {
     queue.kept.forget()
     if mark == nil, let outcome = try searchAndRead(queue, eventIDs: eventIDs) { return outcome }
     isInDoubt = false
+    isEarly = false
     isOutdated = false
     let outcome = try reading(queue) { queue throws(PostgreSQLError) in
       try read(queue, eventIDs: eventIDs, mark: mark)
@@ -123,7 +126,8 @@ final class PostgreSQLQueues {
       return (Snapshot(clock: results[0], rows, eventIDs: eventIDs && queue.hasIDs ? results.last : nil), nil)
     }
     guard let known, let obstacle = accounting.obstacle(from: known, to: look) else {
-      let reading = accounting.reading(from: known, to: look, restart: restart)
+      let (reading, isEarly) = accounting.reading(from: known, to: look, restart: restart)
+      self.isEarly = isEarly
       return outcome(of: queue, results, rows, eventIDs: eventIDs, reading.noticing(queue.ledger.notice))
     }
     // What the mark made the look see is of no use to begin with.
@@ -131,8 +135,9 @@ final class PostgreSQLQueues {
     if isOutdated {
       return (Snapshot(clock: again[0], others, eventIDs: eventIDs && queue.hasIDs ? again.last : nil), nil)
     }
-    return outcome(
-      of: queue, again, others, eventIDs: eventIDs, accounting.reading(from: nil, to: first, restart: obstacle))
+    let (reading, isEarly) = accounting.reading(from: nil, to: first, restart: obstacle)
+    self.isEarly = isEarly
+    return outcome(of: queue, again, others, eventIDs: eventIDs, reading)
   }
 
   /// Reads the figures and the ledger in one statement; nil where there is no ledger that can be read.

@@ -209,6 +209,79 @@ import Testing
     withExtendedLifetime(process) {}
   }
 
+  @Test func `what a session that is still there did before counting began is not counted when the server counts it`()
+    async throws
+  {
+    let database = try TemporaryPostgres.shared().createDatabase(schema)
+    // A session reports at the end of its first transaction, and then not for a second, unless it is idle for ten.
+    let session = try ChildProcess(
+      "psql", ["-d", database.conninfo(), "-X", "-q", "-f", "-"],
+      input: """
+        SELECT 1;
+        INSERT INTO pending_events (event_type) SELECT 'mail' FROM generate_series(1, 51);
+        DELETE FROM pending_events;
+        \\! while kill -0 $PPID; do sleep 0.2; done >/dev/null 2>&1 </dev/null
+        """)
+    #expect(
+      try eventually {
+        try database.psql("SELECT count(*) FROM pg_stat_activity WHERE state = 'idle' AND query LIKE 'DELETE%'") == "1"
+      })
+    func inserted() throws -> String {
+      try database.psql("SELECT n_tup_ins FROM pg_stat_user_tables WHERE relname = 'pending_events'")
+    }
+    let store = store(database)
+    let counted = MovementTotals()
+    #expect(try inserted() == "0")
+    counted.add(await store.sample(counted.request))
+    #expect(try eventually { try inserted() == "51" })
+    counted.add(await store.sample(counted.request))
+    try database.psql("INSERT INTO pending_events (event_type) VALUES ('mail')")
+    counted.add(await store.sample(counted.request))
+    #expect(counted.lines == ["mail enqueued 1"])
+    // From when nobody is left who can have anything to report.
+    session.signal(9)
+    session.wait()
+    let isAlone = try eventually {
+      // From elsewhere: who asks has the database open as well.
+      try database.server.psql("SELECT count(*) FROM pg_stat_activity WHERE datname = '\(database.name)'") == "1"
+    }
+    #expect(isAlone)
+    counted.add(await store.sample(counted.request))
+    try database.psql("INSERT INTO pending_events (event_type) VALUES ('mail'), ('mail'); DELETE FROM pending_events")
+    counted.add(await store.sample(counted.request))
+    #expect(totals(counted) == ["enqueued 3", "unseen 3"])
+    #expect(counted.unbalanced.isEmpty && counted.restarts.isEmpty && counted.notices.isEmpty, "\(counted.notices)")
+  }
+
+  /// `OUTBOX_TRAFFIC_SECONDS=300` for the long form.
+  @Test func `counting that begins amid traffic counts each arrival once`() async throws {
+    let seconds = Int(currentEnvironment()["OUTBOX_TRAFFIC_SECONDS"] ?? "") ?? 4
+    let database = try TemporaryPostgres.shared().createDatabase(
+      schema + """
+        CREATE PROCEDURE come() LANGUAGE plpgsql AS $$ BEGIN
+          INSERT INTO pending_events (event_type) VALUES ('mail');
+        END $$;
+        """)
+    let sessions = try (0..<4).map { _ in
+      try ChildProcess(
+        "psql", ["-d", database.conninfo(), "-X", "-q", "-f", "-"],
+        input: String(repeating: "CALL come(); SELECT pg_sleep(0.009);\n", count: 100 * seconds))
+    }
+    #expect(try eventually { try database.psql("SELECT count(*) >= 200 FROM pending_events") == "t" })
+    let store = store(database)
+    let counted = MovementTotals()
+    let first = await store.sample(counted.request)
+    counted.add(first)
+    let depth = try #require(first.first?.snapshot).depth
+    while sessions.contains(where: { $0.isRunning }) {
+      counted.add(await store.sample(counted.request))
+      try await Task.sleep(for: .milliseconds(300))
+    }
+    for _ in 0..<2 { counted.add(await store.sample(counted.request)) }
+    #expect(try counted.lines == ["mail enqueued \(database.psql("SELECT count(*) - \(depth) FROM pending_events"))"])
+    #expect(counted.unbalanced.isEmpty && counted.restarts.isEmpty)
+  }
+
   @Test func `the counters of all partitions count, and one that is dropped is no reset`() async throws {
     let database = try TemporaryPostgres.shared().createDatabase(
       """

@@ -63,6 +63,8 @@ struct UnchangedPostgreSQLTests {
     inside: String, beside: String, goesOn: Bool
   ) async throws {
     let outbox = try QuietOutbox(filled)
+    // A session that is there when counting begins may have inserted before what the server counts later.
+    try await outbox.settle()
     let session = try outbox.open([insertion, inside].filter { !$0.isEmpty }.joined(separator: ";\n"))
     if !beside.isEmpty { try outbox.database.psql(beside) }
     try await outbox.settle()
