@@ -102,7 +102,7 @@ let package = Package(
     layer("YAMLClient", ["CYAML"]),
     layer("CryptoClient", ["CCrypto"]),
     layer("SystemCalls", ["CSystem"]),
-    layer("DedicatedThreads"),
+    layer("DedicatedThreads", ["CSystem"]),
 
     // C: module maps and typed doors for variadic functions.
     .systemLibrary(name: "CLibPQ", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
@@ -133,6 +133,7 @@ let package = Package(
       path: "Tests/FuzzedParsers",
       swiftSettings: strict),
     tests("FuzzTests", ["FuzzedParsers", "TestSupport"], exclude: ["Corpus"]),
+    tests("DedicatedThreadsTests", ["DedicatedThreads", "TestSupport"]),
     tests("OutboxTests", ["Outbox"]),
     tests("LayoutsTests", ["Outbox", "Layouts", "SampleSQL"]),
     tests("SampleSQLTests", ["Outbox", "Layouts", "SampleSQL"]),

@@ -52,14 +52,15 @@ package actor ExportCycle {
   ///   - memory: the samples of earlier runs, which an outbox is judged by as well; nil where none are kept.
   ///   - now: the wall clock, which stamps the cycle.
   ///   - clock: measures how long stores are waited for.
+  ///   - executor: what waits for them; nil for the cooperative pool.
   package init(
     stores: [any OutboxStore], exporters: [OTLPExporter], resource: [Attribute], environment: String?,
     destinationLimit: Int, interval: Duration, budget: SampleBudget? = nil, build: BuildIdentity,
     batchLimit: Int? = .max, movements: MovementKeeping = .none,
     memory: SampleMemory? = nil, now: @escaping @Sendable () -> Timestamp,
-    clock: any Clock<Duration> = ContinuousClock()
+    clock: any Clock<Duration> = ContinuousClock(), executor: (any TaskExecutor)? = nil
   ) {
-    self.round = SampleRound(stores: stores, clock: clock, now: now)
+    self.round = SampleRound(stores: stores, clock: clock, executor: executor, now: now)
     self.configured = stores.flatMap(\.configured)
     self.exporters = exporters
     self.resource = resource

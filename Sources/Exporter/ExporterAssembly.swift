@@ -1,6 +1,7 @@
 package import Configuration
 package import Logging
 package import Metrics
+import DedicatedThreads
 import Layouts
 import OTLP
 package import Outbox
@@ -16,6 +17,8 @@ package struct ExporterAssembly: Sendable {
   private let cycle: ExportCycle
   private let exporters: [OTLPExporter]
   private let memory: SampleMemory?
+  /// What the cycles of a sidecar run on. A health check is over before a thread would pay.
+  private let thread: PinnedThreadTasks?
 
   /// The parts of a configuration.
   ///
@@ -37,6 +40,7 @@ package struct ExporterAssembly: Sendable {
     self.exporters = exporters
     let isTold = !exporters.isEmpty || configuration.metricsExporter == .console
     memory = remembers ? configuration.memory(once: once) : nil
+    thread = once ? nil : PinnedThreadTasks()
     cycle = ExportCycle(
       stores: stores, exporters: exporters,
       resource: configuration.resource(isTold ? instance() : nil),
@@ -47,7 +51,8 @@ package struct ExporterAssembly: Sendable {
       build: .current, batchLimit: once ? (isTold ? .max : nil) : Self.batchLimit,
       movements: once ? .none : directory.map { .directory($0) } ?? .inMemory,
       // A window of its own is judged alone: what is kept was taken in another rhythm.
-      memory: once && configuration.window != nil ? nil : memory, now: now)
+      memory: once && configuration.window != nil ? nil : memory, now: now,
+      clock: thread?.clock ?? ContinuousClock(), executor: thread)
   }
 
   /// So many points fill about half of a request.
@@ -134,8 +139,9 @@ package struct ExporterAssembly: Sendable {
     let notify = supervisor.map { supervisor -> @Sendable (ServiceState) -> Void in { supervisor.tell($0) } }
     let sidecar = Sidecar(
       cycle: cycle, exporters: exporters, settings: settings, log: log,
-      notify: notify, show: show)
-    let ending = await sidecar.run(until: stop)
+      clock: thread?.clock ?? ContinuousClock(), notify: notify, show: show)
+    let ending = await withTaskExecutorPreference(thread) { await sidecar.run(until: stop) }
+    thread?.stop()
     for journal in journals { await journal.value }
     return ending
   }

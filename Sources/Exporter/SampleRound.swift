@@ -25,6 +25,7 @@ package actor SampleRound {
   private var known: [Int: [WatchedOutbox]] = [:]
   private var missed: [Int: Int] = [:]
   private let clock: any Clock<Duration>
+  private let executor: (any TaskExecutor)?
   private let now: @Sendable () -> Timestamp
   private var awaited: Set<Int> = []
   private var waiter: CheckedContinuation<Void, Never>?
@@ -34,13 +35,15 @@ package actor SampleRound {
   ///
   /// - Parameters:
   ///   - clock: measures the patience.
+  ///   - executor: what the waiting takes place on; nil for the cooperative pool.
   ///   - now: the wall clock, which stamps the samples of stores that do not answer.
   package init(
-    stores: [any OutboxStore], clock: any Clock<Duration> = ContinuousClock(),
+    stores: [any OutboxStore], clock: any Clock<Duration> = ContinuousClock(), executor: (any TaskExecutor)? = nil,
     now: @escaping @Sendable () -> Timestamp
   ) {
     self.stores = stores
     self.clock = clock
+    self.executor = executor
     self.now = now
   }
 
@@ -58,9 +61,9 @@ package actor SampleRound {
       running.insert(index)
       awaited.insert(index)
       let store = stores[index]
-      Task {
+      Task(executorPreference: executor) {
         let samples = await store.sample(request)
-        finish(index, samples)
+        await self.finish(index, samples)
       }
     }
     let startedAt = now()
@@ -119,9 +122,9 @@ package actor SampleRound {
       stores[index].longestSample.map { $0 <= patience ?? .zero } ?? false
     }
     let alarm = (needsNoAlarm ? nil : patience).map { patience in
-      Task {
+      Task(executorPreference: executor) {
         guard (try? await clock.sleep(for: patience)) != nil else { return }
-        wake(round)
+        await self.wake(round)
       }
     }
     await withCheckedContinuation { waiter = $0 }

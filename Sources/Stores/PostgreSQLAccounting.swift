@@ -128,7 +128,7 @@ struct PostgreSQLAccounting {
     }
     return """
       WITH open_transactions(name, began) AS (
-        \(Self.openTransactions)
+      \(Self.openTransactions)
         UNION ALL
         SELECT 'prepared ' || transaction::text, NULL FROM pg_prepared_xacts WHERE database = current_database()
       )
@@ -142,9 +142,9 @@ struct PostgreSQLAccounting {
 
   /// The transactions of other sessions of the database. No right is needed, but for their beginnings.
   private static let openTransactions = """
-    SELECT l.virtualxid, date_part('epoch', a.xact_start)
-    FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid AND a.datname = current_database()
-    WHERE l.locktype = 'virtualxid' AND l.mode = 'ExclusiveLock' AND l.granted AND l.pid <> pg_backend_pid()
+      SELECT l.virtualxid, date_part('epoch', a.xact_start)
+      FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid AND a.datname = current_database()
+      WHERE l.locktype = 'virtualxid' AND l.mode = 'ExclusiveLock' AND l.granted AND l.pid <> pg_backend_pid()
     """
 
   private static let position = "SELECT 'position', txid_snapshot_xmax(txid_current_snapshot())::text, NULL::float8"
@@ -160,9 +160,9 @@ struct PostgreSQLAccounting {
     WHERE datname = current_database() AND pid <> pg_backend_pid() AND usesysid IS NOT NULL
       OR current_setting('server_version_num')::int < 150000
     UNION ALL
-    SELECT 'open', o.name, o.began FROM (
-      \(openTransactions)
-    ) o(name, began)
+    SELECT 'open', o.* FROM (
+    \(openTransactions)
+    ) o
     UNION ALL
 
     """

@@ -16,6 +16,11 @@
 #include <wchar.h>
 extern int wcwidth(wchar_t character);
 
+// sem_clockwait: waits until a time on a clock that nobody sets. <semaphore.h> declares it for GNU programs only.
+#include <semaphore.h>
+#include <time.h>
+extern int sem_clockwait(sem_t *semaphore, clockid_t clock, const struct timespec *end);
+
 // The size of the terminal behind a descriptor in characters; -1 where there is none (ioctl is variadic).
 int csystem_terminal_size(int descriptor, int *columns, int *rows);
 

@@ -1,0 +1,4 @@
+import Glibc
+
+/// Tells the thread that asks from all others that are alive.
+package func threadIdentity() -> UInt { UInt(pthread_self()) }
