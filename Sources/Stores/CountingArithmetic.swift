@@ -134,9 +134,9 @@ extension CountingMark {
 
   /// What a table had counted when it was looked at last. One that was made since began with nothing; any other has counted
   /// what came while it was no part of the queue.
-  private func insertedBefore(_ name: String, now: Int64) -> Int64 { inserted[name] ?? (isNew(name) ? 0 : now) }
-
-  private func isNew(_ name: String) -> Bool { newest > 0 && Int64(name).map { $0 > newest } ?? false }
+  private func insertedBefore(_ name: String, now: Int64) -> Int64 {
+    inserted[name] ?? (newest > 0 && Int64(name).map { $0 > newest } ?? false ? 0 : now)
+  }
 
   /// The database's own count of insertions: what is in it and was not seen came and left between two samples.
   ///
@@ -149,9 +149,6 @@ extension CountingMark {
     let seen = movements.destinations.values.reduce(0) { $0 + $1.enqueued } - returned
     let unseen = late.count(
       counted: counted, seen: seen, at: look.time, after: time, look.writers, isNeverLate: look.isOneWriterAtATime)
-    if look.inserted.keys.contains(where: { inserted[$0] == nil && !isNew($0) }) {
-      late.doubt(from: look.time, look.writers)
-    }
     guard unseen > 0 else { return }
     let names = Set(rows.keys).union(look.rows.keys)
     let name = names.count == 1 ? names.first ?? Snapshot.defaultDestination : Snapshot.defaultDestination

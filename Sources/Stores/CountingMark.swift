@@ -112,7 +112,7 @@ extension CountingMark {
       (["b"] + starts.indices.map { "\(starts[$0] - ($0 == 0 ? 0 : starts[$0 - 1]))" }).joined(separator: " "))
     if newest > 0 { lines.append("t \(newest)") }
     for (name, start) in open.sorted(by: { $0.key < $1.key }) { lines.append("o \(start) \(escaped(name))") }
-    for (name, start) in late.transactions.sorted(by: { $0.key < $1.key }) {
+    for (name, start) in late.busy.sorted(by: { $0.key < $1.key }) {
       lines.append("h \(start) \(escaped(name))")
     }
     for seen in late.seen { lines.append("s \(seen.time) \(seen.count)") }
@@ -164,7 +164,7 @@ extension CountingMark {
         switch fields[0] {
         case "o": open[unescaped(fields[2])] = number
         case "n": inserted[unescaped(fields[2])] = number
-        default: late.transactions[unescaped(fields[2])] = number
+        default: late.busy[unescaped(fields[2])] = number
         }
       case "s"?:
         guard let numbers = whole(fields.dropFirst()), numbers.count == 2 else { return nil }

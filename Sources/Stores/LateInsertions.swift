@@ -9,10 +9,11 @@ struct LateInsertions: Sendable, Hashable {
   enum Writers: Sendable, Hashable {
     /// Nobody: no other session has this database open.
     case none
-    /// Some session. Its insertions from before a transaction that is open are counted when that has ended.
+    /// Some session.
     ///
-    /// - Parameter transactions: those that are open, each with its beginning where that is known.
-    case some(transactions: [String: Int64?])
+    /// - Parameter busy: those in a transaction. What they have inserted before is counted when they are in none, and that
+    ///   may be later than the end of this one: there are sessions that begin the next in the same breath.
+    case some(busy: Set<String>)
   }
 
   /// Arrivals that one look saw.
@@ -28,8 +29,8 @@ struct LateInsertions: Sendable, Hashable {
   var doubtfulSince: Int64?
   /// Arrivals that may not be counted yet, in the order of time.
   var seen: [Seen] = []
-  /// The transactions that were open, each with a time after which it began.
-  var transactions: [String: Int64] = [:]
+  /// The sessions that were in a transaction at every look so far, each with a time at which it was in none.
+  var busy: [String: Int64] = [:]
 
   /// How long after its commit an insertion is counted at the latest, in microseconds, where its session is in no transaction:
   /// a minute, ten seconds until an idle session looks at its clock, and what a look may take.
@@ -41,14 +42,9 @@ struct LateInsertions: Sendable, Hashable {
 
   /// Nothing is late yet but what was committed before.
   init(beginningAt time: Int64, _ writers: Writers) {
-    guard case .some(let transactions) = writers else { return }
+    guard case .some(let sessions) = writers else { return }
     doubtfulSince = time
-    self.transactions = transactions.mapValues { $0 ?? .min }
-  }
-
-  /// A table is part of the queue from now on: what was inserted into it before may be counted late.
-  mutating func doubt(from time: Int64, _ writers: Writers) {
-    if writers != .none { doubtfulSince = time }
+    for session in sessions { busy[session] = .min }
   }
 
   /// Takes a look into account.
@@ -80,18 +76,17 @@ struct LateInsertions: Sendable, Hashable {
     return unseen
   }
 
-  /// True where a transaction from before the beginning keeps what comes and leaves from being counted.
+  /// True where a transaction from before the beginning, or without an end, keeps what comes and leaves from being counted.
   func isHeldBack(at time: Int64) -> Bool { doubtfulSince.map { time - $0 > Self.latest } ?? false }
 
   /// The time up to which everything that was committed is in the database's count.
   private mutating func settled(at time: Int64, after last: Int64, _ writers: Writers) -> Int64 {
-    guard case .some(let open) = writers else {
-      transactions = [:]
+    guard case .some(let sessions) = writers else {
+      busy = [:]
       return time
     }
-    // One that was not there at the last look began after it.
-    transactions = open.reduce(into: [:]) { $0[$1.key] = transactions[$1.key] ?? $1.value ?? last }
-    let earliest = min(time, transactions.values.min() ?? time)
+    busy = sessions.reduce(into: [:]) { $0[$1] = busy[$1] ?? last }
+    let earliest = min(time, busy.values.min() ?? time)
     return earliest < .min + Self.latest ? .min : earliest - Self.latest
   }
 

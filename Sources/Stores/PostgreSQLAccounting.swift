@@ -72,8 +72,8 @@ struct PostgreSQLAccounting {
     "what comes and leaves between two samples is not counted: the server counts no insertions (track_counts = off)"
 
   private static let heldBack =
-    "what comes and leaves between two samples is not counted yet: a session in a transaction from before counting began "
-    + "may hold the server's count of its insertions back until that has ended"
+    "what comes and leaves between two samples is not counted yet: a session that has been in a transaction since before "
+    + "counting began may hold the server's count of its insertions back"
 
   // MARK: - Asking
 
@@ -128,7 +128,8 @@ struct PostgreSQLAccounting {
     }
     return """
       WITH open_transactions(name, began) AS (
-      \(Self.openTransactions)
+        SELECT l.virtualxid, date_part('epoch', a.xact_start)
+        FROM \(Self.openTransactions)
         UNION ALL
         SELECT 'prepared ' || transaction::text, NULL FROM pg_prepared_xacts WHERE database = current_database()
       )
@@ -140,12 +141,10 @@ struct PostgreSQLAccounting {
       """
   }
 
-  /// The transactions of other sessions of the database. No right is needed, but for their beginnings.
-  private static let openTransactions = """
-      SELECT l.virtualxid, date_part('epoch', a.xact_start)
-      FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid AND a.datname = current_database()
-      WHERE l.locktype = 'virtualxid' AND l.mode = 'ExclusiveLock' AND l.granted AND l.pid <> pg_backend_pid()
-    """
+  /// The transactions of other sessions of the database. No right is needed, but for what the sessions do.
+  private static let openTransactions =
+    "pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid AND a.datname = current_database() WHERE "
+    + "l.locktype = 'virtualxid' AND l.mode = 'ExclusiveLock' AND l.granted AND l.pid <> pg_backend_pid()"
 
   private static let position = "SELECT 'position', txid_snapshot_xmax(txid_current_snapshot())::text, NULL::float8"
 
@@ -160,9 +159,7 @@ struct PostgreSQLAccounting {
     WHERE datname = current_database() AND pid <> pg_backend_pid() AND usesysid IS NOT NULL
       OR current_setting('server_version_num')::int < 150000
     UNION ALL
-    SELECT 'open', o.* FROM (
-    \(openTransactions)
-    ) o
+    SELECT 'busy', l.pid::text, NULL FROM \(openTransactions)
     UNION ALL
 
     """
@@ -209,14 +206,15 @@ struct PostgreSQLAccounting {
       ?? Self.beginnings.map { clock - Int64($0) * 1_000_000 }
     var look = CountingLook(time: clock, starts: starts, since: .min)
     if relation.isReplica { look.replicaDelay = CountingMark.beginning + Int64((lag ?? 0) * 1e6) }
-    var (hasSessions, transactions) = (false, [String: Int64?]())
+    var (hasSessions, busy) = (false, Set<String>())
     for row in 0..<state.rowCount {
       let text = state.text(row, 1) ?? ""
       let number = state.number(row, 2)
       switch state.text(row, 0) {
       case "since": look.since = Int64(((number ?? 0) * 1e6).rounded())
-      case "open" where !relation.isReplica: transactions[text] = .some(number.map { Int64(($0 * 1e6).rounded()) })
+      case "open" where !relation.isReplica: look.open[text] = .some(number.map { Int64(($0 * 1e6).rounded()) })
       case "sessions": hasSessions = text != "0"
+      case "busy": busy.insert(text)
       case "position": look.position = Int64(text) ?? 0
       case "tracking": look.countsNoInsertions = text == "off" && !relation.isReplica
       case "newest": look.newest = Int64(text) ?? 0
@@ -226,11 +224,7 @@ struct PostgreSQLAccounting {
       default: break
       }
     }
-    if method == .history {
-      look.open = transactions
-    } else if hasSessions {
-      look.writers = .some(transactions: transactions)
-    }
+    if hasSessions { look.writers = .some(busy: busy) }
     look.count(figures, delivered, deadKeepCreation: method == .history, bounds)
     return look
   }

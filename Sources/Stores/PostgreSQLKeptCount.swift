@@ -178,7 +178,7 @@ extension Snapshot {
 extension PostgreSQLResult {
   /// The counters of a queue as texts, in an order of their own, without who had the database open meanwhile.
   fileprivate var counters: [String] {
-    (0..<rowCount).filter { !["sessions", "open"].contains(text($0, 0)) }.map { row in
+    (0..<rowCount).filter { !["sessions", "busy"].contains(text($0, 0)) }.map { row in
       (0..<columnCount).map { text(row, $0) ?? "" }.joined(separator: " ")
     }.sorted()
   }

@@ -44,29 +44,26 @@ struct LateInsertionsTests {
   }
 
   @Test func `a session that writes and then stays in a transaction for minutes is waited for`() {
-    for knowsBeginnings in [true, false] {
-      var late = LateInsertions(beginningAt: 0, .none)
-      var told = 0
-      for second in 1...400 {
-        // Six rows are seen; the session is in its next transaction from then on.
-        let open: [String: Int64?] = ["3/7": knowsBeginnings ? 1_500_000 : nil]
-        told += late.count(
-          counted: second == 300 ? 6 : 0, seen: second == 2 ? 6 : 0, at: Int64(second) * 1_000_000,
-          after: Int64(second - 1) * 1_000_000, .some(transactions: (2..<300).contains(second) ? open : [:]))
-        #expect(late.isHeldBack(at: Int64(second) * 1_000_000) == false)
-      }
-      #expect(told == 0 && late.balance == 0)
+    var late = LateInsertions(beginningAt: 0, .none)
+    var told = 0
+    for second in 1...400 {
+      // Six rows are seen; the session is in its next transaction from then on.
+      told += late.count(
+        counted: second == 300 ? 6 : 0, seen: second == 2 ? 6 : 0, at: Int64(second) * 1_000_000,
+        after: Int64(second - 1) * 1_000_000, .some(busy: (2..<300).contains(second) ? ["7"] : []))
+      #expect(late.isHeldBack(at: Int64(second) * 1_000_000) == false)
     }
+    #expect(told == 0 && late.balance == 0)
   }
 
   @Test func `a transaction from before the beginning is said to hold back what is counted`() {
-    var late = LateInsertions(beginningAt: 0, .some(transactions: ["3/7": nil]))
+    var late = LateInsertions(beginningAt: 0, .some(busy: ["7"]))
     var heldBack: [Int] = []
     for second in 1...400 {
       let time = Int64(second) * 1_000_000
       let told = late.count(
         counted: 1, seen: 0, at: time, after: time - 1_000_000,
-        .some(transactions: second < 200 ? ["3/7": nil] : [:]))
+        .some(busy: second < 200 ? ["7"] : []))
       if late.isHeldBack(at: time) { heldBack.append(second) }
       #expect(told == (second > 200 ? 1 : 0), "\(second)")
     }
@@ -75,11 +72,11 @@ struct LateInsertionsTests {
 
   @Test func `the mark keeps what may be late`() throws {
     var mark = CountingMark(identity: "here", time: 5, since: 5, starts: [5])
-    mark.late = LateInsertions(beginningAt: 2, .some(transactions: ["3/7": nil, "4/1 b": 1]))
-    _ = mark.late.count(counted: 1, seen: 3, at: 4, after: 2, .some(transactions: ["3/7": nil, "5/5": nil]))
-    _ = mark.late.count(counted: 1, seen: 4, at: 5, after: 4, .some(transactions: ["3/7": nil, "5/5": nil]))
+    mark.late = LateInsertions(beginningAt: 2, .some(busy: ["7", "4"]))
+    _ = mark.late.count(counted: 1, seen: 3, at: 4, after: 2, .some(busy: ["7", "5"]))
+    _ = mark.late.count(counted: 1, seen: 4, at: 5, after: 4, .some(busy: ["7", "5"]))
     #expect(mark.late.seen == [.init(time: 4, count: 3), .init(time: 5, count: 4)])
-    #expect(mark.late.transactions == ["3/7": .min, "5/5": 2])
+    #expect(mark.late.busy == ["7": .min, "5": 2])
     #expect(mark.late.doubtfulSince == 2 && mark.late.balance == -7)
     #expect(CountingMark(text: mark.text) == mark)
   }
@@ -92,7 +89,9 @@ private struct SimulatedInsertions {
     var pendingSince: Int64 = 0
     var lastReport: Int64 = 0
     var lastWork: Int64 = 0
-    var transaction: (name: String, began: Int64, end: Int64, inserts: Int)?
+    var transaction: (end: Int64, inserts: Int)?
+    /// Its next transactions begin in the same message as this one ends.
+    var isRestless = false
   }
 
   private(set) var late = LateInsertions()
@@ -112,14 +111,12 @@ private struct SimulatedInsertions {
   /// Events that no look has seen, by when they leave.
   private var fresh: [Int64] = []
   private var back = 0
-  private var transactions = 0
   private var isCounting = false
   private var lastLook: (time: Int64, counted: Int) = (0, 0)
   private let busyness: Double
   private let longOnes: Double
   private let leaving: Double
   private let interval: Int64
-  private let knowsBeginnings: Bool
   private static let tick: Int64 = 100_000
 
   init(seed: UInt64) {
@@ -129,7 +126,7 @@ private struct SimulatedInsertions {
     longOnes = [0, 0.001, 0.02].randomElement(using: &random)!
     leaving = [0.1, 0.5, 1].randomElement(using: &random)!
     interval = [5, 10, 50, 150].randomElement(using: &random)! * Self.tick
-    knowsBeginnings = Bool.random(using: &random)
+    for index in sessions.indices { sessions[index].isRestless = Int.random(in: 0..<8, using: &random) == 0 }
   }
 
   mutating func beginCounting() {
@@ -160,14 +157,14 @@ private struct SimulatedInsertions {
   private mutating func step(_ index: Int, _ busyness: Double) {
     if let transaction = sessions[index].transaction {
       guard transaction.end <= time else { return }
-      sessions[index].transaction = nil
-      commit(transaction.inserts, of: index)
+      let goesOn = sessions[index].isRestless && busyness > 0
+      sessions[index].transaction = goesOn ? (time + 3 * Self.tick, Int.random(in: 0...2, using: &random)) : nil
+      commit(transaction.inserts, of: index, isOver: !goesOn)
     } else if Double.random(in: 0..<1, using: &random) < busyness {
       let inserts = Int.random(in: 1...5, using: &random)
       if Double.random(in: 0..<1, using: &random) < longOnes {
-        transactions += 1
         let length = Int64.random(in: 1...200, using: &random) * 1_000_000
-        sessions[index].transaction = ("\(index)/\(transactions)", time, time + length, inserts)
+        sessions[index].transaction = (time + length, inserts)
       } else {
         commit(inserts, of: index)
       }
@@ -176,7 +173,7 @@ private struct SimulatedInsertions {
     }
   }
 
-  private mutating func commit(_ inserts: Int, of index: Int) {
+  private mutating func commit(_ inserts: Int, of index: Int, isOver: Bool = true) {
     for _ in 0..<inserts {
       let leaves = Double.random(in: 0..<1, using: &random) < leaving
       fresh.append(leaves ? time + Int64.random(in: 0...2_000_000, using: &random) : .max)
@@ -184,6 +181,7 @@ private struct SimulatedInsertions {
     sessions[index].pending += inserts
     sessions[index].lastWork = time
     if sessions[index].pendingSince == 0 { sessions[index].pendingSince = time }
+    guard isOver else { return }
     let isForced = time - sessions[index].pendingSince > 60_000_000
     // Another one may be reporting of the same table.
     if isForced || time - sessions[index].lastReport >= 1_000_000 && Double.random(in: 0..<1, using: &random) < 0.9 {
@@ -199,12 +197,7 @@ private struct SimulatedInsertions {
   }
 
   private var writers: LateInsertions.Writers {
-    .some(
-      transactions: sessions.reduce(into: [:]) { open, session in
-        if let transaction = session.transaction {
-          open[transaction.name] = .some(knowsBeginnings ? transaction.began : nil)
-        }
-      })
+    .some(busy: Set(sessions.indices.filter { sessions[$0].transaction != nil }.map(String.init)))
   }
 
   private mutating func look() {
