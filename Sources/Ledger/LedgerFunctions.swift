@@ -64,12 +64,12 @@ struct LedgerFunctions {
   }
 
   private func trigger(_ change: LedgerChange) throws(LayoutProblem) -> String {
-    let (variables, body, many) = try parts(change)
+    let (variables, body, other) = try parts(change)
     let also =
-      many.map { statement in
+      other.map { (conditions, statement) in
         """
 
-          WHEN too_many_rows OR datatype_mismatch THEN
+          WHEN \(conditions) THEN
             BEGIN
         \(statement.indented(6))
               RETURN NULL;
@@ -79,7 +79,7 @@ struct LedgerFunctions {
             END;
         """
       } ?? ""
-    let setsPath = columns == nil || change == .truncate
+    let setsPath = columns == nil || change == .truncate || change.tableRole == "dead"
     let source = """
       #variable_conflict use_column
       DECLARE
@@ -119,15 +119,17 @@ struct LedgerFunctions {
     "\(Self.lock(names.journal)) INSERT INTO \(names.journal) (kind, destination, latency)"
   }
 
-  /// The variables of a trigger's function, its statements, and the statement for many rows where that is another one.
-  private func parts(_ change: LedgerChange) throws(LayoutProblem) -> (String, String, String?) {
+  /// The variables of a trigger's function, its statements, and on which conditions others take their place.
+  private func parts(
+    _ change: LedgerChange
+  ) throws(LayoutProblem) -> (variables: String, body: String, other: (conditions: String, statements: String)?) {
     switch change {
     case .insert: ("", try written(change, "new_rows e"), nil)
     case .update: try updated()
     case .delete: ("", try written(change, "old_rows o"), nil)
     case .truncate: ("", try truncated(), nil)
-    case .deadInsert: ("", arrivals("a", "new_rows"), nil)
-    case .deadDelete: ("", arrivals("z", "old_rows"), nil)
+    case .deadInsert: try deadLetters("a", "new_rows")
+    case .deadDelete: try deadLetters("z", "old_rows")
     }
   }
 
@@ -158,7 +160,7 @@ struct LedgerFunctions {
   ///
   /// Plans are kept for the session, and one that was made for two rows must not meet a million with a nested loop: a full
   /// join never is one, and what asks for both of its sides is written so that the planner does not see through it.
-  private func updated() throws(LayoutProblem) -> (String, String, String?) {
+  private func updated() throws(LayoutProblem) -> (String, String, (String, String)?) {
     let single = """
       SELECT * INTO e FROM new_rows LIMIT 1;
       IF NOT FOUND THEN
@@ -189,7 +191,10 @@ struct LedgerFunctions {
         "\(numbered("old_rows")) o FULL JOIN \(numbered("new_rows")) e ON e.\(number) OPERATOR(pg_catalog.=) o.\(number)",
         where: " AND COALESCE(o.\(number) IS NOT NULL AND e.\(number) IS NOT NULL, false)"))
       """
-    return ("\n  e pg_catalog.record;\n  o pg_catalog.record;\n  m pg_catalog.record;", single, many)
+    return (
+      "\n  e pg_catalog.record;\n  o pg_catalog.record;\n  m pg_catalog.record;", single,
+      ("too_many_rows OR datatype_mismatch", many)
+    )
   }
 
   private static let rowNumber = "place in the statement"
@@ -249,8 +254,17 @@ struct LedgerFunctions {
       """
   }
 
-  private func arrivals(_ kind: String, _ rows: String) -> String {
-    "\(into) SELECT '\(kind)', '', NULL FROM \(rows);"
+  /// A dead letter says no more than its destination. Where it cannot, since the table was altered, it says nothing.
+  private func deadLetters(
+    _ kind: String, _ rows: String
+  ) throws(LayoutProblem) -> (String, String, (String, String)?) {
+    let plain = "\(into) SELECT '\(kind)', '', NULL FROM \(rows);"
+    guard let selection = queue.selections.first(where: { $0.table == "dead" }) else { return ("", plain, nil) }
+    let destination = try terms.destination("r", selection.destination)
+    return (
+      "", "\(into) SELECT '\(kind)', \(destination), NULL FROM \(rows) r;",
+      ("undefined_column OR datatype_mismatch", plain)
+    )
   }
 
   private func expand(_ text: String, _ row: String) throws(LayoutProblem) -> String { try terms.expand(text, row) }

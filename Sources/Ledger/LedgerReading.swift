@@ -88,24 +88,41 @@ package enum LedgerReading {
       """
   }
 
-  /// An event that left as a dead letter arrived in the other table in the same transaction, and the other way round;
-  /// the two rows need not have the same id.
+  /// An event that left as a dead letter arrived in the other table in the same transaction, and the other way round; the
+  /// two rows need not have the same id.
+  ///
+  /// Those of one destination belong together. What is left of the dead letters that arrive, whatever destination they got,
+  /// is taken for what is left of the events that leave. One that goes brings back an event of another destination only
+  /// where it has none itself: dead letters are pruned as well.
   private static func paired(_ rows: String) -> String {
-    """
-    SELECT CASE WHEN kind IN ('C', 'D') THEN CASE WHEN place <= arrivals THEN 'x' ELSE lower(kind::text) END
-        WHEN kind = 'E' THEN CASE WHEN place <= departures THEN 'q' ELSE 'e' END ELSE kind::text END AS kind,
-      destination, latency
-    FROM (
-      SELECT txid, kind, destination, latency,
-        count(*) FILTER (WHERE kind = 'a') OVER (PARTITION BY txid) AS arrivals,
-        count(*) FILTER (WHERE kind = 'z') OVER (PARTITION BY txid) AS departures,
-        row_number() OVER (PARTITION BY txid, kind IN ('C', 'D'), kind = 'E') AS place
+    let unknown = "destination IN ('', '\(Snapshot.defaultDestination)')"
+    return """
+      SELECT CASE WHEN kind IN ('C', 'D') THEN CASE WHEN paired OR place <= spare THEN 'x' ELSE lower(kind::text) END
+          WHEN kind = 'E' THEN CASE WHEN paired OR place <= spare THEN 'q' ELSE 'e' END ELSE kind::text END AS kind,
+        destination, latency
       FROM (
-    \(rows.indented(4))
-      ) j
-    ) p
-    WHERE kind NOT IN ('a', 'z')
-    """
+        SELECT kind, destination, latency, paired,
+          count(*) FILTER (WHERE letter AND NOT paired AND (kind = 'a' OR \(unknown)))
+            OVER (PARTITION BY txid, leaves) AS spare,
+          row_number() OVER (PARTITION BY txid, leaves, letter, paired) AS place
+        FROM (
+          SELECT *, row_number() OVER (PARTITION BY txid, leaves, destination, letter)
+              <= CASE WHEN letter THEN events ELSE letters END AS paired
+          FROM (
+            SELECT *, count(*) FILTER (WHERE letter) OVER (PARTITION BY txid, leaves, destination) AS letters,
+              count(*) FILTER (WHERE NOT letter) OVER (PARTITION BY txid, leaves, destination) AS events
+            FROM (
+              SELECT txid, kind, destination, latency, kind IN ('a', 'z') AS letter,
+                CASE WHEN kind IN ('C', 'D', 'a') THEN true WHEN kind IN ('E', 'z') THEN false END AS leaves
+              FROM (
+      \(rows.indented(8))
+              ) j
+            ) k
+          ) l
+        ) p
+      ) s
+      WHERE kind NOT IN ('a', 'z')
+      """
   }
 
   /// d the installation, k the snapshot and the versions of the triggers, n movements that could not be written down, t the

@@ -30,8 +30,10 @@ import Testing
     }
     #expect(
       try fixture.database.psql(
-        "SELECT proname FROM pg_proc WHERE proname ^@ 'public.outbox' AND proconfig IS NOT NULL")
-        == "public.outbox truncate")
+        """
+        SELECT string_agg(split_part(substr(proname, 15), '#', 1), ', ' ORDER BY proname) FROM pg_proc
+        WHERE proname ^@ 'public.outbox' AND proconfig IS NOT NULL
+        """) == "dead delete, dead insert, truncate")
   }
 
   @Test(arguments: [

@@ -109,6 +109,52 @@ import Testing
     #expect(fixture.total.destinations["orders"]?.depthChange == 6)
   }
 
+  @Test func `a dead letter in a table of its own is told from what else leaves in its transaction by the destination`()
+    async throws
+  {
+    let fixture = try LedgerFixture(.kaireon, LedgerSchemas.kaireon)
+    #expect(try fixture.installation().install(grantingTo: nil))
+    try await fixture.sample()
+    func insertion(_ ids: String, _ topic: String) -> String {
+      "INSERT INTO outbox_events (id, status, topic) SELECT i, 'pending', '\(topic)' FROM generate_series(\(ids)) i"
+    }
+    try await fixture.expect(
+      "\(insertion("1, 9", "mail")); \(insertion("10, 14", "sms")); \(insertion("15, 16", "fax"))",
+      ["mail enqueued 9", "sms enqueued 5", "fax enqueued 2"])
+    try await fixture.expect(
+      """
+      BEGIN; DELETE FROM outbox_events WHERE topic = 'mail' AND id <> '9';
+      WITH d AS (DELETE FROM outbox_events WHERE id IN ('10', '11') RETURNING *)
+      INSERT INTO dead_letter_events (id, topic) SELECT 'dle_' || id, topic FROM d; COMMIT;
+      """, ["mail discarded 8", "sms dead 2"])
+    // One that has lost its destination, or got another, is one of those that are left.
+    try await fixture.expect(
+      """
+      BEGIN; DELETE FROM outbox_events WHERE id IN ('12', '15');
+      INSERT INTO dead_letter_events (id, topic) VALUES ('a', 'sms'), ('b', NULL); COMMIT;
+      """, ["sms dead 1", "fax dead 1"])
+    try await fixture.expect(
+      """
+      BEGIN; DELETE FROM outbox_events WHERE id = '16';
+      INSERT INTO dead_letter_events (id, topic) VALUES ('c', 'fax.dead'); COMMIT;
+      """, ["fax dead 1"])
+    // What comes back has the destination of a dead letter that goes, or that one has lost it.
+    try await fixture.expect(
+      "BEGIN; DELETE FROM dead_letter_events WHERE id = 'a'; \(insertion("20, 20", "push")); COMMIT",
+      ["push enqueued 1"])
+    try await fixture.expect(
+      """
+      BEGIN; \(insertion("21, 22", "sms")); \(insertion("23, 23", "mail")); \(insertion("24, 24", "mail"));
+      DELETE FROM dead_letter_events WHERE id IN ('dle_10', 'dle_11', 'b'); COMMIT;
+      """, ["sms requeued 2", "mail requeued 1", "mail enqueued 1"])
+    // Without the column that names it there is no destination any more, and nothing is lost.
+    try fixture.database.psql("ALTER TABLE dead_letter_events DROP COLUMN topic")
+    try await fixture.expect(
+      "BEGIN; DELETE FROM outbox_events WHERE id = '13'; INSERT INTO dead_letter_events (id) VALUES ('d'); COMMIT;",
+      ["sms dead 1"])
+    #expect(fixture.restarts.isEmpty)
+  }
+
   @Test func `of Relaycast's events, whose success deletes`() async throws {
     let fixture = try LedgerFixture(.relaycast, LedgerSchemas.relaycast)
     #expect(try fixture.installation().install(grantingTo: nil))
