@@ -11,8 +11,8 @@ import SystemCalls
 package final class AccountFile {
   /// What was kept of each outbox, by its name, when the file was opened.
   package let found: [String: OutboxAccount]
-  /// When each of them was kept.
-  package let keptAt: [String: Timestamp]
+  /// When each of them was kept last.
+  package private(set) var keptAt: [String: Timestamp]
   /// True where there was no such file, or an empty one.
   package let isNew: Bool
   private let connection: SQLiteConnection
@@ -98,6 +98,8 @@ package final class AccountFile {
       try? connection.execute("ROLLBACK")
       throw error
     }
+    for (name, account) in accounts where account != saved[name] { keptAt[name] = time }
+    keptAt = keptAt.filter { accounts[$0.key] != nil }
     saved = accounts
   }
 

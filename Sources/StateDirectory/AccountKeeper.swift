@@ -50,11 +50,10 @@ package actor AccountKeeper {
       if isLost, notice == nil {
         found.notices.append("the counters kept in \(path) are gone, or it was emptied; all of them begin anew")
       }
-      if !file.found.isEmpty, !current.isThere {
+      if let (trouble, reason) = staleness(of: file) {
         found.notices.append(
-          "the counters kept in \(path) are older than those that were sent last, which could not be kept; all of them "
-            + "begin anew")
-        for name in file.found.keys { unsavedRestarts[name] = "the last counts could not be kept" }
+          "the counters kept in \(path) are older than those that were sent last, \(trouble); all of them begin anew")
+        for name in file.found.keys { unsavedRestarts[name] = reason }
         return found
       }
       for (name, account) in file.found.sorted(by: { $0.key < $1.key }) {
@@ -75,6 +74,15 @@ package actor AccountKeeper {
       found.notices.append(text)
     }
     return found
+  }
+
+  /// Why what was found is not what was sent last; nil where it is.
+  private func staleness(of file: AccountFile) -> (trouble: String, reason: String)? {
+    guard !file.found.isEmpty else { return nil }
+    guard current.isThere else { return ("which could not be kept", "the last counts could not be kept") }
+    guard let last = current.last, let kept = file.keptAt.values.max(), kept.nanoseconds < last else { return nil }
+    // SQLite leaves out what it cannot read of a damaged log, and everything after it, without a word.
+    return ("which were lost with a part of the file's log, or it is an older copy", "the last counts were lost")
   }
 
   /// So far the clock may be behind the one that they were kept by: it is corrected now and then.
@@ -104,7 +112,7 @@ package actor AccountKeeper {
         damage = notice ?? (hasSaved && opened.found.isEmpty ? "the counters kept in \(path) are gone" : nil)
       }
       try file?.save(accounts, movements: unsaved, restarts: unsavedRestarts, at: time)
-      try current.write()
+      try current.write(file?.keptAt.values.max())
       unsaved = [:]
       unsavedRestarts = [:]
       let wasTrouble = problem != nil
@@ -149,28 +157,38 @@ package actor AccountKeeper {
   }
 }
 
-/// An empty file beside the counters while they are what was sent last. Counters that go on in memory take it away, which
-/// needs no room on a disk that is full: whoever starts next then knows that the file is behind.
+/// A file beside the counters while they are what was sent last, which says when that was. Counters that go on in memory take
+/// it away, which needs no room on a disk that is full: whoever starts next then knows that the file is behind.
 private final class CurrentMark {
   private let path: String
-  private var isWritten = false
+  private var written: Int64?
 
   init(path: String) { self.path = path }
 
   var isThere: Bool { (try? FileSystem.status(path)) ?? nil != nil }
 
-  func write() throws(SQLiteError) {
-    guard !isWritten else { return }
+  /// When counters were kept last, in nanoseconds since 1970; nil where it is not told.
+  var last: Int64? {
+    (try? FileSystem.read(path, atMost: Self.width)).flatMap { Int64(String(decoding: $0.bytes, as: UTF8.self)) }
+  }
+
+  func write(_ time: Timestamp?) throws(SQLiteError) {
+    guard let nanoseconds = time?.nanoseconds ?? (isThere ? nil : 0), nanoseconds != written else { return }
+    // Always as wide, so that it can be written in place.
+    let digits = "\(max(0, nanoseconds))"
+    let text = String(repeating: "0", count: max(0, Self.width - digits.utf8.count)) + digits
     do throws(SystemError) {
-      try FileSystem.touch(path)
+      try FileSystem.overwrite(path, with: Array(text.utf8))
     } catch {
       throw SQLiteError(attempt: "mark the counters as current", message: "\(error)")
     }
-    isWritten = true
+    written = nanoseconds
   }
 
   func remove() {
-    isWritten = false
+    written = nil
     try? FileSystem.remove(path)
   }
+
+  private static let width = 19
 }

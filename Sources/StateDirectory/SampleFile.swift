@@ -18,7 +18,7 @@ final class SampleFile {
 
   private static let version: Int64 = 1
   /// Longer than any transaction takes, and short for somebody who waits for a verdict.
-  private static let patience = Duration.milliseconds(500)
+  private static let patience = Duration.seconds(2)
 
   /// Opens the file, and makes it where there is none.
   ///

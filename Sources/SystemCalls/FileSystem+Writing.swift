@@ -26,6 +26,15 @@ extension FileSystem {
     _ = try retrying("futimens", path) { futimens(file.number, nil) }
   }
 
+  /// Writes the first bytes of a file in place, and makes it where there is none. It needs no room that the file has not
+  /// already, and does not wait for the disk.
+  ///
+  /// - Throws: the file can neither be opened nor made, or not be written.
+  package static func overwrite(_ path: String, with bytes: [UInt8]) throws(SystemError) {
+    let file = try FileDescriptor(path, O_WRONLY | O_CREAT | O_NOCTTY | O_NONBLOCK, mode: 0o644)
+    try file.write(bytes, to: path)
+  }
+
   /// Writes a whole file so that a reader sees the old content or the new one, never a part, even after a crash.
   ///
   /// - Throws: the file cannot be written; the old content then stays.

@@ -101,6 +101,47 @@ import Testing
     #expect(kept.accounts["orders"]?.mark.position == "2", "\(kept.notices)")
   }
 
+  @Test(arguments: ["a damaged log", "an older copy"])
+  func `begin anew where the file has fallen behind what was sent`(how: String) async throws {
+    let first = AccountKeeper(directory: directory.path)
+    _ = await first.save(["orders": account(enqueued: 1, position: "1")], movements: [:], restarts: [:], at: now)
+    let files = [path, path + "-wal"]
+    let before = try files.map { try FileSystem.read($0, atMost: 1 << 24).bytes }
+    for number in 2...6 {
+      let saved = await first.save(
+        ["orders": account(enqueued: number, position: "\(number)")], movements: [:], restarts: [:],
+        at: now.advanced(by: .seconds(number)))
+      #expect(saved.isDurable)
+    }
+    // As a process that is killed leaves them.
+    var after = try files.map { try FileSystem.read($0, atMost: 1 << 24).bytes }
+    await first.close()
+    try FileSystem.remove(path + "-shm")
+    func put(_ contents: [[UInt8]]) throws {
+      for (file, bytes) in zip(files, contents) { try FileSystem.replace(file, with: bytes) }
+    }
+    try put(after)
+    let whole = AccountKeeper(directory: directory.path)
+    let found = await whole.open(now: now.advanced(by: .seconds(7)))
+    #expect(found.accounts["orders"]?.mark.position == "6" && found.notices.isEmpty, "\(found.notices)")
+    await whole.close()
+    try? FileSystem.remove(path + "-shm")
+    if how == "an older copy" { after = before } else { after[1][after[1].count * 6 / 10] ^= 1 }
+    try put(after)
+    let keeper = AccountKeeper(directory: directory.path)
+    let left = await keeper.open(now: now.advanced(by: .seconds(8)))
+    #expect(left.accounts.isEmpty && left.notices.count == 1)
+    #expect(left.notices.first?.contains("are older than those that were sent last, which were lost with") == true)
+    _ = await keeper.save(
+      ["orders": account(enqueued: 1, position: "1")], movements: [:], restarts: [:], at: now.advanced(by: .seconds(8)))
+    await keeper.close()
+    let restarts = try MovementHistory(directory: directory.path, since: now, until: now.advanced(by: .seconds(9)))
+      .restarts.map(\.reason)
+    #expect(restarts.contains("the last counts were lost"))
+    let last = AccountKeeper(directory: directory.path)
+    #expect(await last.open(now: now.advanced(by: .seconds(9))).accounts.count == 1)
+  }
+
   @Test(arguments: ["", nil]) func `that are gone say so, in the report too`(left: String?) async throws {
     let first = AccountKeeper(directory: directory.path)
     #expect(await first.open(now: now).notices.isEmpty)
