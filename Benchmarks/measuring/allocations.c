@@ -5,9 +5,11 @@
 
    Only the monotonic clocks run faster, and the timers that are set by them; the wall clock is left alone. */
 #define _GNU_SOURCE
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <malloc.h>
+#include <semaphore.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -106,7 +108,17 @@ int timerfd_settime(int timer, int flags, const struct itimerspec *value, struct
   return (int)syscall(SYS_timerfd_settime, timer, flags, &real, old);
 }
 
+static int (*real_sem_clockwait)(sem_t *, clockid_t, const struct timespec *);
+
+int sem_clockwait(sem_t *semaphore, clockid_t clock, const struct timespec *end) {
+  struct timespec real = *end;
+  if (lapse > 1 && is_monotonic(clock) && nanoseconds(end) > start[clock])
+    real = timespec(start[clock] + (nanoseconds(end) - start[clock]) / lapse);
+  return real_sem_clockwait(semaphore, clock, &real);
+}
+
 __attribute__((constructor)) static void begin(void) {
+  real_sem_clockwait = dlsym(RTLD_NEXT, "sem_clockwait");
   const char *path = getenv("ALLOCATIONS_FILE"), *factor = getenv("TIME_LAPSE");
   for (clockid_t clock = 0; clock < 16; clock++)
     if (is_monotonic(clock)) start[clock] = now(clock);
