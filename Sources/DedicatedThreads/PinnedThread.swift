@@ -89,11 +89,13 @@ import Synchronization
       wait()
       let (jobs, sleepers, isStopped) = queue.withLock { queue in
         let now = ContinuousClock.now
-        let due = queue.sleepers.filter { $0.value.end <= now || queue.isStopped }
-        for number in due.keys { queue.sleepers[number] = nil }
+        let due = queue.sleepers.filter { $0.value.end <= now || queue.isStopped }.sorted {
+          $0.value.end < $1.value.end
+        }
+        for (number, _) in due { queue.sleepers[number] = nil }
         let jobs = queue.jobs
         queue.jobs = []
-        return (jobs, due.values, queue.isStopped)
+        return (jobs, due.map(\.value), queue.isStopped)
       }
       for sleeper in sleepers {
         if isStopped {

@@ -80,10 +80,12 @@ package final class AccountFile {
     at time: Timestamp
   ) throws(SQLiteError) {
     guard accounts != saved || !movements.isEmpty || !restarts.isEmpty else { return }
+    let gone = saved.keys.filter { accounts[$0] == nil }
+    let changed = accounts.filter { $0.value != saved[$0.key] }
     try connection.execute("BEGIN IMMEDIATE")
     do throws(SQLiteError) {
-      for name in saved.keys where accounts[name] == nil { try forget(name) }
-      for (name, account) in accounts where account != saved[name] { try write(account, of: name, at: time) }
+      for name in gone { try forget(name) }
+      for (name, account) in changed { try write(account, of: name, at: time) }
       try add(movements, accounts, at: time)
       let first = accounts.keys.filter { saved[$0] == nil }.map { ($0, MovementHistory.beginning) }
       for (name, text) in restarts.merging(first, uniquingKeysWith: { reason, _ in reason }) {
@@ -98,8 +100,8 @@ package final class AccountFile {
       try? connection.execute("ROLLBACK")
       throw error
     }
-    for (name, account) in accounts where account != saved[name] { keptAt[name] = time }
-    keptAt = keptAt.filter { accounts[$0.key] != nil }
+    for name in gone { keptAt[name] = nil }
+    for name in changed.keys { keptAt[name] = time }
     saved = accounts
   }
 

@@ -213,7 +213,8 @@ struct PostgreSQLAccounting {
       switch state.text(row, 0) {
       case "since": look.since = Int64(((number ?? 0) * 1e6).rounded())
       case "open" where !relation.isReplica: look.open[text] = .some(number.map { Int64(($0 * 1e6).rounded()) })
-      case "sessions": hasSessions = text != "0"
+      // Who reads a replica inserts nothing.
+      case "sessions" where !relation.isReplica: hasSessions = text != "0"
       case "busy": busy.insert(text)
       case "position": look.position = Int64(text) ?? 0
       case "tracking": look.countsNoInsertions = text == "off" && !relation.isReplica

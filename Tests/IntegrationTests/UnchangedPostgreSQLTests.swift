@@ -304,6 +304,13 @@ struct UnchangedPostgreSQLTests {
       let written = try primary.database.psql("CHECKPOINT; SELECT pg_current_wal_flush_lsn()")
       #expect(try eventually { try copy.database.psql("SELECT pg_last_wal_replay_lsn() >= '\(written)'") == "t" })
     }
+    // Who reads there has inserted nothing that could be counted late.
+    let reader = try ChildProcess("psql", ["-d", copy.database.conninfo(), "-X", "-c", "SELECT pg_sleep(600)"])
+    defer { reader.signal(9) }
+    #expect(
+      try eventually {
+        try copy.database.psql("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'") == "1"
+      })
     try catchUp()
     try await copy.settle()
     try await copy.expectSample(counts: 0)
