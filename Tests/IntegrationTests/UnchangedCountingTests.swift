@@ -50,7 +50,9 @@ struct UnchangedCountingTests {
       return !outbox.totals.lines.isEmpty
     }
     #expect(isCounted)
-    // What a ledger throws away meanwhile is written, too.
+    // That the row misses its objective meanwhile has to be counted, and what a ledger throws away is written, too.
+    let isOverdue = try await happens { try await outbox.sample().overdue.values.reduce(0, +) == 1 }
+    #expect(isOverdue)
     for _ in 0..<15 { try await outbox.sample() }
     let mark = try #require(outbox.totals.marks["o"])
     for _ in 0..<5 { try await outbox.expectSample(counts: 0) }
