@@ -26,6 +26,15 @@ package struct CountingCells: Sendable, Hashable {
   /// How many cells can be told apart: each is written as one character.
   package static let limit = 60
 
+  /// How far above the cells' own numbers those stand that rows of another table than the main one died in.
+  static let elsewhere = 64
+
+  /// Reads the number that a group of dead rows has for its cell: the cell, and whether they are in another table than the
+  /// main one. What comes back from there is inserted anew.
+  package static func died(_ number: Int) -> (cell: Int, isElsewhere: Bool) {
+    (number % elsewhere, number >= elsewhere)
+  }
+
   /// The number of a time's cell.
   func number(_ time: String, _ dialect: SQLDialect) -> String {
     switch dialect {

@@ -28,6 +28,8 @@ package struct FigureRow: Sendable, Hashable {
   package var overdue = 0
   /// The cell in which dead rows died; 0 where cells are not told apart.
   package var cell = 0
+  /// True for dead rows of another table than the main one, where that is told.
+  package var isElsewhere = false
   /// Attempts of all of them that ended with a retry, where that was asked for.
   package var retries = 0
   /// When they were written, where that was asked for; without those of the distant past.

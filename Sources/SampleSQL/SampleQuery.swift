@@ -133,7 +133,7 @@ package struct SampleQuery: Sendable, Hashable {
   }
 
   /// One row for each group of waiting and of dead rows; see ``FigureRow``. All come from one pass; dead rows stand beyond
-  /// the two kinds of retry, at 2, and up by the cell of their death.
+  /// the two kinds of retry, from 2 on, and up by the cell of their death.
   ///
   /// - Parameter isWeighted: whether each row stands for g rows.
   static func figures(
@@ -215,7 +215,7 @@ package struct SampleQuery: Sendable, Hashable {
     ,
             CASE WHEN grouping(s) = 0 THEN \(sum("a", .postgresql)) ELSE 0 END AS a,
             CASE WHEN grouping(s) = 0 THEN \(cells.written(.postgresql)) END AS c,
-            \(cells.finished("f", where: "r >= 2 + \(cells.told ?? 0)", .postgresql)) AS i
+            \(cells.finished("f", where: "(r - 2) % \(CountingCells.elsewhere) >= \(cells.told ?? 0)", .postgresql)) AS i
     """
   }
 
@@ -226,7 +226,7 @@ package struct SampleQuery: Sendable, Hashable {
     isWeighted: Bool = false
   ) -> String {
     let now = now(dialect)
-    let retry = cells.map { "CASE WHEN r < 2 THEN r ELSE 2 + \($0.number("f", dialect)) END AS r" } ?? "r"
+    let retry = cells.map { "CASE WHEN r < 2 THEN r ELSE r + \($0.number("f", dialect)) END AS r" } ?? "r"
     let counted = cells.map { $0.told == nil ? ", a, c" : ", a, c, i" } ?? ""
     // Computed here, it is one column to be sorted and not three.
     let next = dialect == .sqlite || withID || isWeighted ? "" : ",\n    \(nextChange) AS z"

@@ -181,8 +181,9 @@ struct SelectionWriter {
     return part
   }
 
-  /// d destination, s state, r retry (2 for a dead row), f first due, u end of the temporary state, b begin of being
-  /// stuck, w why, y whether the first due time is known to this database at all (2 for a dead row).
+  /// d destination, s state, r retry (2 for a dead row, more for one of another table where rows are counted), f first due,
+  /// u end of the temporary state, b begin of being stuck, w why, y whether the first due time is known to this database at
+  /// all (2 for a dead row).
   private mutating func columns(
     _ selection: Selection, withID: Bool
   ) throws(LayoutProblem) -> [(name: String, sql: String)] {
@@ -190,7 +191,9 @@ struct SelectionWriter {
     let noText = dialect == .postgresql ? "NULL::text" : "NULL"
     var columns = [("d", try destination(selection.destination ?? queue.destination))]
     if selection.state == .dead {
-      columns += [("s", "'dead'"), ("r", "2"), ("f", first.sql), ("u", dialect.noTime), ("b", dialect.noTime)]
+      let isElsewhere = counts && selection.table != TableQueue.mainTable
+      let retry = isElsewhere ? 2 + CountingCells.elsewhere : 2
+      columns += [("s", "'dead'"), ("r", "\(retry)"), ("f", first.sql), ("u", dialect.noTime), ("b", dialect.noTime)]
       columns += [("w", noText), ("y", "2")]
     } else {
       let until = try time(selection.until?.time)

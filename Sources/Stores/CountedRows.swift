@@ -6,16 +6,38 @@ import SampleSQL
 struct CountedRows: Sendable, Hashable {
   /// Events that wait.
   var depth = 0
-  /// Dead events.
-  var dead = 0
+  /// Dead events of the main table.
+  var dead = Dead()
+  /// Those of other tables. What comes back from there is inserted.
+  var deadElsewhere = Dead()
   /// Attempts of the waiting events that ended with a retry.
   var retries = 0
   /// Delivered rows by when they were delivered.
   var delivered: [Int64: Finished] = [:]
-  /// Dead rows by when they died.
-  var died: [Int64: Finished] = [:]
   /// Rows by when they were written.
   var created: [Int64: Written] = [:]
+
+  /// Dead rows.
+  struct Dead: Sendable, Hashable {
+    var count = 0
+    /// Those of the recent past by when they died.
+    var died: [Int64: Finished] = [:]
+
+    /// What has died since, and how many are dead no more: they came back, or were removed.
+    func since(_ before: Dead) -> (died: Finished, left: Int) {
+      var new = Finished()
+      for (start, finished) in died { new.add(finished.since(before.died[start] ?? .init())) }
+      // A time of death that is not told, or that is from long ago, still makes the dead more.
+      new.count = max(new.count, count - before.count)
+      return (new, before.count + new.count - count)
+    }
+
+    fileprivate func inCells(_ kept: [Int64]) -> Dead {
+      var dead = Dead(count: count)
+      for (start, finished) in died { kept.cell(of: start).map { dead.died[$0, default: .init()].add(finished) } }
+      return dead
+    }
+  }
 
   /// Rows that were written in one cell.
   struct Written: Sendable, Hashable {
@@ -103,36 +125,42 @@ struct CountedRows: Sendable, Hashable {
   var isEmpty: Bool { self == CountedRows() }
 
   /// How many numbers it takes to remember, without the keys.
-  var size: Int { 3 + created.count + 3 * died.count + delivered.values.reduce(0) { $0 + 3 + $1.buckets.count } }
+  var size: Int {
+    4 + created.count + 3 * (dead.died.count + deadElsewhere.died.count)
+      + delivered.values.reduce(0) { $0 + 3 + $1.buckets.count }
+  }
 
   /// How many keys there are in a cell; nil where one of its rows has none.
   func keyCount(_ start: Int64) -> Int? {
     guard let written = created[start, default: .init()].keys, let delivered = delivered[start, default: .init()].keys,
-      let died = died[start, default: .init()].keys
+      let died = dead.died[start, default: .init()].keys,
+      let diedElsewhere = deadElsewhere.died[start, default: .init()].keys
     else { return nil }
-    return written.count + delivered.count + died.count
+    return written.count + delivered.count + died.count + diedElsewhere.count
   }
 
   /// From now on the rows of a cell are only counted.
   mutating func forgetKeys(_ start: Int64) {
     created[start]?.keys = nil
     delivered[start]?.keys = nil
-    died[start]?.keys = nil
+    dead.died[start]?.keys = nil
+    deadElsewhere.died[start]?.keys = nil
   }
 
   /// Forgets what is of no use to the next look.
   mutating func forgetRows() {
     delivered = delivered.mapValues { $0.withoutRows }
-    died = died.mapValues { $0.withoutRows }
+    dead.died = dead.died.mapValues { $0.withoutRows }
+    deadElsewhere.died = deadElsewhere.died.mapValues { $0.withoutRows }
   }
 
   /// The same with the cells put together so that only those that are kept remain; what is before them is forgotten.
   func inCells(_ kept: [Int64]) -> CountedRows {
-    var rows = CountedRows(depth: depth, dead: dead, retries: retries)
+    var rows = CountedRows(
+      depth: depth, dead: dead.inCells(kept), deadElsewhere: deadElsewhere.inCells(kept), retries: retries)
     for (start, finished) in delivered {
       kept.cell(of: start).map { rows.delivered[$0, default: .init()].add(finished) }
     }
-    for (start, finished) in died { kept.cell(of: start).map { rows.died[$0, default: .init()].add(finished) } }
     for (start, written) in created { kept.cell(of: start).map { rows.created[$0, default: .init()].add(written) } }
     return rows
   }
@@ -221,9 +249,10 @@ struct CountingLook {
     for row in figures {
       var counts = rows[row.destination] ?? CountedRows()
       if row.state == .dead {
-        counts.dead += row.count
+        let place = row.isElsewhere ? \CountedRows.deadElsewhere : \CountedRows.dead
+        counts[keyPath: place].count += row.count
         if let start = start(row.cell) {
-          counts.died[start, default: .init()]
+          counts[keyPath: place].died[start, default: .init()]
             .add(.init(count: row.count, retries: row.retries, rows: row.died, bounds: bounds))
         }
       } else {

@@ -58,8 +58,8 @@ extension CountingMark {
       // The rows of a table that is a part of the queue from now on were not inserted into it.
       returned = changes.values.reduce(0) { $0 + $1.early + max(0, $1.excess) }
     } else if !knowsDelivered, !isDeadLetters {
-      // Of what seems to have come before the last look, so many as have left the dead came back from there and were not
-      // inserted. The rest was: its commit was late, its time is from long ago, or its place in a cell was another's.
+      // Of what seems to have come before the last look, so many as have left the dead of the table itself came back from
+      // there and were not inserted. The rest was: its commit was late, its time is from long ago, or its place in a cell was another's.
       returned = min(
         changes.values.reduce(0) { $0 + $1.early + max(0, $1.excess) },
         max(0, changes.values.reduce(0) { $0 + $1.left }))
@@ -165,8 +165,10 @@ private struct Change {
   var early: Int
   var delivered = CountedRows.Finished()
   var dead: Int
-  /// Dead events that are dead no more: they came back, or were removed.
+  /// Dead events of the main table that are dead no more: they came back, or were removed.
   var left: Int
+  /// The dead events of other tables that died there, and that are there no more.
+  var elsewhere: (died: Int, left: Int)
   /// Attempts that ended with a retry, where it can be told.
   var retried: Int
 
@@ -183,12 +185,12 @@ private struct Change {
     for (start, finished) in now.delivered where start >= since {
       delivered.add(finished.since(before.delivered[start] ?? .init()))
     }
-    var died = CountedRows.Finished()
-    for (start, finished) in now.died { died.add(finished.since(before.died[start] ?? .init())) }
-    // A time of death that is not told, or that is from long ago, still makes the dead more.
-    dead = max(died.count, now.dead - before.dead)
-    left = before.dead + dead - now.dead
-    retried = now.retries - before.retries + delivered.retries + died.retries
+    let (died, left) = now.dead.since(before.dead)
+    let (diedElsewhere, leftElsewhere) = now.deadElsewhere.since(before.deadElsewhere)
+    dead = died.count + diedElsewhere.count
+    self.left = left
+    elsewhere = (diedElsewhere.count, leftElsewhere)
+    retried = now.retries - before.retries + delivered.retries + died.retries + diedElsewhere.retries
   }
 
   /// Events that are there without having come, or, below zero, that are gone without having left.
@@ -201,7 +203,11 @@ private struct Change {
       .unseen: max(0, -excess),
     ].filter { $0.value != 0 }
     if knowsDelivered {
-      counts.requeued = max(0, excess)
+      // Nobody says when a dead letter in a table of its own was written. It came since the last look where an event is too
+      // many and none that was dead can have come back.
+      let came = min(max(0, excess - left - elsewhere.left), elsewhere.died)
+      counts.enqueued += came
+      counts.requeued = max(0, excess - came)
       counts.requeuedLate = hasObjective ? counts.requeued : 0
     } else {
       counts.enqueued += max(0, excess)

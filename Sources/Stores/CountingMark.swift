@@ -100,7 +100,7 @@ struct CountingMark: Sendable, Hashable {
 // MARK: - As text
 
 extension CountingMark {
-  private static let version = 3
+  private static let version = 4
 
   /// The mark as it is kept: a line for each thing, names last.
   var text: String {
@@ -118,15 +118,17 @@ extension CountingMark {
     for seen in late.seen { lines.append("s \(seen.time) \(seen.count)") }
     for (name, count) in inserted.sorted(by: { $0.key < $1.key }) { lines.append("n \(count) \(escaped(name))") }
     for (name, rows) in rows.sorted(by: { $0.key < $1.key }) {
-      lines.append("d \(rows.depth) \(rows.dead) \(rows.retries) \(escaped(name))")
+      lines.append(
+        "d \(rows.depth) \(rows.dead.count) \(rows.deadElsewhere.count) \(rows.retries) \(escaped(name))")
       for (index, start) in starts.enumerated() {
         if let written = rows.created[start] {
           lines.append("c \(index) \(written.count)")
           lines.append("kc \(index) \(KeyText.text(written.keys))")
         }
-        if let died = rows.died[start] {
-          lines.append("x \(index) \(died.text)")
-          lines.append("kx \(index) \(KeyText.text(died.keys))")
+        for (letter, dead) in [("x", rows.dead), ("y", rows.deadElsewhere)] {
+          guard let died = dead.died[start] else { continue }
+          lines.append("\(letter) \(index) \(died.text)")
+          lines.append("k\(letter) \(index) \(KeyText.text(died.keys))")
         }
         if let delivered = rows.delivered[start] {
           lines.append("f \(index) \(delivered.text)")
@@ -170,10 +172,12 @@ extension CountingMark {
         guard let numbers = whole(fields.dropFirst()), numbers.count == 2 else { return nil }
         late.seen.append(.init(time: numbers[0], count: Int(numbers[1])))
       case "d"?:
-        guard fields.count == 5, let numbers = whole(fields[1..<4]) else { return nil }
-        let name = unescaped(fields[4])
+        guard fields.count == 6, let numbers = whole(fields[1..<5]) else { return nil }
+        let name = unescaped(fields[5])
         destination = name
-        rows[name] = CountedRows(depth: Int(numbers[0]), dead: Int(numbers[1]), retries: Int(numbers[2]))
+        rows[name] = CountedRows(
+          depth: Int(numbers[0]), dead: .init(count: Int(numbers[1])), deadElsewhere: .init(count: Int(numbers[2])),
+          retries: Int(numbers[3]))
       default:
         guard let destination, fields.count > 2, let index = Int(fields[1]), starts.indices.contains(index)
         else { return nil }
@@ -182,7 +186,8 @@ extension CountingMark {
           let keys = KeyText.keys(fields[2])
           switch fields[0] {
           case "kc": rows[destination]?.created[start]?.keys = keys
-          case "kx": rows[destination]?.died[start]?.keys = keys
+          case "kx": rows[destination]?.dead.died[start]?.keys = keys
+          case "ky": rows[destination]?.deadElsewhere.died[start]?.keys = keys
           default: rows[destination]?.delivered[start]?.keys = keys
           }
           continue
@@ -190,7 +195,8 @@ extension CountingMark {
         guard let numbers = whole(fields.dropFirst(2)) else { return nil }
         switch fields[0] {
         case "c": rows[destination]?.created[start] = CountedRows.Written(count: Int(numbers[0]))
-        case "x": rows[destination]?.died[start] = CountedRows.Finished(numbers)
+        case "x": rows[destination]?.dead.died[start] = CountedRows.Finished(numbers)
+        case "y": rows[destination]?.deadElsewhere.died[start] = CountedRows.Finished(numbers)
         case "f": rows[destination]?.delivered[start] = CountedRows.Finished(numbers)
         default: return nil
         }

@@ -200,7 +200,7 @@ extension FigureRow {
       implausible: result.integer(row, 9) ?? 0, nextChange: count > 0 ? result.number(row, 6) : nil)
     overdue = result.integer(row, 10) ?? 0
     guard result.columnCount > 11 else { return }
-    if state == .dead { cell = result.integer(row, 2) ?? 0 }
+    if state == .dead { (cell, isElsewhere) = CountingCells.died(result.integer(row, 2) ?? 0) }
     retries = result.integer(row, 11) ?? 0
     created = CountingCells.written(result.text(row, 12) ?? "")
     died = CountingCells.finished(result.text(row, 13) ?? "")

@@ -29,7 +29,7 @@ extension FigureRow {
       stuck: row.text(3).flatMap(StuckReason.init), count: Int(row.integer(4) ?? 0), oldest: row.double(5),
       median: nil, p99: nil, stuckSince: row.double(8), implausible: Int(row.integer(9) ?? 0),
       nextChange: [row.double(10), row.double(11), row.double(12), row.double(14)].compactMap { $0 }.min())
-    if state == .dead { cell = Int(row.integer(2) ?? 0) }
+    if state == .dead { (cell, isElsewhere) = CountingCells.died(Int(row.integer(2) ?? 0)) }
     overdue = Int(row.integer(13) ?? 0)
     // Columns that a statement does not have read as NULL.
     retries = Int(row.integer(15) ?? 0)

@@ -12,7 +12,7 @@ class PostgreSQLQueue(Queue):
 class AiHummerOutbox(PostgreSQLQueue):
     table = "outbox"
     destination = "channel"
-    dead_table = ("outbox_dlq", "channel", "failed_at")
+    dead_table = ("outbox_dlq", "channel", "failed_at", "created_at")
     due = "(next_attempt_at IS NULL OR next_attempt_at <= now())"
     waiting = f"status IN ('pending', 'failed') AND {due}"
     cancellable = "status = 'pending'"
@@ -50,7 +50,10 @@ class AiHummerOutbox(PostgreSQLQueue):
 class KaireonOutbox(PostgreSQLQueue):
     table = "outbox_events"
     destination = "topic"
-    dead_table = ("dead_letter_events", "topic", '"failedAt"')
+    dead_table = ("dead_letter_events", "topic", '"failedAt"', '"createdAt"')
+    exhumed = (
+        "INSERT INTO outbox_events (id, status, topic, \"createdAt\", \"updatedAt\", returned, touched) "
+        "VALUES (%s, 'pending', %s, %s, {now}, 1, %s)")
     attempts = '"retryCount"'
     waiting = "status = 'pending'"
     cancellable = waiting
@@ -136,7 +139,8 @@ class AiHummer:
               created_at timestamptz NOT NULL DEFAULT now(), updated_at timestamptz, delivered_at timestamptz, {EXTRA});
             CREATE INDEX ON outbox (status, next_attempt_at);
             {'CREATE INDEX ON outbox (delivered_at);' if isIndexed else ''}
-            CREATE TABLE outbox_dlq (id bigint, channel text, failed_at timestamptz);
+            CREATE TABLE outbox_dlq (
+              id bigint, channel text, failed_at timestamptz, created_at timestamptz, touched integer);
             CREATE TABLE truth (entry text);
             """
 
@@ -152,7 +156,8 @@ class Kaireon:
               "createdAt" timestamp(3) NOT NULL, "updatedAt" timestamp(3) NOT NULL, "publishedAt" timestamp(3), {EXTRA});
             CREATE INDEX ON outbox_events (status, "updatedAt");
             {'CREATE INDEX ON outbox_events ("publishedAt");' if isIndexed else ''}
-            CREATE TABLE dead_letter_events (id text, topic text, "failedAt" timestamp(3));
+            CREATE TABLE dead_letter_events (
+              id text, topic text, "failedAt" timestamp(3), "createdAt" timestamp(3), touched integer);
             CREATE TABLE truth (entry text);
             """
 

@@ -22,7 +22,7 @@ BOUNDS = [
 # came back once, and whether somebody works on it.
 EXTRA = "touched integer NOT NULL DEFAULT 0, returned integer NOT NULL DEFAULT 0, held integer NOT NULL DEFAULT 0"
 
-Event = collections.namedtuple("Event", "key destination attempts age returned")
+Event = collections.namedtuple("Event", "key destination attempts age returned touched")
 
 
 def bound(seconds):
@@ -110,7 +110,10 @@ class Queue:
 
     suffix = ""
     key = "id"
+    # A table of dead letters: its name and its columns for the destination, the time of death and that of writing.
     dead_table = None
+    # How an event comes back from there with its identity and its time of writing; None where it gets new ones.
+    exhumed = None
     attempts = "attempts"
     prunable = None
 
@@ -138,7 +141,7 @@ class Queue:
         if pauses:
             condition = f"({condition}) AND touched <= {self.epoch - pauses}"
         rows = self.run(
-            f"SELECT {self.key}, {self.destination}, {self.attempts}, {self.age}, returned FROM {self.table} "
+            f"SELECT {self.key}, {self.destination}, {self.attempts}, {self.age}, returned, touched FROM {self.table} "
             f"WHERE {condition} LIMIT {count}{self.database.lock}").fetchall()
         return [Event(*row) for row in rows]
 
@@ -176,7 +179,8 @@ class Queue:
             if fate < 0.6:
                 fates["deliver"].append(event)
             elif fate < 0.9:
-                fates["fail" if event.attempts + 1 < MOST_ATTEMPTS else "die"].append(event)
+                isPoisoned = self.dead_table and "move" in self.operations and chance.random() < 0.2
+                fates["fail" if event.attempts + 1 < MOST_ATTEMPTS and not isPoisoned else "die"].append(event)
             elif "release" in self.operations:
                 fates["release"].append(event)
         for fate, events in fates.items():
@@ -201,12 +205,19 @@ class Queue:
     def die(self, events, chance):
         for event in events:
             self.note("dead", event.destination)
+        buried = []
         if self.dead_table and "move" in self.operations and chance.random() < 0.5:
-            self.remove(events)
-            for event in events:
-                self.bury(event)
-        else:
-            self.change(events, self.dead_assignments + f", held = 0, touched = {self.epoch}")
+            buried = [event for event in events if "ledger" in self.operations or self.is_known(event)]
+        self.bury(buried)
+        self.change(
+            [event for event in events if event not in buried],
+            self.dead_assignments + f", held = 0, touched = {self.epoch}")
+
+    def is_known(self, event):
+        """Whether a method that sees rows only knows all of an event that it finds as a dead letter in a table of its own: it
+        takes the attempts of one that vanishes off those of others, and for one that it never saw waiting and that comes back
+        with its time of writing it counts an arrival."""
+        return event.attempts == 0 and (not self.exhumed or event.touched < self.epoch)
 
     def release(self, events, chance):
         self.change(events, self.released_assignments + ", held = 0")
@@ -237,12 +248,13 @@ class Queue:
                 self.note("discarded surely on time", event.destination)
 
     def requeue(self, chance):
-        events = self.pick(self.dead, chance.randint(1, 3), chance, 0 if "ledger" in self.operations else 1)
+        pauses = 0 if "ledger" in self.operations else 1
+        events = self.pick(self.dead, chance.randint(1, 3), chance, pauses)
         self.change(events, self.requeued_assignments + f", returned = 1, touched = {self.epoch}")
         for event in events:
             self.note("requeued", event.destination)
         if self.dead_table and "move" in self.operations:
-            self.exhume(chance)
+            self.exhume(chance, pauses)
 
     def prune(self, chance):
         """Takes away what is finished: nothing that a sample can have missed, unless it is done in haste."""
@@ -253,6 +265,10 @@ class Queue:
             elif condition:
                 self.remove(self.pick(condition, chance.randint(1, 40), chance, 1))
 
+    def clear(self, chance):
+        """Takes dead letters away for good."""
+        self.take_dead_letters(chance.randint(1, 3), 1)
+
     def savepoint(self, chance):
         """A part of the transaction is taken back, the rest is not."""
         self.run("SAVEPOINT inner_part")
@@ -262,26 +278,37 @@ class Queue:
 
     # Dead letters with a table of their own
 
-    def bury(self, event):
-        table, destination, since = self.dead_table
-        mark = self.database.mark
+    def bury(self, events):
+        if not events:
+            return
+        table, destination, since, created = self.dead_table
+        where, values = self.database.keys(self.key, [event.key for event in events])
         self.run(
-            f"INSERT INTO {table} (id, {destination}, {since}) VALUES ({mark}, {mark}, {{now}})",
-            (event.key, event.destination))
+            f"WITH gone AS (DELETE FROM {self.table} WHERE {where} RETURNING id, {destination}, {created}) "
+            f"INSERT INTO {table} (id, {destination}, {since}, {created}, touched) "
+            f"SELECT id, {destination}, {{now}}, {created}, {self.epoch} FROM gone", values)
 
-    def exhume(self, chance):
-        table, destination, _ = self.dead_table
-        for key, name in self.run(
-            f"DELETE FROM {table} WHERE id IN (SELECT id FROM {table} LIMIT {chance.randint(1, 3)} FOR UPDATE SKIP LOCKED) "
-            f"RETURNING id, {destination}").fetchall():
-            self.write(name, chance, returned=1)
-            self.note("requeued", name)
+    def take_dead_letters(self, count, pauses):
+        table, destination, _, created = self.dead_table
+        return self.run(
+            f"DELETE FROM {table} WHERE id IN (SELECT id FROM {table} WHERE touched <= {self.epoch - pauses} LIMIT {count} "
+            f"FOR UPDATE SKIP LOCKED) RETURNING id, {destination}, {created}").fetchall()
+
+    def exhume(self, chance, pauses):
+        for letter in self.take_dead_letters(chance.randint(1, 3), pauses):
+            if self.exhumed:
+                self.run(self.exhumed, letter + (self.epoch,))
+            else:
+                self.write(letter[1], chance, returned=1)
+            # A method that sees rows only does not know one again that has a new identity and a new time.
+            isKnown = self.exhumed or "ledger" in self.operations
+            self.note("requeued" if isKnown else "enqueued", letter[1])
 
 
 class Outbox:
     """The queues of one system with one connection, as one worker sees them."""
 
-    OPERATIONS = ["enqueue", "claim", "settle", "reap", "cancel", "requeue", "prune", "savepoint"]
+    OPERATIONS = ["enqueue", "claim", "settle", "reap", "cancel", "requeue", "prune", "clear", "savepoint"]
     # How often an operation is done beside those that are done once.
     WEIGHTS = {"enqueue": 3, "claim": 5, "settle": 6}
 
@@ -301,9 +328,11 @@ class Outbox:
         if "tidal" in self.operations:
             names = [name for name in names if name == "claim" or (name == "enqueue") == (epoch % 2 == 1)]
         if "apart" in self.operations:
-            # Between two samples, what comes back and what is gone without a trace cancel each other out.
-            quiet = ("enqueue", "claim", "requeue")
-            names = [name for name in names if (name in quiet if epoch % 3 == 2 else name != "requeue")]
+            # Between two samples, what comes back and what is gone without a trace cancel each other out, and what leaves the
+            # dead letters may be what has come and died.
+            back = ("requeue", "clear")
+            names = [
+                name for name in names if (name in ("enqueue", "claim") + back if epoch % 3 == 2 else name not in back)]
         self.database.begin()
         getattr(queue, chance.choices(names, [self.WEIGHTS.get(name, 1) for name in names])[0])(chance)
         if queue.entry:
@@ -318,6 +347,8 @@ class Outbox:
             os.kill(os.getpid(), signal.SIGKILL)
         else:
             self.database.commit()
+            if "quit" in self.operations and fate > 0.94:
+                os.kill(os.getpid(), signal.SIGKILL)
 
     def rest(self):
         """Leaves nothing open while everybody pauses."""
