@@ -50,6 +50,7 @@ extension Layout {
     stateColumn: "status",
     knownStates: ["pending", "sending", "processing", "failed", "delivered", "dead"],
     destination: "{destination}",
+    untilCoversClock: true,
     selections: [
       Selection(
         rows: "{status} IN ('pending', 'failed')", state: .ready, until: .init("{due.seconds}", .scheduled),
@@ -57,7 +58,8 @@ extension Layout {
         since: "CASE WHEN {attempts} > 0 OR {status} = 'failed' THEN {created.seconds} "
           + "ELSE COALESCE({due.seconds}, {created.seconds}) END"),
       Selection(
-        rows: "{status} IN ('sending', 'processing')", state: .claimed, retry: "{attempts} > 0",
+        rows: "{status} IN ('sending', 'processing')", state: .claimed, until: .init("{due.seconds}", .claimed),
+        retry: "{attempts} > 0",
         since: "CASE WHEN {attempts} > 0 OR {due.seconds} > {now} THEN {created.seconds} "
           + "ELSE COALESCE({due.seconds}, {created.seconds}) END",
         stuck: .init(.leaseExpired, since: "COALESCE({locked.seconds}, {updated.seconds}) + 300")),

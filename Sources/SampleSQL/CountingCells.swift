@@ -50,7 +50,7 @@ package struct CountingCells: Sendable, Hashable {
     let key = toldStart.map { "CASE WHEN c >= \($0) THEN \(Self.word(dialect)) ELSE '' END" } ?? "''"
     return switch dialect {
     case .postgresql:
-      "string_agg(concat(chr(\(Self.zero) + width_bucket(c, \(array))), \(key)), ',') FILTER (WHERE c >= \(once(first)))"
+      "string_agg(concat(chr(\(Self.zero) + width_bucket(c, \(array))), \(key)), ',') FILTER (WHERE c >= \(once("\(first)::float8")))"
     case .sqlite:
       "group_concat(CASE WHEN c >= \(first) THEN char(\(Self.zero) + \(number("c", dialect))) || \(key) END, ',')"
     }
@@ -95,7 +95,8 @@ package struct CountingCells: Sendable, Hashable {
 
   private var array: String { once("ARRAY[\(starts.joined(separator: ", "))]::float8[]") }
 
-  /// As a query of its own it is computed once, not for every row.
+  /// As a query of its own it is computed once, not for every row. It has to be of the type that it is compared with: a
+  /// number of another one would be converted for every row.
   private func once(_ sql: String) -> String { "(SELECT \(sql))" }
 
   private static let zero = 64

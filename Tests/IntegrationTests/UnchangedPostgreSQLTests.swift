@@ -133,6 +133,34 @@ struct UnchangedPostgreSQLTests {
     #expect(samples > 60 && outbox.counts < 30, "\(outbox.counts) of \(samples)")
   }
 
+  /// AiHummer's first due time goes by the clock itself.
+  @Test func `the first due time of a claimed event that was put off changes when it is due`() async throws {
+    let outbox = try QuietOutbox(
+      """
+      CREATE TABLE outbox (
+        id bigserial PRIMARY KEY, channel text, status text NOT NULL, attempts integer NOT NULL DEFAULT 0,
+        next_attempt_at timestamptz, locked_at timestamptz, created_at timestamptz NOT NULL, updated_at timestamptz);
+      CREATE INDEX ON outbox (status, next_attempt_at);
+      INSERT INTO outbox (channel, status, next_attempt_at, locked_at, created_at) VALUES
+        ('mail', 'sending', clock_timestamp() + interval '700 ms', now(), now() - interval '10 s');
+      """, .aiHummer)
+    func seconds(_ column: String) throws -> Double {
+      try #require(Double(try outbox.database.psql("SELECT extract(epoch FROM \(column)) FROM outbox")))
+    }
+    let (due, created) = (try seconds("next_attempt_at"), try seconds("created_at"))
+    var (samples, now) = (0, 0.0)
+    while now < due + 0.7 {
+      let snapshot = try await outbox.sample()
+      now = snapshot.storeTime.seconds
+      samples += 1
+      let oldest = try #require(snapshot.ages.first?.oldest).seconds
+      #expect(abs(now - (now < due ? created : due) - oldest) < 1e-5, "\(oldest) at \(now - due)")
+      #expect(snapshot.depth(.claimed) == 1)
+      try await Task.sleep(for: .milliseconds(7))
+    }
+    #expect(outbox.counts < 10, "\(outbox.counts) of \(samples)")
+  }
+
   @Test func `however quiet it is, it is counted once a minute`() async throws {
     let outbox = try QuietOutbox(filled)
     try await outbox.settle()
