@@ -50,7 +50,8 @@ package struct CountingCells: Sendable, Hashable {
     let key = toldStart.map { "CASE WHEN c >= \($0) THEN \(Self.word(dialect)) ELSE '' END" } ?? "''"
     return switch dialect {
     case .postgresql:
-      "string_agg(concat(chr(\(Self.zero) + width_bucket(c, \(array))), \(key)), ',') FILTER (WHERE c >= \(once("\(first)::float8")))"
+      "string_agg(concat(chr(\(Self.zero) + width_bucket(c, \(array))), \(key)), ',') "
+        + "FILTER (WHERE c >= \(once("\(first)::float8")))"
     case .sqlite:
       "group_concat(CASE WHEN c >= \(first) THEN char(\(Self.zero) + \(number("c", dialect))) || \(key) END, ',')"
     }

@@ -59,7 +59,8 @@ extension CountingMark {
       returned = changes.values.reduce(0) { $0 + $1.early + max(0, $1.excess) }
     } else if !knowsDelivered, !isDeadLetters {
       // Of what seems to have come before the last look, so many as have left the dead of the table itself came back from
-      // there and were not inserted. The rest was: its commit was late, its time is from long ago, or its place in a cell was another's.
+      // there and were not inserted. The rest was: its commit was late, its time is from long ago, or its place in a cell was
+      // another's.
       returned = min(
         changes.values.reduce(0) { $0 + $1.early + max(0, $1.excess) },
         max(0, changes.values.reduce(0) { $0 + $1.left }))

@@ -191,39 +191,6 @@ import Testing
     #expect(totals.unbalanced.isEmpty)
   }
 
-  @Test func `what comes and is moved among the dead letters between two samples has come and died`() async throws {
-    let workers = try AiHummerWorkers()
-    try workers.database.psql("CREATE TABLE outbox_dlq (id bigint, channel text, failed_at timestamptz)")
-    let store = store(workers.database)
-    let totals = MovementTotals()
-    func sample(after statement: String) async throws {
-      try workers.database.psql(statement)
-      totals.add(await store.sample(totals.request))
-    }
-    let bury = { (count: Int) in
-      """
-      WITH gone AS (DELETE FROM outbox WHERE id IN (SELECT id FROM outbox ORDER BY id DESC LIMIT \(count)) RETURNING *)
-      INSERT INTO outbox_dlq SELECT id, channel, clock_timestamp() FROM gone;
-      """
-    }
-    let exhume = """
-      WITH back AS (DELETE FROM outbox_dlq WHERE id = (SELECT min(id) FROM outbox_dlq) RETURNING *)
-      INSERT INTO outbox (channel, created_at) SELECT channel, now() - interval '1 day' FROM back;
-      """
-    let insert = "INSERT INTO outbox (channel) SELECT 'mail' FROM generate_series(1, 3);"
-    try await sample(after: "SELECT")
-    try await sample(after: insert + bury(2))
-    #expect(totals.lines == ["mail enqueued 3", "mail dead 2"])
-    try await sample(after: exhume)
-    #expect(totals.lines == ["mail enqueued 3", "mail dead 2", "mail requeued 1"])
-    try await sample(after: insert + bury(3) + exhume)
-    #expect(totals.lines == ["mail enqueued 6", "mail dead 5", "mail requeued 2"])
-    // One that had been seen waiting has not come once more.
-    try await sample(after: bury(1))
-    #expect(totals.lines == ["mail enqueued 6", "mail dead 6", "mail requeued 2"])
-    #expect(totals.unbalanced.isEmpty && totals.restarts.isEmpty, "\(totals.unbalanced)")
-  }
-
   @Test func `a prepared transaction that commits long after its times is counted once`() async throws {
     let server = try TemporaryPostgres(settings: ["max_prepared_transactions": "5"])
     let database = try server.createDatabase(

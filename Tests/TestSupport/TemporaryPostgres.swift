@@ -201,6 +201,16 @@ package struct TemporaryDatabase: Sendable {
     try server.psql(statements, database: name, user: user)
   }
 
+  /// Waits until no session but the exporter's has it open: one of psql lingers for a moment after psql has ended. False where
+  /// that does not happen.
+  @discardableResult
+  package func waitUntilLeft() throws -> Bool {
+    // From elsewhere: who asks has the database open as well.
+    let others =
+      "SELECT count(*) FROM pg_stat_activity WHERE datname = '\(name)' AND application_name <> 'outbox-exporter'"
+    return try eventually { try server.psql(others) == "0" }
+  }
+
   /// A session that holds whatever its statements take (a lock, a transaction) until it is let go of.
   package func holding(_ statements: String) throws -> HeldTransaction {
     try HeldTransaction(statements, in: self)
