@@ -33,7 +33,8 @@ struct MovementCounting: Sendable {
   /// What the next samples go on from.
   func marks(_ accounts: [String: OutboxAccount]) -> [String: AccountingMark] {
     accounts.mapValues { account in
-      AccountingMark(account.mark.method, account.mark.position, isDurable: areMarksDurable)
+      AccountingMark(
+        account.mark.method, account.mark.position, isDurable: areMarksDurable, isTransient: keeper == nil)
     }
   }
 }

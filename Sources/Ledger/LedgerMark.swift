@@ -7,6 +7,8 @@ package struct LedgerMark: Sendable, Hashable {
   package var installation: String
   /// The timeline of the server's log: after a failover, transactions may be gone and their numbers used again.
   package var timeline: Int
+  /// Up to where the server's log went, and when; nil where a replica was read.
+  package var log: LogEnd?
   /// Transactions below were over.
   package var floor: UInt64
   /// Transactions from here on had not begun.
@@ -17,6 +19,21 @@ package struct LedgerMark: Sendable, Hashable {
   package var triggers = ""
   /// How many events waited, by what was counted until then; nil where no sample has shown figures of that very moment.
   package var depth: Int?
+
+  /// The end of a server's log at one moment. A checkpoint that is made later lies behind it, unless the log was cut: by a
+  /// crash that took what was not flushed, or by a backup that was restored.
+  package struct LogEnd: Sendable, Hashable {
+    /// The position, in bytes.
+    package var position: UInt64
+    /// The server's clock, in microseconds since 1970.
+    package var time: Int64
+
+    /// An end.
+    package init(position: UInt64, time: Int64) {
+      self.position = position
+      self.time = time
+    }
+  }
 
   /// A mark.
   package init(reader: String, installation: String, timeline: Int, floor: UInt64, ceiling: UInt64, open: [UInt64]) {
@@ -31,10 +48,16 @@ package struct LedgerMark: Sendable, Hashable {
   /// Reads ``text``; nil where it is none.
   package init?(_ text: String) {
     let parts = text.split(separator: " ", omittingEmptySubsequences: false).map(String.init)
-    guard parts.count == 5 || parts.count == 6 && parts[5] != "", let timeline = Int(parts[2]),
-      parts[4] == "-" || Int(parts[4]) != nil
-    else { return nil }
+    guard parts.count == 5 || parts.count == 6 && parts[5] != "", parts[4] == "-" || Int(parts[4]) != nil else {
+      return nil
+    }
+    let place = parts[2].split(separator: "@", omittingEmptySubsequences: false)
+    guard let timeline = Int(place[0]), place.count == 1 || place.count == 3 else { return nil }
     self.init(reader: parts[0], installation: parts[1], timeline: timeline, snapshot: parts[3])
+    if place.count == 3 {
+      guard let position = UInt64(place[1]), let time = Int64(place[2]) else { return nil }
+      log = LogEnd(position: position, time: time)
+    }
     depth = Int(parts[4])
     triggers = parts.count == 6 ? parts[5] : ""
   }
@@ -50,9 +73,15 @@ package struct LedgerMark: Sendable, Hashable {
       open: open.compactMap { $0 })
   }
 
+  /// True where the same transactions were over.
+  package func isSameMoment(as other: LedgerMark) -> Bool {
+    timeline == other.timeline && floor == other.floor && ceiling == other.ceiling && open == other.open
+  }
+
   /// The mark as it is kept.
   package var text: String {
-    "\(reader) \(installation) \(timeline) \(floor):\(ceiling):\(open.map(String.init).joined(separator: ",")) "
-      + (depth.map(String.init) ?? "-") + (triggers.isEmpty ? "" : " \(triggers)")
+    "\(reader) \(installation) \(timeline)\(log.map { "@\($0.position)@\($0.time)" } ?? "") "
+      + "\(floor):\(ceiling):\(open.map(String.init).joined(separator: ",")) " + (depth.map(String.init) ?? "-")
+      + (triggers.isEmpty ? "" : " \(triggers)")
   }
 }

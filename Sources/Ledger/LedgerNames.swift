@@ -9,6 +9,8 @@ package struct LedgerNames: Sendable, Hashable {
   /// The tables that all watched tables share.
   package static let watched = "\(schema).watched"
   static let readers = "\(schema).readers"
+  /// What the name of a reader begins with that keeps its mark nowhere: when it has ended nobody goes on from there.
+  package static let transientReader = "transient-"
   /// What could not be written down, and why.
   package static let losses = "\(schema).\(lossesTable)"
   static let lossesTable = "losses"

@@ -125,7 +125,19 @@ package enum LedgerReading {
       """
   }
 
-  /// d the installation, k the snapshot and the versions of the triggers, n movements that could not be written down, t the
+  /// Whether the last checkpoint was made after the mark, as that of every start is, and lies before the end that the log had
+  /// then.
+  private static func isCut(_ mark: LedgerMark?) -> String {
+    guard let log = mark?.log else { return "false" }
+    return """
+      (SELECT checkpoint_lsn - '0/0' < \(log.position)
+              AND extract(epoch FROM greatest(checkpoint_time, pg_postmaster_start_time())) * 1000000 > \(log.time)
+            FROM pg_control_checkpoint())
+      """
+  }
+
+  /// d the installation, and of a primary the end of its log and its clock, r 1 for a replica and 2 where the log was cut
+  /// since the mark, k the snapshot and the versions of the triggers, n movements that could not be written down, t the
   /// timeline, q1 up to where rows were thrown away, q2 the version, kt whether the ledger is this cluster's, x how many
   /// triggers are in force and may write, o whether everything is counted that the figures show.
   private static func state(_ script: LedgerScript, _ mark: LedgerMark?) -> String {
@@ -137,8 +149,11 @@ package enum LedgerReading {
               OR txid = ANY ('{\($0.open.map(String.init).joined(separator: ","))}'::xid8[])))
         """
       } ?? "0"
+    // In this order: what is later than the clock is later than the end.
+    let logEnd = "pg_current_wal_insert_lsn() - '0/0', ' ', (extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
     return """
-      SELECT w.installation::text COLLATE "C", '\(markState)', 0,
+      SELECT CASE WHEN pg_is_in_recovery() THEN w.installation::text ELSE concat(w.installation, ' ', \(logEnd)) END COLLATE "C",
+          '\(markState)', CASE WHEN pg_is_in_recovery() THEN 1 WHEN \(isCut(mark)) THEN 2 ELSE 0 END,
           concat(least(pg_snapshot_xmin(s), ceiling), ':', ceiling, ':', (SELECT string_agg(x::text, ',' ORDER BY x)
             FROM pg_snapshot_xip(s) x WHERE x < ceiling), ' ', triggers.versions),
           \(losses),

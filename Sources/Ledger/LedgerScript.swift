@@ -279,6 +279,9 @@ package struct LedgerScript: Sendable, Hashable {
   package static let unshielded = [
     "A full disk, a cancelled statement, its statement_timeout, a terminated session and a crash end the application's "
       + "transaction, inside a trigger as anywhere else.",
+    "A statement that changes more rows than work_mem holds writes them to temporary files for the triggers, once or twice: "
+      + "under a temp_file_limit that it kept without them it may fail.",
+    "A lock on an index of the journal alone, as ALTER INDEX takes, is waited for.",
     "Nothing else that goes wrong in a trigger reaches the application: the movement is lost, the loss is noted, and "
       + "the counters begin anew.",
     "Changes under session_replication_role = replica (logical replication), with triggers disabled, or written to a "
@@ -366,8 +369,9 @@ package struct LedgerScript: Sendable, Hashable {
         INSERT INTO \(LedgerNames.readers) (journal, reader, through, seen)
         VALUES (of_journal, by_reader, least(read_through, pg_snapshot_xmin(pg_current_snapshot())), now())
         ON CONFLICT (journal, reader) DO UPDATE SET through = excluded.through, seen = excluded.seen;
-        -- A reader that was not seen for a week is gone, or begins anew.
-        DELETE FROM \(LedgerNames.readers) WHERE journal = of_journal AND seen < now() - interval '7 days';
+        -- A reader that was not seen for a week is gone, or begins anew; one that keeps nothing is gone when it has ended.
+        DELETE FROM \(LedgerNames.readers) WHERE journal = of_journal AND seen < now()
+          - CASE WHEN starts_with(reader, '\(LedgerNames.transientReader)') THEN interval '1 hour' ELSE interval '7 days' END;
         SELECT min(through::text::numeric)::text::xid8 INTO horizon FROM \(LedgerNames.readers) WHERE journal = of_journal;
         EXECUTE format('DELETE FROM \(LedgerNames.schema).%I WHERE ctid = ANY (ARRAY(SELECT ctid FROM '
           '\(LedgerNames.schema).%1$I WHERE txid < $1 ORDER BY txid LIMIT $2 FOR UPDATE SKIP LOCKED))', of_journal)

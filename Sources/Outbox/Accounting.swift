@@ -6,12 +6,15 @@ package struct AccountingMark: Sendable, Hashable {
   package var position: String
   /// True where the position survives the exporter: what lies before it may be thrown away.
   package var isDurable: Bool
+  /// True where whoever asks keeps it as long as it runs and no longer: it never comes back after its end.
+  package var isTransient: Bool
 
   /// A position.
-  package init(_ method: AccountingMethod, _ position: String, isDurable: Bool = false) {
+  package init(_ method: AccountingMethod, _ position: String, isDurable: Bool = false, isTransient: Bool = false) {
     self.method = method
     self.position = position
     self.isDurable = isDurable
+    self.isTransient = isTransient
   }
 }
 

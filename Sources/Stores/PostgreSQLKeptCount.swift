@@ -107,7 +107,9 @@ extension PostgreSQLQueues {
     guard mark.method == .ledger else { return reading }
     do throws(PostgreSQLError) {
       let ledger = try queue.ledger.current(queue.queue, queue.schema, objective: definition.objective?.age)
-      if let ledger, mark.isDurable, let known = ledger.mark(mark).mark { queue.ledger.purge(ledger, through: known) }
+      if let ledger, mark.isDurable, let known = ledger.mark(mark).mark {
+        queue.ledger.purge(ledger, through: known, isTransient: mark.isTransient)
+      }
     } catch {
       throw failure(error)
     }

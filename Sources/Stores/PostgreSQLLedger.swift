@@ -54,7 +54,7 @@ struct PostgreSQLLedger {
       return (reading(next, nil, obstacle), false)
     }
     // A replica that is behind the server that was read last is waited for.
-    if next.ceiling < mark.ceiling { return (reading(mark, Movements(), nil), false) }
+    if state.isReplica, next.ceiling < mark.ceiling { return (reading(mark, Movements(), nil), false) }
     let movements = movements(rows)
     let counted = mark.depth.map { $0 + movements.destinations.values.reduce(0) { $0 + $1.depthChange } }
     if let counted, let depth = next.depth, depth != counted {
@@ -63,6 +63,7 @@ struct PostgreSQLLedger {
       return (reading(next, nil, why), true)
     }
     next.depth = next.depth ?? counted
+    if next.isSameMoment(as: mark) { next.log = mark.log }
     return (reading(next, movements, nil), false)
   }
 
@@ -89,10 +90,13 @@ struct PostgreSQLLedger {
   var label: String { script.names.label }
 
   /// The message that throws away some of what every reader has read and kept; nil where nothing may be.
-  func purge(through mark: LedgerMark, _ limits: PostgreSQLLimits) -> String? {
+  ///
+  /// - Parameter isTransient: true where this reader, once it has ended, never comes back.
+  func purge(through mark: LedgerMark, isTransient: Bool, _ limits: PostgreSQLLimits) -> String? {
     guard isPurgeable else { return nil }
+    let reader = (isTransient ? LedgerNames.transientReader : "") + mark.reader
     let arguments = [
-      SQLIdentifier.literal(script.names.label, .postgresql), SQLIdentifier.literal(mark.reader, .postgresql),
+      SQLIdentifier.literal(script.names.label, .postgresql), SQLIdentifier.literal(reader, .postgresql),
       "'\(mark.floor)'", "\(Self.purgeBatch)",
     ]
     return PostgreSQLMessage.change(
@@ -111,14 +115,22 @@ private struct LedgerState {
   var purged: UInt64
   var version: Int
   var isOfThisCluster: Bool
+  var isReplica: Bool
+  /// True where the server's log was cut since the mark.
+  var isCut: Bool
   var triggers: Int
 
   init?(_ rows: PostgreSQLResult) {
     guard let row = (0..<rows.rowCount).last(where: { rows.text($0, 1) == LedgerReading.markState }) else { return nil }
     let moment = (rows.text(row, 3) ?? "").split(separator: " ").map(String.init)
+    let place = (rows.text(row, 0) ?? "").split(separator: " ").map(String.init)
     mark = LedgerMark(
-      reader: "", installation: rows.text(row, 0) ?? "", timeline: rows.integer(row, 5) ?? 0,
-      snapshot: moment.first ?? "")
+      reader: "", installation: place.first ?? "", timeline: rows.integer(row, 5) ?? 0, snapshot: moment.first ?? "")
+    if place.count == 3, let position = UInt64(place[1]), let time = Int64(place[2]) {
+      mark?.log = .init(position: position, time: time)
+    }
+    isReplica = rows.integer(row, 2) == 1
+    isCut = rows.integer(row, 2) == 2
     mark?.triggers = moment.count > 1 ? moment[1] : ""
     if rows.integer(row, 10) == 1 {
       mark?.depth = FigureRow.all(rows).reduce(0) { $0 + ($1.state == .dead ? 0 : $1.count) }
@@ -134,6 +146,9 @@ private struct LedgerState {
   func obstacle(from mark: LedgerMark, to next: LedgerMark) -> String? {
     if mark.installation != next.installation { return "the ledger was installed anew" }
     if mark.timeline != next.timeline { return "another server has taken over, and may lack what was counted already" }
+    if isCut || !isReplica && next.ceiling < mark.ceiling {
+      return "the database is older than it was: a crash took its last transactions, or a backup was restored"
+    }
     if !mark.triggers.isEmpty, mark.triggers != next.triggers {
       return "the ledger's triggers were switched off, or made anew, and may have missed something"
     }

@@ -18,6 +18,7 @@ final class PostgreSQLLedgerWatch {
   private var lookedAt: Int64 = 0
   private var lookedIn: Int?
   private var isKnown = false
+  private var knownAt: Int64 = 0
   private var unpurged = 0
   private var samplesSincePurge = 0
 
@@ -55,6 +56,8 @@ final class PostgreSQLLedgerWatch {
   func forget() { lookedIn = nil }
 
   private static let lifetime = Duration.seconds(60)
+  /// However little moves, the others hear of this reader so often: they wait an hour for one that does not come back.
+  private static let remembered = Duration.seconds(20 * 60)
 
   private func find(
     _ queue: TableQueue, _ schema: QueueSchema, _ objective: Duration?
@@ -110,10 +113,13 @@ final class PostgreSQLLedgerWatch {
 
   /// Throws away what lies before a mark that is kept: some after every few samples, in transactions of their own. Where
   /// that cannot be done, the ledger grows, which is said.
-  func purge(_ ledger: PostgreSQLLedger, through mark: LedgerMark) {
-    // The first call makes this reader known to the others, who then wait for it.
-    guard !isKnown || unpurged > 0 && (samplesSincePurge >= 10 || unpurged >= PostgreSQLLedger.purgeBatch),
-      let message = ledger.purge(through: mark, limits)
+  ///
+  /// - Parameter isTransient: true where this reader, once it has ended, never comes back.
+  func purge(_ ledger: PostgreSQLLedger, through mark: LedgerMark, isTransient: Bool) {
+    // The first call makes this reader known to the others, who then wait for it; later ones, that it still reads.
+    let isForgotten = !isKnown || .nanoseconds(clock() - knownAt) >= Self.remembered
+    guard isForgotten || unpurged > 0 && (samplesSincePurge >= 10 || unpurged >= PostgreSQLLedger.purgeBatch),
+      let message = ledger.purge(through: mark, isTransient: isTransient, limits)
     else { return }
     samplesSincePurge = 0
     for _ in 0..<5 {
@@ -128,6 +134,7 @@ final class PostgreSQLLedgerWatch {
       guard let gone = results.dropLast().last?.integer(0, 0) else { return }
       obstacle = nil
       isKnown = true
+      knownAt = clock()
       guard gone == PostgreSQLLedger.purgeBatch else {
         unpurged = 0
         return

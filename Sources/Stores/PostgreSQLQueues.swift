@@ -151,7 +151,9 @@ final class PostgreSQLQueues {
     var failure = PostgreSQLError.server(
       .init(sqlState: "42P17", message: "the ledger changes while it is read", hint: nil))
     // What was kept with the mark of the request need not be kept in the ledger too.
-    if let known, mark?.isDurable == true { queue.ledger.purge(ledger, through: known) }
+    if let known, let mark, mark.isDurable {
+      queue.ledger.purge(ledger, through: known, isTransient: mark.isTransient)
+    }
     do throws(PostgreSQLError) {
       let statement = ledger.statement(figures: queue.query.figures, mark: known)
       let message = queue.message(counting: [statement], eventIDs: eventIDs, limits)

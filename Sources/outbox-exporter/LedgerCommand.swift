@@ -12,7 +12,7 @@ struct LedgerCommand: Subcommand {
     discussion: """
       A ledger is opt-in: triggers on the outbox's table, and tables of their own: in PostgreSQL a schema outbox_ledger, \
       in SQLite tables outbox_ledger… in the same file. With it, deliveries, failed attempts and dead letters are \
-      counted exactly, also where success deletes the row. The exporter reads it as soon as it is there. In PostgreSQL \
+      counted exactly, also where success deletes the row. The exporter reads it within a minute. In PostgreSQL \
       sampling needs no more than the grants that `print` shows, and installing the owner of the tables; in SQLite \
       installing needs whoever may write the file. `print` says what a ledger cannot keep from the application.
       """,

@@ -23,4 +23,36 @@ import Testing
     #expect(fixture.last?.movements == nil)
     try await fixture.expect("INSERT INTO outbox (channel) VALUES ('fax')", ["fax enqueued 1"])
   }
+
+  /// A reader without a state directory never comes back after its end; one that has lost its own may.
+  @Test func `is emptied without a reader that kept nothing and was not seen for an hour`() async throws {
+    let fixture = try LedgerFixture(.aiHummer, LedgerSchemas.aiHummer)
+    #expect(try fixture.installation().install(grantingTo: nil))
+    let journal = try fixture.database.psql("SELECT quote_ident(journal) FROM outbox_ledger.watched")
+    func rows(after samples: Int) async throws -> Int {
+      for _ in 0..<samples {
+        try fixture.database.psql("INSERT INTO outbox (channel) VALUES ('mail')")
+        try await fixture.sample(transient: true)
+      }
+      return try #require(Int(try fixture.database.psql("SELECT count(*) FROM outbox_ledger.\(journal)")))
+    }
+    func readers() throws -> String {
+      try fixture.database.psql("SELECT regexp_replace(reader, '-.*', '') FROM outbox_ledger.readers ORDER BY 1")
+    }
+    for (reader, minutes) in [("transient-ended", 59), ("lost", 61)] {
+      try fixture.database.psql(
+        """
+        INSERT INTO outbox_ledger.readers
+        SELECT journal, '\(reader)', '3', now() - interval '\(minutes) minutes' FROM outbox_ledger.watched
+        """)
+    }
+    #expect(try await rows(after: 30) == 30)
+    #expect(try readers() == "lost\ntransient\ntransient")
+    try fixture.database.psql("DELETE FROM outbox_ledger.readers WHERE reader = 'lost'")
+    #expect(try await rows(after: 30) == 60)
+    try fixture.database.psql(
+      "UPDATE outbox_ledger.readers SET seen = seen - interval '2 minutes' WHERE reader = 'transient-ended'")
+    #expect(try await rows(after: 30) < 30)
+    #expect(try readers() == "transient")
+  }
 }

@@ -67,9 +67,10 @@ final class LedgerFixture {
 
   /// Samples once.
   @discardableResult
-  func sample(durable: Bool = true) async throws -> OutboxSample {
+  func sample(durable: Bool = true, transient: Bool = false) async throws -> OutboxSample {
     var kept = mark
     kept?.isDurable = durable
+    kept?.isTransient = transient
     let name = layout.queues[0].suffix.map { "o/\($0)" } ?? "o"
     let samples = await store.sample(SampleRequest(marks: kept.map { [name: $0] } ?? [:]))
     let sample = try #require(samples.first)
