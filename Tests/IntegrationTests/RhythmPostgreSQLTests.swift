@@ -207,19 +207,20 @@ struct RhythmPostgreSQLTests {
     #expect(buffers.bounded < 30 && buffers.unbounded > 200, "\(buffers)")
   }
 
-  @Test func `a count that would take too long is estimated from some blocks, and says so`() async throws {
+  /// The planner's statistics are missing, or of when the table was small: it is not asked.
+  @Test(arguments: ["", "INSERT INTO outbox (status, due_at) VALUES ('sent', now()); ANALYZE outbox;"])
+  func `a count that would take too long is estimated from some blocks, and says so`(before: String) async throws {
     let watched = Watched(
       try database(
-        """
-        INSERT INTO outbox (status, "Topic", attempts, payload, due_at)
-        SELECT (ARRAY['pending', 'sent'])[1 + i % 2]::outbox_status, (ARRAY['mail', 'push', 'sms'])[1 + i % 3], i % 5 / 4,
-          repeat('x', 900), now() - i * interval '1 second'
-        FROM generate_series(1, 24000) i;
+        before + """
+          INSERT INTO outbox (status, "Topic", attempts, payload, due_at)
+          SELECT (ARRAY['pending', 'sent'])[1 + i % 2]::outbox_status, (ARRAY['mail', 'push', 'sms'])[1 + i % 3], i % 5 / 4,
+            repeat('x', 900), now() - i * interval '1 second'
+          FROM generate_series(1, 24000) i;
 
-        """))
+          """))
     let exact = try #require(try await watched.sample().snapshot)
     #expect(exact.exact && !exact.isEstimate && exact.depth(.ready) == 12000)
-    // Never analysed: the planner knows nothing of the table, and is not asked.
     let estimate = try #require(try await watched.sample(after: 240).snapshot)
     #expect(estimate.isEstimate && !estimate.exact)
     #expect(estimate.depths.map(\.destination) == exact.depths.map(\.destination))
