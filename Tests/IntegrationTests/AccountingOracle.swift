@@ -164,6 +164,8 @@ struct AccountingOracle {
       }
     }
 
+    var total: Int { counts.values.reduce(0) { $0 + $1.values.reduce(0, +) } }
+
     /// What these movements leave waiting.
     var depth: Int {
       count("enqueued") + count("requeued") - count("delivered") - count("dead") - count("discarded") - count("unseen")
@@ -264,10 +266,8 @@ struct AccountingOracle {
     }
 
     /// Deliveries that kept the objective.
-    func deliveriesOnTime(_ queue: String) -> Int {
-      durations(queue, "took ").values.joined().reduce(0) {
-        $1.key <= AccountingOracle.objective.seconds ? $0 + $1.value : $0
-      }
+    func deliveriesOnTime(_ queue: String, _ prefix: String) -> Int {
+      durations(queue, prefix).values.reduce(0) { $0 + $1.upTo(AccountingOracle.objective.seconds) }
     }
   }
 }

@@ -39,6 +39,7 @@ struct AccountingOracleTests {
       guard let ending = endings[one.name] else { continue }
       one.check(received, against: ending, settings)
       print("oracle: \(one.name): \(ending.truth.count("enqueued")) events")
+      print("oracle: \(one.name): up to \(ending.peak) movements a second")
     }
   }
 

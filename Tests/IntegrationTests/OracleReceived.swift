@@ -28,6 +28,24 @@ struct OracleReceived {
     return Dictionary(uniqueKeysWithValues: zip(upper, counts)).filter { $0.value > 0 }
   }
 
+  /// What the counters of an outbox last said.
+  func counts(of outbox: String, queue: String) -> AccountingOracle.Counts {
+    var counts = AccountingOracle.Counts()
+    for points in Dictionary(grouping: byOutbox[outbox] ?? [], by: \.series).values {
+      guard let last = points.max(by: { $0.time < $1.time }) else { continue }
+      let kind: String? =
+        switch last.metric {
+        case "outbox_enqueued_total": "enqueued"
+        case "outbox_requeued_total": "requeued"
+        case "outbox_deliveries_total": last.labels["outbox_disposition"]
+        default: nil
+        }
+      guard let kind else { continue }
+      counts.add(kind, .init(queue: queue, destination: last.labels["outbox_destination"] ?? ""), Int(last.value))
+    }
+    return counts
+  }
+
   /// The events that were last said to have kept the objective, or to have missed it.
   func objectiveEvents(_ outbox: String, _ result: String) -> Int {
     let points = (byOutbox[outbox] ?? []).filter {
@@ -61,13 +79,17 @@ struct OracleReceived {
 }
 
 extension [Double: Int] {
+  /// How many there are up to a bound.
+  func upTo(_ bound: Double) -> Int { reduce(0) { $1.key <= bound ? $0 + $1.value : $0 } }
+
+  /// True where there are as many as in another distribution, and up to each bound no more.
+  func isNoShorter(than shortest: [Double: Int]) -> Bool {
+    upTo(.infinity) == shortest.upTo(.infinity)
+      && Set(keys).union(shortest.keys).allSatisfy { upTo($0) <= shortest.upTo($0) }
+  }
+
   /// True where, up to each bound, there are no more than in one distribution and no fewer than in the other.
   func isBetween(_ most: [Double: Int], _ fewest: [Double: Int]) -> Bool {
-    func upTo(_ bound: Double, _ counts: [Double: Int]) -> Int {
-      counts.reduce(0) { $1.key <= bound ? $0 + $1.value : $0 }
-    }
-    return Set(keys).union(most.keys).union(fewest.keys).allSatisfy { bound in
-      upTo(bound, fewest) <= upTo(bound, self) && upTo(bound, self) <= upTo(bound, most)
-    } && upTo(.infinity, self) == upTo(.infinity, most)
+    isNoShorter(than: most) && fewest.isNoShorter(than: self)
   }
 }

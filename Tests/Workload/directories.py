@@ -7,7 +7,7 @@ whether it was done. So the truth holds whenever a process is killed.
 
 import collections, json, os, signal, time
 
-from tables import DESTINATIONS
+from tables import DESTINATIONS, bound
 
 WEIGHTS = {"enqueue": 30, "place": 4, "link": 1, "deliver": 20, "fail": 16, "die": 5, "discard": 2, "prune": 1,
            "requeue": 2, "copy": 1}
@@ -52,7 +52,7 @@ class Directory:
                 self.serial += 1
         self.keep()
 
-    def was_done(self, what, name, channel, retries):
+    def was_done(self, what, name, channel, retries, took):
         if what in ("enqueue", "place", "link"):
             return os.path.exists(self.path(name))
         if what == "deliver":
@@ -78,7 +78,7 @@ class Directory:
         os.rename(self.state_file + ".tmp", self.state_file)
         open(self.state_file + ".log", "w").close()
 
-    def note(self, what, name, channel, retries):
+    def note(self, what, name, channel, retries, took):
         if what in ("enqueue", "place", "link"):
             self.serial += 1
             self.live[name] = [channel, 0, time.time()]
@@ -86,6 +86,7 @@ class Directory:
         elif what == "deliver":
             del self.live[name]
             self.count[channel, "delivered"] += 1
+            self.count[channel, "took at least " + bound(took)] += 1
         elif what == "fail":
             self.live[name][1] = retries
             self.count[channel, "retried"] += 1
@@ -145,9 +146,13 @@ class Directory:
             retries = retries + 1 if what == "fail" else 0 if what == "copy" else retries
         if "crash" in self.operations and chance.random() < 0.002:
             self.crash_at = chance.randrange(4)
-        self.log.write(json.dumps([what, name, channel, retries]) + "\n")
-        self.crash_point()
         path, grave = self.path(name), self.grave(name)
+        took = None
+        if what == "deliver":
+            with open(path) as file:
+                took = time.time() - json.load(file)["enqueuedAt"] / 1000
+        self.log.write(json.dumps([what, name, channel, retries, took]) + "\n")
+        self.crash_point()
         if what in ("enqueue", "fail"):
             self.write(name, self.event(name, channel, retries, chance))
         elif what == "place":
@@ -175,7 +180,7 @@ class Directory:
             self.crash_point()
             os.unlink(grave)
         self.crash_point()
-        self.note(what, name, channel, retries)
+        self.note(what, name, channel, retries, took)
         self.touched.add(name)
 
     def rest(self):
