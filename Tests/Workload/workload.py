@@ -8,8 +8,8 @@ index that history needs; ADDRESS is a PostgreSQL conninfo, the path of an SQLit
 are those that are done, by name, and what they are done like: `evict` prunes dead events too, `move` puts some of them into
 the table for them, from where some come back, `quit` kills a worker between two transactions, `tidal` has
 events come until the next pause and leave until the one after it, `apart` has events come back in every third stretch between
-two pauses only, the second and so on, and none leave in these, `paced` touches a file once between two pauses, `hasty` prunes
-at once.
+two pauses only, the second and so on, and none leave in these, `patient` has deadlines pass in each pause, `paced` touches a
+file once between two pauses, `hasty` prunes at once.
 
 Every worker is a process with a connection of its own. While the file `pause` is in DIRECTORY nobody does anything, and
 `truth.json` says what was done so far: the number of each movement by queue and destination. The file `stop` ends the
