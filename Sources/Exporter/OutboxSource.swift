@@ -59,6 +59,6 @@ extension Layout {
     "openclaw-session-files": "1ox20ifd5573p",
     "relaycast": "17fhj19s2ivlb",
     "kaireon": "2av77eg7j4hse",
-    "aihummer": "ufyoax7ytm8m",
+    "aihummer": "2j4n5797o5fqw",
   ]
 }

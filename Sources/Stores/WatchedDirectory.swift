@@ -11,14 +11,14 @@ final class WatchedDirectory {
   private static let firstReadings = 3
 
   let watch: DirectoryWatch
-  private let session: String
+  private let ownSession: String
   private var history = UncommittedMovements()
   /// The mark of another watch that this one took over from, and the number of the reading it stands for.
   private var origin: (session: String, number: Int, taken: Int)?
 
   init(_ watch: DirectoryWatch) {
     self.watch = watch
-    session = ThisProcess.randomBytes(8).reduce("") { $0 + String($1 >> 4, radix: 16) + String($1 & 15, radix: 16) }
+    ownSession = ThisProcess.randomBytes(8).reduce("") { $0 + String($1 >> 4, radix: 16) + String($1 & 15, radix: 16) }
   }
 
   /// Samples the directory and counts what moved since the mark.
@@ -141,7 +141,14 @@ final class WatchedDirectory {
     let movements: Movements?
     var restart: String?
     if let mark, mark.method == .watch, let position = DirectoryMark(mark.position) {
-      if let interval = number(of: position).flatMap({ history.since($0) }) {
+      if position.session.hasSuffix(Self.unreported) == (watch.failure == nil) {
+        // The one sees what comes and goes between two samples, the other does not: they are no one series.
+        history.begin()
+        movements = nil
+        restart =
+          "\(watch.path): " + (watch.failure.map { "\($0): names are compared" } ?? "what happens is reported again")
+          + ": counting begins anew"
+      } else if let interval = number(of: position).flatMap({ history.since($0) }) {
         movements = interval.movements
         restart = gapText(interval.gaps)
       } else if let found = watch.account.movements(since: position, marked: watch.marked) {
@@ -165,6 +172,11 @@ final class WatchedDirectory {
     return AccountingReading(
       mark: AccountingMark(.watch, next.text), movements: movements, restart: restart, notice: notice)
   }
+
+  /// What the name of a session ends with while the kernel reports nothing.
+  private static let unreported = "~"
+
+  private var session: String { ownSession + (watch.failure == nil ? "" : Self.unreported) }
 
   private func number(of mark: DirectoryMark) -> Int? {
     if mark.session == session { return mark.number }

@@ -207,18 +207,31 @@ struct CommandCountingMistakeTests {
   }
 
   @Test(.enabled(if: PrivateDisk.isPossible, "only root may have a user namespace everywhere"))
-  func `without the kernel's reports a directory is compared, and the log says which limit was reached`()
+  func
+    `without the kernel's reports a directory is compared, which is another series, and the log says which limit it is`()
     async throws
   {
     let outbox = try CountedOutbox("watches", .files, collector)
     let limited = [
       "unshare", "-U", "-r", "sh", "-c", "echo 0 >/proc/sys/user/max_inotify_watches && exec \"$0\" \"$@\"",
     ]
+    let first = try outbox.start()
+    try await sampled(first)
+    try outbox.enqueue(2)
+    let watched = try #require(await outbox.counted(2, first))
+    kill(first)
     let sidecar = try outbox.start(behind: limited)
     await outbox.expectsWords("fs.inotify.max_user_watches", sidecar)
+    await outbox.expectsWords("names are compared: counting begins anew", sidecar)
     try await sampled(sidecar)
     try outbox.enqueue(3)
-    _ = await outbox.counted(3, sidecar)
+    let compared = try #require(await outbox.counted(3, since: watched, sidecar))
+    kill(sidecar)
+    let third = try outbox.start()
+    await outbox.expectsWords("reported again: counting begins anew", third)
+    try await sampled(third)
+    try outbox.enqueue(1)
+    _ = await outbox.counted(1, since: compared, third)
     outbox.expectHonesty()
   }
 
