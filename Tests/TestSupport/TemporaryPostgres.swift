@@ -222,15 +222,16 @@ package struct TemporaryDatabase: Sendable {
     let prefix = "database=\(name) application=\(application) LOG:  statement: "
     var messages: [String] = []
     var isOpen = false
-    for line in server.log.split(separator: "\n") {
-      if let start = line.firstRange(of: prefix) {
-        messages.append(String(line[start.upperBound...]))
-        isOpen = true
-      } else if isOpen && line.hasPrefix("\t") {
-        messages[messages.count - 1] += "\n" + line.dropFirst()
-      } else {
-        isOpen = false
+    // By bytes: a log of every statement is long, and most of its lines go on with the one before.
+    for bytes in Array(server.log.utf8).split(separator: UInt8(ascii: "\n")) {
+      if bytes.first == UInt8(ascii: "\t") {
+        if isOpen { messages[messages.count - 1] += "\n" + String(decoding: bytes.dropFirst(), as: UTF8.self) }
+        continue
       }
+      let line = String(decoding: bytes, as: UTF8.self)
+      let start = line.firstRange(of: prefix)
+      if let start { messages.append(String(line[start.upperBound...])) }
+      isOpen = start != nil
     }
     return messages
   }
