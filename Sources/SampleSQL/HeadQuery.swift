@@ -25,15 +25,16 @@ package struct HeadPath: Sendable, Hashable {
   let canAllBeStuck: Bool
   private let select: String
   private let column: String?
-  /// SQL around a time in unix seconds that makes it comparable with the column.
-  private let moment: (before: String, after: String)?
+  /// SQL around a time in unix seconds that makes it comparable with the column, and how many seconds later than the
+  /// column the time of the order is.
+  private let moment: (before: String, after: String, delay: Double)?
 
   /// So many rows of each selection are read at most.
   package static let limit = 100
 
   fileprivate init(
     order: Order, stuck: Selection.StuckRule?, isInOrderOfStuck: Bool, select: String, column: String?,
-    moment: (before: String, after: String)?
+    moment: (before: String, after: String, delay: Double)?
   ) {
     self.order = order
     self.reason = stuck?.reason
@@ -51,7 +52,7 @@ package struct HeadPath: Sendable, Hashable {
   func rows(from floor: Double?) -> String {
     var sql = select
     if let floor, let column, let moment {
-      sql += "\n  AND \(column) >= \(moment.before)\(floor)\(moment.after)"
+      sql += "\n  AND \(column) >= \(moment.before)\(floor - moment.delay)\(moment.after)"
     }
     if let column { sql += "\nORDER BY \(column)" }
     return sql + "\nLIMIT \(Self.limit)"
@@ -82,13 +83,13 @@ package struct HeadQuery: Sendable, Hashable {
       bracketed.rows = "(\(selection.rows))"
       let select = try writer.selects([PickedRows(bracketed)]).joined()
       var found: [HeadPath] = []
-      let stuckRole = Self.orderedBy(selection.stuck?.since, in: queue)
+      let stuckRole = Self.orderedBy(selection.stuck?.since, in: queue)?.role
       let times = [
         (HeadPath.Order.firstDue, selection.since), (.firstDueWhileUntried, Self.timeWhileUntried(selection)),
         (.stuck, selection.stuck?.since),
       ]
       for (order, time) in times {
-        guard let role = Self.orderedBy(time, in: queue), queue.columns[role]?.table == selection.table else {
+        guard let (role, delay) = Self.orderedBy(time, in: queue), queue.columns[role]?.table == selection.table else {
           continue
         }
         if order != .stuck, !selection.state.hasAge { continue }
@@ -98,7 +99,9 @@ package struct HeadQuery: Sendable, Hashable {
         guard let parts = try writer.moment("?", asIn: role)?.split(separator: "?", omittingEmptySubsequences: false),
           parts.count == 2
         else { continue }
-        let moment = order == .stuck ? nil : (before: String(parts[0]), after: String(parts[1]))
+        // What a row has to fulfil besides may come late, and its time lie further back than that.
+        let isTimeAlone = order != .stuck || selection.stuck?.rows == "true"
+        let moment = isTimeAlone ? (before: String(parts[0]), after: String(parts[1]), delay: delay) : nil
         found.append(
           HeadPath(
             order: order, stuck: selection.stuck, isInOrderOfStuck: role == stuckRole, select: select, column: column,
@@ -112,16 +115,17 @@ package struct HeadQuery: Sendable, Hashable {
     self.paths = paths
   }
 
-  /// The column whose order is that of a time: `{created.seconds}`, or that plus a fixed number of seconds.
-  private static func orderedBy(_ time: String?, in queue: TableQueue) -> String? {
+  /// The column whose order is that of a time, and how many seconds later that is: `{created.seconds}`, or that plus a
+  /// fixed number of seconds.
+  private static func orderedBy(_ time: String?, in queue: TableQueue) -> (role: String, delay: Double)? {
     guard let time, time.first == "{", let end = time.firstIndex(of: "}") else { return nil }
     let rest = time[time.index(after: end)...].filter { $0 != " " }
-    guard rest.isEmpty || rest.first == "+" && Double(rest.dropFirst()) != nil else { return nil }
+    guard let delay = rest.isEmpty ? 0 : rest.first == "+" ? Double(rest.dropFirst()) : nil else { return nil }
     let parts = time[time.index(after: time.startIndex)..<end].split(separator: ".")
     guard parts.count == 2, parts[1] == "seconds", case .column? = queue.columns[String(parts[0])]?.value else {
       return nil
     }
-    return String(parts[0])
+    return (String(parts[0]), delay)
   }
 
   /// The first due time of rows that were never tried, where that of the others is something else:
@@ -137,12 +141,15 @@ package struct HeadQuery: Sendable, Hashable {
   ///
   /// - Parameters:
   ///   - chosen: one way for each selection.
-  ///   - floor: the first due time, in unix seconds, from which on rows are looked for; nil looks from the beginning.
-  package static func statement(_ chosen: [HeadPath], _ dialect: SQLDialect, from floor: Double?) -> String {
+  ///   - floor: where each begins.
+  /// - Returns: nil where no selection is worth looking at before the next count.
+  package static func statement(_ chosen: [HeadPath], _ dialect: SQLDialect, from floor: HeadFloor) -> String? {
     let now = SampleQuery.now(dialect)
-    let selects = chosen.enumerated().map { number, path in
-      "SELECT \(number) AS n, h.* FROM (\n\(path.rows(from: floor).indented(2))\n) h"
+    let selects = floor.worthLooking(at: chosen).map { number in
+      let rows = chosen[number].rows(from: floor.begin(of: chosen[number]))
+      return "SELECT \(number) AS n, h.* FROM (\n\(rows.indented(2))\n) h"
     }
+    if selects.isEmpty { return nil }
     return """
       SELECT n, d, r, k, count(*), min(t), min(kt)
       FROM (
@@ -204,13 +211,15 @@ extension QueueHead {
   ///
   /// A selection of which fewer rows came than were asked for has come whole. Of another one the first row of each
   /// destination is its oldest, where they came in the order of first due times, as far as they did; of destinations that
-  /// did not come nothing is known.
-  package init(storeTime: Timestamp, rows: [HeadRow], paths: [HeadPath], replicaLag: Duration? = nil) {
+  /// did not come nothing is known, nor of a selection that was passed over.
+  ///
+  /// - Parameter looked: the numbers of the selections that were looked at.
+  package init(
+    storeTime: Timestamp, rows: [HeadRow], paths: [HeadPath], looked: [Int], replicaLag: Duration? = nil
+  ) {
     struct Key: Hashable { var destination: String, retry: Bool }
     func age(_ seconds: Double) -> Duration { max(.zero, storeTime.since(Timestamp(seconds: seconds))) }
-    let all = paths.indices.map { path in
-      rows.reduce(0) { $1.selection == path ? $0 + $1.count : $0 } < HeadPath.limit
-    }
+    let all = paths.indices.map { looked.contains($0) && rows.isWhole($0) }
     var oldest: [Key: Double] = [:]
     var seen: [Key: Set<Int>] = [:]
     for row in rows {

@@ -40,8 +40,8 @@ final class PostgreSQLHead {
     return paths
   }
 
-  /// The statement of a look.
-  func statement(_ paths: [HeadPath]) -> String { HeadQuery.statement(paths, .postgresql, from: floor.seconds) }
+  /// The statement of a look; nil where none tells anything before the next count.
+  func statement(_ paths: [HeadPath]) -> String? { HeadQuery.statement(paths, .postgresql, from: floor) }
 
   /// True where a plan reaches its rows through an index, in the index's order, and passes over none of the others: no
   /// scan of the table, nothing that is sorted or collected first, and no index that was only chosen for its order.
@@ -76,33 +76,38 @@ final class PostgreSQLHead {
 }
 
 extension PostgreSQLQueues {
-  /// Reads the first rows of a queue; nil where no index serves, or where it took too long to find them.
+  /// Reads the first rows of a queue; nil where no index serves, or where it took too long to find them. Where they can
+  /// tell nothing, only the clock is asked.
   func head(_ queue: Prepared) throws(SampleFailure) -> QueueHead? {
     guard let paths = try queue.head.chosen(explain) else { return nil }
+    guard let first = message(queue, paths) else { return try clock(queue) }
     do throws(SampleFailure) {
       return try reading(queue) { queue throws(PostgreSQLError) in
-        let results = try results(message(queue, paths), of: queue, Self.throughIndexes.count + 1)
+        let looked = queue.head.floor.worthLooking(at: paths)
+        let results = try results(message(queue, paths) ?? first, of: queue, Self.throughIndexes.count + 1)
         let found = results[Self.throughIndexes.count + 1]
         let rows = (0..<found.rowCount).compactMap { HeadRow(found, row: $0) }
+        queue.head.floor.note(rows, of: paths)
         return QueueHead(
-          storeTime: Timestamp(seconds: results[0].number(0, 0) ?? 0), rows: rows, paths: paths,
+          storeTime: Timestamp(seconds: results[0].number(0, 0) ?? 0), rows: rows, paths: paths, looked: looked,
           replicaLag: results[0].number(0, 1).map { .seconds($0) })
       }
     } catch {
       guard error.reason == .timeout, session.isConnected else { throw error }
+      queue.head.floor.noteGivenUp(paths)
       return nil
     }
   }
 
   /// The message of a look; nil where no index serves, or where that cannot be said.
   func headMessage(_ queue: Prepared) -> String? {
-    (try? queue.head.chosen(explain)).flatMap { $0 }.map { message(queue, $0) }
+    (try? queue.head.chosen(explain)).flatMap { $0 }.flatMap { message(queue, $0) }
   }
 
-  private func message(_ queue: Prepared, _ paths: [HeadPath]) -> String {
+  private func message(_ queue: Prepared, _ paths: [HeadPath]) -> String? {
     var hasty = limits
     hasty.statement = limits.head
-    return PostgreSQLMessage.sample(Self.throughIndexes + [queue.head.statement(paths)], hasty)
+    return queue.head.statement(paths).map { PostgreSQLMessage.sample(Self.throughIndexes + [$0], hasty) }
   }
 
   /// A few rows in the order of an index are wanted, whatever the planner thinks of the table's size.

@@ -2,6 +2,7 @@ import DedicatedThreads
 package import Layouts
 package import Outbox
 import PostgreSQLClient
+import SampleSQL
 import SystemCalls
 
 /// All outboxes that are watched in one PostgreSQL database, over one connection.

@@ -17,11 +17,12 @@ final class SQLiteHead {
   /// False once it is known that no index leads to the first rows.
   var isAvailable: Bool { !isDecided || paths != nil }
 
-  /// The first rows; nil where no index leads to them.
+  /// The first rows; nil where no index leads to them, or where they can tell nothing.
   func read(at now: Timestamp, _ connection: borrowing SQLiteConnection) throws(SQLiteError) -> QueueHead? {
     guard let paths = try decided(connection) else { return nil }
+    guard let statement = HeadQuery.statement(paths, .sqlite, from: floor) else { return nil }
+    let looked = floor.worthLooking(at: paths)
     var rows: [HeadRow] = []
-    let statement = HeadQuery.statement(paths, .sqlite, from: floor.seconds)
     try connection.query(statement, [":now": .real(now.seconds)]) { row in
       rows.append(
         HeadRow(
@@ -29,12 +30,13 @@ final class SQLiteHead {
           retry: row.integer(2) == 1, reason: row.text(3).flatMap(StuckReason.init), count: Int(row.integer(4) ?? 0),
           oldest: row.double(5), stuckSince: row.double(6)))
     }
-    return QueueHead(storeTime: now, rows: rows, paths: paths)
+    floor.note(rows, of: paths)
+    return QueueHead(storeTime: now, rows: rows, paths: paths, looked: looked)
   }
 
   /// The statement of a look; nil where no index leads to the first rows.
   func statement(_ connection: borrowing SQLiteConnection) throws(SQLiteError) -> String? {
-    try decided(connection).map { HeadQuery.statement($0, .sqlite, from: floor.seconds) }
+    try decided(connection).flatMap { HeadQuery.statement($0, .sqlite, from: floor) }
   }
 
   private func decided(_ connection: borrowing SQLiteConnection) throws(SQLiteError) -> [HeadPath]? {

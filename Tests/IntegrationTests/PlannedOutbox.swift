@@ -216,7 +216,7 @@ struct PlannedOutbox: Sendable, CustomTestStringConvertible {
       """
     })
 
-  private static func own(
+  static func own(
     _ columns: [String: ColumnDefinition], _ selections: [Selection], stateColumn: String? = nil,
     knownStates: [String] = [], tables: [String: TableName] = [:], accounting: QueueAccounting = .init()
   ) -> Layout {

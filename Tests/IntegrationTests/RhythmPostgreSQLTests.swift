@@ -8,67 +8,6 @@ import Testing
 /// from SQL written for the test and run through psql.
 @Suite(withPostgreSQL)
 struct RhythmPostgreSQLTests {
-  /// A store whose counts are put off: they cost more than their share, whatever they cost.
-  private struct Watched {
-    let database: TemporaryDatabase
-    let store: PostgreSQLStore
-    let clock = ManualClock()
-    private let primary: TemporaryDatabase?
-
-    /// - Parameter primary: where the database is copied from, if it is a copy.
-    init(
-      _ database: TemporaryDatabase, _ layout: Layout = PostgreSQLSampleLayout.layout(),
-      limits: PostgreSQLLimits = PostgreSQLLimits(), primary: TemporaryDatabase? = nil
-    ) {
-      self.database = database
-      self.primary = primary
-      store = PostgreSQLSampleLayout.store(database.conninfo(), layout, limits: limits, clock: clock)
-    }
-
-    /// - Parameter share: another one begins anew with the costs that are known.
-    func sample(after seconds: Int64 = 15, share: Double = 1e-9) async throws -> OutboxSample {
-      clock.advance(seconds: seconds)
-      try happen()
-      let budget = SampleBudget(share: share, interval: .seconds(15))
-      return try #require(await store.sample(SampleRequest(budget: budget)).first)
-    }
-
-    /// Where nothing happens all figures are known in every cycle, and there are no rhythms.
-    private func happen() throws {
-      try (primary ?? database).psql("CREATE TEMP TABLE happened ()")
-      guard let primary else { return }
-      let written = try primary.psql("SELECT pg_current_wal_insert_lsn()")
-      #expect(try eventually { try database.psql("SELECT pg_last_wal_replay_lsn() >= '\(written)'") == "t" })
-    }
-
-    /// The first sample counts, the second one estimates, as the counts are far too dear; the third looks at the head.
-    func third() async throws -> OutboxSample {
-      #expect(try await sample().snapshot?.isEstimate == false)
-      #expect(try await sample().snapshot?.isEstimate == true)
-      return try await sample()
-    }
-
-    /// The blocks that the statement of a look touches, from where it begins and from the beginning of the index.
-    func buffersOfTheHead() async throws -> (bounded: Int, unbounded: Int) {
-      let shown = try #require(try await store.statements(eventIDs: false).first?.result.get().head)
-      #expect(shown.contains("\"due_at\" >= to_timestamp("))
-      let select = String(try #require(shown.split(separator: ";").dropFirst(10).first))
-      let everything = select.split(separator: "\n").filter { !$0.contains(">= to_timestamp(") }.joined(separator: "\n")
-      return (try buffers(select), try buffers(everything))
-    }
-
-    private func buffers(_ select: String) throws -> Int {
-      let settings = "SET enable_seqscan = off; SET enable_bitmapscan = off; "
-      let plan = try database.psql("\(settings)EXPLAIN (ANALYZE, BUFFERS, COSTS OFF, TIMING OFF) \(select)")
-      // The first line with buffers is that of the whole statement.
-      let line = try #require(plan.split(separator: "\n").first { $0.contains("Buffers:") }, "\(plan)")
-      return line.split(separator: " ").reduce(0) { sum, word in
-        guard word.hasPrefix("hit=") || word.hasPrefix("read=") else { return sum }
-        return sum + (Int(word.drop { $0 != "=" }.dropFirst()) ?? 0)
-      }
-    }
-  }
-
   private func database(_ sql: String = PostgreSQLSampleLayout.rows) throws -> TemporaryDatabase {
     try TemporaryPostgres.shared().createDatabase(PostgreSQLSampleLayout.schema + sql)
   }
@@ -78,7 +17,7 @@ struct RhythmPostgreSQLTests {
   }
 
   @Test func `between two counts the head tells of every age while few events wait`() async throws {
-    let watched = Watched(try database())
+    let watched = RarelyCounted(try database())
     let sample = try await watched.third()
     let head = try #require(sample.head, "\(sample)")
     #expect(head.isComplete)
@@ -106,7 +45,7 @@ struct RhythmPostgreSQLTests {
   }
 
   @Test func `of a long queue the head tells what its first events prove, and nothing else`() async throws {
-    let watched = Watched(
+    let watched = RarelyCounted(
       try database(
         """
         INSERT INTO outbox (status, "Topic", attempts, due_at)
@@ -133,7 +72,7 @@ struct RhythmPostgreSQLTests {
   @Test func `where tried events are out of order the head tells of the rest, and of the stuck that it has seen`()
     async throws
   {
-    let watched = Watched(
+    let watched = RarelyCounted(
       try TemporaryPostgres.shared().createDatabase(
         PlannedOutbox.relaycast.schema
           + """
@@ -158,7 +97,7 @@ struct RhythmPostgreSQLTests {
     #expect(head.stuckAges.isEmpty)
     try watched.database.psql(
       "UPDATE pending_events SET process_after = now() - interval '59 minutes 30 seconds' WHERE attempts = 5")
-    let again = try #require(try await Watched(watched.database, .relaycast).third().head)
+    let again = try #require(try await RarelyCounted(watched.database, .relaycast).third().head)
     #expect(
       again.stuckAges.map { "\($0.key) \(milliseconds(again.storeTime, minus: $0.value))" }
         == [
@@ -169,7 +108,7 @@ struct RhythmPostgreSQLTests {
   }
 
   @Test func `without an index for it there is no look at the head, and the store still answers`() async throws {
-    let watched = Watched(
+    let watched = RarelyCounted(
       try database(PostgreSQLSampleLayout.rows + "DROP INDEX outbox_by_status;"))
     for sample in [try await watched.third(), try await watched.sample()] {
       #expect(sample.isGood && sample.head?.tellsNothing == true)
@@ -187,7 +126,7 @@ struct RhythmPostgreSQLTests {
     """
 
   @Test func `a head of dead rows is passed over once it is known where the living begin`() async throws {
-    let watched = Watched(try database(Self.deadRows))
+    let watched = RarelyCounted(try database(Self.deadRows))
     #expect(try await watched.third().head?.isComplete == false)
     // 100 rows of the table and the index's path to them: the 18,000 dead ones have 133 blocks and 78 of the index.
     let buffers = try await watched.buffersOfTheHead()
@@ -199,7 +138,7 @@ struct RhythmPostgreSQLTests {
     let database = try primary.createDatabase(PostgreSQLSampleLayout.schema + Self.deadRows)
     let replica = try TemporaryPostgres(replicaOf: primary)
     let copy = TemporaryDatabase(name: database.name, server: replica)
-    let watched = Watched(copy, primary: database)
+    let watched = RarelyCounted(copy, primary: database)
     let sample = try await watched.third()
     #expect(sample.head?.isComplete == false && sample.head?.replicaLag != nil)
     // Every dead row is looked up in the table again, however often it was found dead.
@@ -210,7 +149,7 @@ struct RhythmPostgreSQLTests {
   /// The planner's statistics are missing, or of when the table was small: it is not asked.
   @Test(arguments: ["", "INSERT INTO outbox (status, due_at) VALUES ('sent', now()); ANALYZE outbox;"])
   func `a count that would take too long is estimated from some blocks, and says so`(before: String) async throws {
-    let watched = Watched(
+    let watched = RarelyCounted(
       try database(
         before + """
           INSERT INTO outbox (status, "Topic", attempts, payload, due_at)
@@ -234,7 +173,7 @@ struct RhythmPostgreSQLTests {
 
   /// `scripts/bench backlog` does the same with five million events, and asks what it costs.
   @Test func `of a backlog that grows every figure is exact at its time, or says that it is not`() async throws {
-    let watched = Watched(try database(""))
+    let watched = RarelyCounted(try database(""))
     let (batches, size, topics) = (30, 2000, 20)
     var seen: [String: Int] = [:]
     var oldest: [String] = []
@@ -276,7 +215,7 @@ struct RhythmPostgreSQLTests {
   }
 
   @Test func `a small table is estimated from all of its blocks`() async throws {
-    let watched = Watched(try database())
+    let watched = RarelyCounted(try database())
     let exact = try #require(try await watched.sample().snapshot)
     let estimate = try #require(try await watched.sample(after: 240).snapshot)
     #expect(estimate.isEstimate)
@@ -300,7 +239,7 @@ struct RhythmPostgreSQLTests {
     limits.statement = .milliseconds(500)
     let layout = PostgreSQLSampleLayout.layout(
       rows: "{status} = 'pending' AND CASE WHEN {id} = \(unread) THEN pg_sleep(60) IS NULL ELSE true END")
-    let sample = try await Watched(database, layout, limits: limits).sample()
+    let sample = try await RarelyCounted(database, layout, limits: limits).sample()
     let snapshot = try #require(sample.snapshot, "\(sample)")
     #expect(snapshot.isEstimate)
     #expect(abs(snapshot.depth(.ready) - 24000) < 3000)
