@@ -78,6 +78,10 @@ package struct MovementReport: Sendable {
     if rows.contains(where: { $0.summary.count(.delivered) == nil }) {
       lines.append("–: the method cannot see it; README, \"Accounting\" says what each one sees.")
     }
+    if history.totals.contains(where: { $0.summary.method == .statistics }) {
+      lines.append(
+        "statistics: upper figures, of work that was rolled back too; README says where they are lower ones.")
+    }
     return lines
   }
 

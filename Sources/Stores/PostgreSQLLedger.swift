@@ -154,7 +154,8 @@ private struct LedgerState {
     }
     if losses > 0 { return "\(losses.counted("change")) could not be written into the ledger" }
     if mark.floor < purged {
-      return "the ledger was purged by another reader, which did not know of this one or had not seen it for a week"
+      return "the ledger was purged by another reader, which did not know of this one or had waited for it for a week "
+        + "(an hour without a state directory)"
     }
     return nil
   }

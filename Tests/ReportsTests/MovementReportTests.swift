@@ -52,6 +52,7 @@ import Testing
         mail: counted by statistics; also 4,300 left unseen
         orders: counted by ledger; also 3 discarded
         –: the method cannot see it; README, "Accounting" says what each one sees.
+        statistics: upper figures, of work that was rolled back too; README says where they are lower ones.
 
         Most failures:
           orders  email  35 failed, 2.9 % of its attempts, 4 dead
