@@ -255,6 +255,13 @@ struct AccountingOracle {
       all.reduce(0) { $1.kind == kind && (queue == nil || $1.queue == queue) ? $0 + $1.count : $0 }
     }
 
+    /// How many there are of a kind in each destination that has any.
+    func byDestination(_ kind: String, _ queue: String) -> [String: Int] {
+      all.reduce(into: [:]) { counts, entry in
+        if entry.kind == kind, entry.queue == queue { counts[entry.destination, default: 0] += entry.count }
+      }
+    }
+
     /// How many deliveries of each destination took so long, by the bounds that are documented for the objective.
     func durations(_ queue: String, _ prefix: String) -> [String: [Double: Int]] {
       var durations: [String: [Double: Int]] = [:]

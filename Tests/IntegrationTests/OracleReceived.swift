@@ -55,6 +55,17 @@ struct OracleReceived {
     return Int(last.values.reduce(0, +))
   }
 
+  /// How many dead letters the last sample found in each destination that has any. An estimate is none that can be compared.
+  func deadLetters(of outbox: String) -> [String: Int] {
+    let points = byOutbox[outbox] ?? []
+    let estimates = Set(points.filter { $0.metric == "outbox_sample_exact" && $0.value == 0 }.map(\.time))
+    let found = points.filter { $0.metric == "outbox_dlq_depth" && !estimates.contains($0.time) }
+    let last = found.map(\.time).max()
+    return found.filter { $0.time == last && $0.value > 0 }.reduce(into: [:]) { counts, point in
+      counts[point.labels["outbox_destination"] ?? "", default: 0] += Int(point.value)
+    }
+  }
+
   /// Whether there is a sample of an outbox that is no older than a time: figures from before cannot be the last ones.
   func reaches(_ time: Double, _ outbox: String) -> Bool { samples(of: [outbox]).contains { $0.time >= time } }
 

@@ -201,6 +201,73 @@ class DeliveryQueueEntries(SQLiteQueue):
         return self.take(events, True)
 
 
+class DeadLetters(SQLiteQueue):
+    """A file of PraisonAI's dead letters. What is written there has died; that it is tried again, replayed, evicted or purged
+    moves nothing, and a file that shrinks has nothing delivered."""
+
+    isWhole = False
+    # The library's `max_size` and `ttl_seconds`, whose defaults would let nothing leave while a test lasts.
+    most = 300
+    lifetime = 2.0
+    destination = "platform"
+
+    def enqueue(self, chance):
+        """The library evicts what is too old before it writes, and what is too much after it."""
+        self.prune(chance)
+        super().enqueue(chance)
+        self.take_away("1", self.run(f"SELECT count(*) FROM {self.table}").fetchone()[0] - self.most)
+
+    def note(self, kind, destination, count=1):
+        super().note(kind, destination, count)
+        if kind == "enqueued":
+            super().note("dead", destination, count)
+            super().note("dead letters", destination, count)
+
+    def take_away(self, condition, most=1_000_000):
+        """The oldest go first: unless it is done in haste, only those that no sample can have missed."""
+        if "hasty" not in self.operations:
+            condition = f"({condition}) AND touched < {self.epoch}"
+        for (destination,) in self.run(
+                f"DELETE FROM {self.table} WHERE id IN (SELECT id FROM {self.table} WHERE {condition} ORDER BY ts "
+                f"LIMIT {max(0, most)}) RETURNING {self.destination}").fetchall():
+            self.note("dead letters", destination, -1)
+
+    def replay(self, chance):
+        """From the oldest on; what fails again is kept, with one attempt more."""
+        for (key,) in self.run(
+                f"SELECT id FROM {self.table} ORDER BY ts LIMIT {chance.choice([1, 5, 40])}").fetchall():
+            if chance.random() < 0.6:
+                self.take_away(f"id = {key}")
+            else:
+                self.run(f"UPDATE {self.table} SET attempts = attempts + 1 WHERE id = {key}")
+
+    def prune(self, chance):
+        self.take_away(f"ts <= {self.now(-self.lifetime)}")
+
+    def clear(self, chance):
+        """Somebody purges the file, which is rarely done: little would be left to count."""
+        if chance.random() < 0.05:
+            self.take_away("1")
+
+
+class OutboundLetters(DeadLetters):
+    table = "outbound_entries"
+
+    def write(self, destination, chance, returned=0):
+        self.run(
+            "INSERT INTO outbound_entries (ts, platform, channel_id, reply_text, error, touched) "
+            "VALUES ({now}, ?, '1', 'x', 'HTTP 503', ?)", (destination, self.epoch))
+
+
+class InboundLetters(DeadLetters):
+    table = "entries"
+
+    def write(self, destination, chance, returned=0):
+        self.run(
+            "INSERT INTO entries (ts, platform, user_id, prompt, error, touched) "
+            "VALUES ({now}, ?, '1', 'x', 'HTTP 503', ?)", (destination, self.epoch))
+
+
 class PraisonAI:
     def queues(self, database):
         return [OutboundQueue]
@@ -214,6 +281,36 @@ class PraisonAI:
             CREATE INDEX idx_status ON outbound_queue (status);
             CREATE INDEX idx_ts ON outbound_queue (ts);
             {'CREATE INDEX idx_sent_at ON outbound_queue (sent_at);' if isIndexed else ''}
+            CREATE TABLE truth (entry TEXT);
+            """
+
+
+class PraisonAIOutboundLetters:
+    def queues(self, database):
+        return [OutboundLetters]
+
+    def schema(self, isIndexed):
+        return f"""
+            CREATE TABLE outbound_entries (
+              id INTEGER PRIMARY KEY AUTOINCREMENT, ts REAL NOT NULL, platform TEXT NOT NULL, channel_id TEXT NOT NULL,
+              reply_text TEXT NOT NULL, thread_id TEXT DEFAULT '', reply_to TEXT DEFAULT '', error TEXT DEFAULT '',
+              attempts INTEGER DEFAULT 0, {EXTRA});
+            CREATE INDEX idx_outbound_ts ON outbound_entries (ts);
+            CREATE TABLE truth (entry TEXT);
+            """
+
+
+class PraisonAIInboundLetters:
+    def queues(self, database):
+        return [InboundLetters]
+
+    def schema(self, isIndexed):
+        return f"""
+            CREATE TABLE entries (
+              id INTEGER PRIMARY KEY AUTOINCREMENT, ts REAL NOT NULL, platform TEXT NOT NULL, user_id TEXT NOT NULL,
+              prompt TEXT NOT NULL, chat_id TEXT DEFAULT '', thread_id TEXT DEFAULT '', user_name TEXT DEFAULT '',
+              error TEXT DEFAULT '', attempts INTEGER DEFAULT 0, {EXTRA});
+            CREATE INDEX idx_ts ON entries (ts);
             CREATE TABLE truth (entry TEXT);
             """
 

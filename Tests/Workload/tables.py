@@ -308,7 +308,7 @@ class Queue:
 class Outbox:
     """The queues of one system with one connection, as one worker sees them."""
 
-    OPERATIONS = ["enqueue", "claim", "settle", "reap", "cancel", "requeue", "prune", "clear", "savepoint"]
+    OPERATIONS = ["enqueue", "claim", "settle", "reap", "cancel", "requeue", "prune", "clear", "replay", "savepoint"]
     # How often an operation is done beside those that are done once.
     WEIGHTS = {"enqueue": 3, "claim": 5, "settle": 6}
 

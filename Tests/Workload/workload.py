@@ -23,7 +23,9 @@ import directories, postgresql_systems, sqlite_systems, tables
 SYSTEMS = {
     "aihummer": postgresql_systems.AiHummer, "kaireon": postgresql_systems.Kaireon,
     "relaycast-postgresql": postgresql_systems.RelaycastInPostgreSQL, "praisonai": sqlite_systems.PraisonAI,
-    "relaycast": sqlite_systems.Relaycast, "openclaw": sqlite_systems.OpenClaw}
+    "relaycast": sqlite_systems.Relaycast, "openclaw": sqlite_systems.OpenClaw,
+    "praisonai-outbound-letters": sqlite_systems.PraisonAIOutboundLetters,
+    "praisonai-inbound-letters": sqlite_systems.PraisonAIInboundLetters}
 
 
 def exists(directory, name):
