@@ -2,7 +2,7 @@ import Layouts
 import Outbox
 import SampleSQL
 
-/// Writes the functions of one watched table: those that its triggers run, and those that say what a change of a row means.
+/// Writes the functions of one watched table: those that its triggers run, and those that say what the layout says of a row.
 ///
 /// A trigger's function runs once for a statement, however many rows it changed, and it shields the application: whatever
 /// goes wrong in it ends in the one handler, which notes the loss where it can. It takes the lock of what it writes to at
@@ -14,6 +14,9 @@ import SampleSQL
 /// its schema. What the layout says of a row is in functions whose bodies the server keeps parsed, and puts into the plan:
 /// to set a search path was the dearest thing that a trigger did. They take the columns by types that every database has,
 /// so that no change of the table is refused for them. Where that cannot be done the trigger's function sets one after all.
+///
+/// What costs most after that is to make expressions ready, which is done anew for each statement, whether they are
+/// computed or not. So a trigger asks one thing after the other, and nothing that the answers before have made needless.
 struct LedgerFunctions {
   private let queue: TableQueue
   private let schema: QueueSchema
@@ -30,38 +33,69 @@ struct LedgerFunctions {
     columns = try terms.columns()
   }
 
-  /// True where what a change means is in a function of its own.
-  func hasMovementFunction(_ change: LedgerChange) -> Bool { columns != nil && !rows(of: change).isEmpty }
+  /// The terms that have functions of their own.
+  var functionTerms: [LedgerTerm] { columns == nil ? [] : LedgerTerm.allCases }
 
   /// The roles of the tables that the functions select from.
   func readTables() throws(LayoutProblem) -> [String] { try terms.readTables() }
 
-  /// The `CREATE FUNCTION`s of one change.
-  func definitions(_ change: LedgerChange) throws(LayoutProblem) -> [String] {
+  /// The `CREATE FUNCTION`s: those of the terms, then those that the triggers of some changes run.
+  func definitions(_ changes: [LedgerChange]) throws(LayoutProblem) -> [String] {
     var definitions: [String] = []
-    if let columns, let body = try movement(change) {
-      let rows = rows(of: change)
-      let all = rows.flatMap { row in columns.map { (row: row, column: $0) } }
-      // With names: what pg_dump prints of a function without could not be read again.
-      let parameters = all.enumerated().map { "p\($0 + 1) \($1.column.type)" }
-      let sources = rows.map { row in
-        let selected = all.enumerated().filter { $1.row == row }
-          .map { "$\($0 + 1) AS \(SQLIdentifier.quoted($1.column.name))" }
-        return "(SELECT \(selected.joined(separator: ", "))) \(row)"
-      }
-      definitions.append(
-        """
-        CREATE FUNCTION \(names.movement(change))(\(parameters.joined(separator: ", ")))
-        RETURNS TABLE (kind "char", destination text, due float8) LANGUAGE sql STABLE ROWS 1
-        BEGIN ATOMIC
-          \(body)
-          FROM \(sources.joined(separator: ", "));
-        END
-        """)
-    }
-    definitions.append(try trigger(change))
+    for term in functionTerms { definitions.append(try function(term)) }
+    for change in changes { definitions.append(try trigger(change)) }
     return definitions
   }
+
+  // MARK: - Terms
+
+  private func function(_ term: LedgerTerm) throws(LayoutProblem) -> String {
+    let parameters = try parameters(of: term)
+    var terms = terms
+    for (index, parameter) in parameters.enumerated() {
+      terms.references[Self.rows[parameter.row], default: [:]][parameter.column.name] = "$\(index + 1)"
+    }
+    // With names: what pg_dump prints of a function without could not be read again.
+    let types = parameters.enumerated().map { "p\($0 + 1) \($1.column.type)" }
+    return """
+      CREATE FUNCTION \(names.function(term))(\(types.joined(separator: ", "))) RETURNS \(term.type) LANGUAGE sql STABLE
+      RETURN (\(try sql(of: term, Self.rows, terms)))::\(term.type)
+      """
+  }
+
+  /// The columns that a term needs, of the row before a change (0) and of the only row or the one after it (1).
+  private func parameters(of term: LedgerTerm) throws(LayoutProblem) -> [(row: Int, column: LedgerColumn)] {
+    let sql = try sql(of: term, Self.rows, terms)
+    return Self.rows.indices.flatMap { row in
+      (columns ?? []).filter { sql.contains("\(Self.rows[row]).\(SQLIdentifier.quoted($0.name))") }.map { (row, $0) }
+    }
+  }
+
+  private static let rows = ["o", "e"]
+
+  private func sql(
+    of term: LedgerTerm, _ rows: [String], _ terms: LedgerTerms
+  ) throws(LayoutProblem) -> String {
+    let row = rows[rows.count - 1]
+    return switch term {
+    case .waiting: try terms.waits(row)
+    case .kept: try terms.kept(from: rows[0], to: row)
+    case .ended: try terms.ended(row)
+    case .removed: try terms.removal(row)
+    case .due: try terms.due(row)
+    case .destination: try terms.destination(row)
+    }
+  }
+
+  /// A term of a row, or of a row before and after a change.
+  private func say(_ term: LedgerTerm, _ rows: String...) throws(LayoutProblem) -> String {
+    if columns == nil { return "(\(try sql(of: term, rows, terms)))::\(term.type)" }
+    // Of one row alone it is the only one that a term can name.
+    let arguments = try parameters(of: term).map { $0.column.argument(of: rows[min($0.row, rows.count - 1)]) }
+    return "\(names.function(term))(\(arguments.joined(separator: ", ")))"
+  }
+
+  // MARK: - Triggers
 
   private func trigger(_ change: LedgerChange) throws(LayoutProblem) -> String {
     let (variables, body, other) = try parts(change)
@@ -124,35 +158,53 @@ struct LedgerFunctions {
     _ change: LedgerChange
   ) throws(LayoutProblem) -> (variables: String, body: String, other: (conditions: String, statements: String)?) {
     switch change {
-    case .insert: ("", try written(change, "new_rows e"), nil)
+    case .insert: try inserted()
     case .update: try updated()
-    case .delete: ("", try written(change, "old_rows o"), nil)
+    case .delete: try deleted()
     case .truncate: ("", try truncated(), nil)
     case .deadInsert: try deadLetters("a", "new_rows")
     case .deadDelete: try deadLetters("z", "old_rows")
     }
   }
 
-  /// What is written down of ``movement(_:)``. The clock is looked at here, since a function that does could not be put into
-  /// the plan of the statement that calls it, and only where it matters, since that takes as long as to lock the journal.
-  private static let noted =
-    "m.kind, m.destination, CASE WHEN m.due IS NOT NULL THEN "
-    + "pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) OPERATOR(pg_catalog.-) m.due END"
-
-  /// Writes down what the rows of a change mean.
-  private func written(
-    _ change: LedgerChange, _ rows: String, where condition: String = ""
-  ) throws(LayoutProblem) -> String {
-    """
-    \(into)
-    SELECT \(Self.noted)
-    FROM \(rows) CROSS JOIN LATERAL \(try meaning(change)) m
-    WHERE m.kind IS NOT NULL\(condition);
-    """
+  /// How long ago a moment was. A function that looks at the clock could not be put into the plan of what calls it.
+  private static func since(_ moment: String) -> String {
+    "pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) OPERATOR(pg_catalog.-) \(moment)"
   }
 
-  /// One row needs no join, and a claim ends after a look at it. A plan for many rows would cost a claim several times as
-  /// much. A session that was there before a column got another type cannot look at one row any more, but at many.
+  /// A letter of the journal, compared or written.
+  private static func letter(_ letter: String) -> String { "'\(letter)'::pg_catalog.\"char\"" }
+
+  /// Nearly all rows are written to wait, and of these no more is computed than the journal needs. One that is not has no
+  /// letter here, which the journal refuses: an event that is written when it is already delivered or dead was enqueued
+  /// and ended at once.
+  private func inserted() throws(LayoutProblem) -> (String, String, (String, String)?) {
+    let (waits, destination, ended) = (try say(.waiting, "e"), try say(.destination, "e"), try say(.ended, "e"))
+    // The moment is only of use where a dead letter may come back as a new row.
+    let late = schema.tables["dead"] == nil ? "NULL" : Self.since(try say(.due, "e"))
+    func isEnded(_ letter: String) -> String { "\(ended) OPERATOR(pg_catalog.=) \(Self.letter(letter))" }
+    return (
+      "",
+      """
+      \(into)
+      SELECT CASE WHEN \(waits) THEN \(Self.letter("E")) END, \(destination), \(late) FROM new_rows e;
+      """,
+      (
+        "not_null_violation",
+        """
+        \(into)
+        SELECT m.kind, \(destination),
+          CASE WHEN m.kind OPERATOR(pg_catalog.=) \(Self.letter("E")) THEN \(late) ELSE \(Self.since(try say(.due, "e"))) END
+        FROM new_rows e CROSS JOIN LATERAL (SELECT CASE WHEN \(waits) THEN \(Self.letter("E"))
+          WHEN \(isEnded("d")) THEN \(Self.letter("b")) WHEN \(isEnded("x")) THEN \(Self.letter("y")) END AS kind) m
+        WHERE m.kind IS NOT NULL;
+        """
+      )
+    )
+  }
+
+  /// One row needs no join. A plan for many rows would cost a claim several times as much. A session that was there before
+  /// a column got another type cannot look at one row any more, but at many.
   ///
   /// Many are paired as they come: the server writes both sides of a change down together (`AfterTriggerSaveEvent`), and an
   /// identifier may be changed itself, or be shared by the rows of several tenants. One side without the other, as where a
@@ -161,19 +213,25 @@ struct LedgerFunctions {
   /// Plans are kept for the session, and one that was made for two rows must not meet a million with a nested loop: a full
   /// join never is one, and what asks for both of its sides is written so that the planner does not see through it.
   private func updated() throws(LayoutProblem) -> (String, String, (String, String)?) {
+    let (waited, waits) = (try say(.waiting, "o"), try say(.waiting, "e"))
+    let (kept, ended) = (try say(.kept, "o", "e"), try say(.ended, "e"))
     let single = """
-      SELECT * INTO e FROM new_rows LIMIT 1;
-      IF NOT FOUND THEN
-        IF EXISTS (SELECT FROM old_rows) THEN
-          \(Self.doNotPair)
-        END IF;
-        RETURN NULL;
-      END IF;
+      SELECT * INTO STRICT e FROM new_rows;
       SELECT * INTO STRICT o FROM old_rows;
-      SELECT \(Self.noted) AS latency INTO m FROM \(try meaning(.update)) m;
-      IF m.kind IS NOT NULL THEN
+      IF \(waited) THEN
+        IF \(waits) THEN
+          kind := \(kept);
+        ELSE
+          kind := \(ended);
+          due := \(try say(.due, "o"));
+        END IF;
+      ELSIF \(waits) THEN
+        kind := \(Self.letter("q"));
+        due := \(try say(.due, "e"));
+      END IF;
+      IF kind IS NOT NULL THEN
         \(into)
-        VALUES (m.kind, m.destination, m.latency);
+        VALUES (kind, \(try say(.destination, "e")), CASE WHEN due IS NOT NULL THEN \(Self.since("due")) END);
       END IF;
       """
     let number = SQLIdentifier.quoted(Self.rowNumber)
@@ -183,58 +241,58 @@ struct LedgerFunctions {
       "(SELECT pg_catalog.row_number() OVER () AS \(number)\(needed) FROM \(rows) r)"
     }
     let many = """
-      IF (SELECT pg_catalog.count(*) FROM old_rows) OPERATOR(pg_catalog.<>) (SELECT pg_catalog.count(*) FROM new_rows) THEN
-        \(Self.doNotPair)
+      IF NOT EXISTS (SELECT FROM old_rows UNION ALL SELECT FROM new_rows) THEN
+        RETURN NULL;
       END IF;
-      \(try written(
-        .update,
-        "\(numbered("old_rows")) o FULL JOIN \(numbered("new_rows")) e ON e.\(number) OPERATOR(pg_catalog.=) o.\(number)",
-        where: " AND COALESCE(o.\(number) IS NOT NULL AND e.\(number) IS NOT NULL, false)"))
+      IF (SELECT pg_catalog.count(*) FROM old_rows) OPERATOR(pg_catalog.<>) (SELECT pg_catalog.count(*) FROM new_rows) THEN
+        RAISE EXCEPTION USING ERRCODE = 'cardinality_violation';
+      END IF;
+      \(into)
+      SELECT m.kind, \(try say(.destination, "e")), CASE WHEN m.due IS NOT NULL THEN \(Self.since("m.due")) END
+      FROM \(numbered("old_rows")) o FULL JOIN \(numbered("new_rows")) e ON e.\(number) OPERATOR(pg_catalog.=) o.\(number)
+        CROSS JOIN LATERAL (SELECT
+          CASE WHEN \(waited) THEN CASE WHEN \(waits) THEN \(kept) ELSE \(ended) END
+            WHEN \(waits) THEN \(Self.letter("q")) END AS kind,
+          CASE WHEN \(waited) THEN CASE WHEN \(waits) THEN NULL ELSE \(try say(.due, "o")) END
+            WHEN \(waits) THEN \(try say(.due, "e")) END AS due) m
+      WHERE m.kind IS NOT NULL AND COALESCE(o.\(number) IS NOT NULL AND e.\(number) IS NOT NULL, false);
       """
     return (
-      "\n  e pg_catalog.record;\n  o pg_catalog.record;\n  m pg_catalog.record;", single,
-      ("too_many_rows OR datatype_mismatch", many)
+      """
+
+        e pg_catalog.record;
+        o pg_catalog.record;
+        kind pg_catalog."char";
+        due pg_catalog.float8;
+      """, single, ("no_data_found OR too_many_rows OR datatype_mismatch", many)
     )
   }
 
   private static let rowNumber = "place in the statement"
-  private static let doNotPair = "RAISE EXCEPTION USING ERRCODE = 'cardinality_violation';"
 
-  /// What a changed row means, as something to select from.
-  private func meaning(_ change: LedgerChange) throws(LayoutProblem) -> String {
-    guard let columns else { return "(\(try movement(change) ?? ""))" }
-    let arguments = rows(of: change).flatMap { row in columns.map { $0.argument(of: row) } }
-    return "\(names.movement(change))(\(arguments.joined(separator: ", ")))"
-  }
-
-  /// Selects the letter, the destination and the first due time where it matters; nil where the rows do not.
-  private func movement(_ change: LedgerChange) throws(LayoutProblem) -> String? {
-    let (kind, row, due): (String, String, String)
-    switch change {
-    case .insert:
-      // The moment is only of use where a dead letter may come back as a new row.
-      let late = schema.tables["dead"] == nil ? "NULL" : try terms.due("e")
-      (kind, row) = (try terms.arrival("e"), "e")
-      due = "CASE WHEN \(try terms.waits("e")) THEN \(late) ELSE \(try terms.due("e")) END"
-    case .update:
-      (kind, row) = (try terms.transition(from: "o", to: "e"), "e")
-      due = try terms.due(from: "o", to: "e")
-    case .delete:
-      (kind, row) = ("CASE WHEN \(try terms.waits("o")) THEN \(try terms.removal("o")) END", "o")
-      due = try terms.due("o")
-    case .truncate, .deadInsert, .deadDelete: return nil
-    }
-    let destination = try terms.destination(row)
-    return "SELECT (\(kind))::\"char\" AS kind, \(destination) AS destination, (\(due))::float8 AS due"
-  }
-
-  private func rows(of change: LedgerChange) -> [String] {
-    switch change {
-    case .insert: ["e"]
-    case .update: ["o", "e"]
-    case .delete: ["o"]
-    case .truncate, .deadInsert, .deadDelete: []
-    }
+  /// One row that did not wait, as most that are pruned, is left alone after a look at it.
+  private func deleted() throws(LayoutProblem) -> (String, String, (String, String)?) {
+    let values = "\(try say(.removed, "o")), \(try say(.destination, "o")), \(Self.since(try say(.due, "o")))"
+    return (
+      "\n  o pg_catalog.record;",
+      """
+      SELECT * INTO STRICT o FROM old_rows;
+      IF \(try say(.waiting, "o")) THEN
+        \(into)
+        VALUES (\(values));
+      END IF;
+      """,
+      (
+        "no_data_found OR too_many_rows OR datatype_mismatch",
+        """
+        IF NOT EXISTS (SELECT FROM old_rows) THEN
+          RETURN NULL;
+        END IF;
+        \(into)
+        SELECT \(values) FROM old_rows o WHERE \(try say(.waiting, "o"));
+        """
+      )
+    )
   }
 
   /// What waits is found as a sample finds it.

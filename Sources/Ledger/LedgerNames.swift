@@ -42,14 +42,11 @@ package struct LedgerNames: Sendable, Hashable {
     "\(Self.schema).\(SQLIdentifier.quoted(functionName(change)))"
   }
 
-  static let movementSuffix = " movement"
+  /// The function of a term, quoted.
+  func function(_ term: LedgerTerm) -> String { "\(Self.schema).\(SQLIdentifier.quoted(functionName(term)))" }
 
-  /// The function that says what a change of a row means.
-  func movement(_ change: LedgerChange) -> String {
-    "\(Self.schema).\(SQLIdentifier.quoted(movementFunctionName(change)))"
-  }
-
-  func movementFunctionName(_ change: LedgerChange) -> String { functionName(change) + Self.movementSuffix }
+  /// The name of a term's function, without its schema.
+  func functionName(_ term: LedgerTerm) -> String { "\(label) \(term.rawValue)" }
 
   /// The name of a change's trigger. Two outboxes may bury their dead letters in one table.
   package func trigger(_ change: LedgerChange) -> String {
@@ -78,6 +75,32 @@ package enum LedgerChange: String, Sendable, Hashable, CaseIterable {
 
   /// The role of the table that the trigger is on.
   package var tableRole: String { self == .deadInsert || self == .deadDelete ? "dead" : "events" }
+}
+
+/// Something that the layout says of a row, in a function of its own.
+enum LedgerTerm: String, CaseIterable {
+  /// Whether a row waits.
+  case waiting
+  /// What became of a row that waits as it did before; see ``LedgerTerms/kept(from:to:)``.
+  case kept
+  /// How a row ended that does not wait any more.
+  case ended
+  /// What became of a row that waited and was deleted.
+  case removed
+  /// When a row was first due, in unix seconds.
+  case due = "first due"
+  /// A row's destination.
+  case destination
+
+  /// What its function answers, by a name that no search path changes.
+  var type: String {
+    switch self {
+    case .waiting: "pg_catalog.bool"
+    case .kept, .ended, .removed: "pg_catalog.\"char\""
+    case .due: "pg_catalog.float8"
+    case .destination: "pg_catalog.text"
+    }
+  }
 }
 
 /// A short text that differs where the given one does (FNV-1a, 64 bits).

@@ -25,7 +25,7 @@ struct LedgerRights: Sendable, Hashable {
             AND has_schema_privilege(f.proowner, c.relnamespace, 'USAGE'))
           FROM pg_class c WHERE c.oid IN (\(read.joined(separator: ", "))))
         AND NOT EXISTS (SELECT FROM pg_proc m WHERE m.pronamespace = f.pronamespace
-          AND m.proname = f.proname || '\(LedgerNames.movementSuffix)'
+          AND m.proname IN (\(LedgerScript.names(of: LedgerTerm.allCases, SQLIdentifier.literal(names.label, .postgresql))))
           AND NOT has_function_privilege(f.proowner, m.oid, 'EXECUTE')))
       """
   }

@@ -12,8 +12,8 @@ package struct LedgerScript: Sendable, Hashable {
   package let definition: String
   /// The triggers that belong to it.
   package let changes: [LedgerChange]
-  /// The functions that say what changes mean, without their schema; none where the triggers' own do.
-  package let movementFunctions: [String]
+  /// The functions that say what the layout says of a row, without their schema; none where the triggers' own do.
+  package let termFunctions: [String]
   private let tables: [String: String]
   private let functions: [String]
   private let rights: LedgerRights
@@ -34,10 +34,8 @@ package struct LedgerScript: Sendable, Hashable {
     tables = schema.tables.mapValues(\.reference)
     let writer = try LedgerFunctions(queue: queue, schema: schema, rules: rules, names: names)
     changes = LedgerChange.allCases.filter { schema.tables[$0.tableRole] != nil }
-    var functions: [String] = []
-    for change in changes { functions += try writer.definitions(change) }
-    self.functions = functions
-    movementFunctions = changes.filter(writer.hasMovementFunction).map(names.movementFunctionName)
+    functions = try writer.definitions(changes)
+    termFunctions = writer.functionTerms.map(names.functionName)
     rights = LedgerRights(
       names: names, table: main.reference,
       read: try writer.readTables().compactMap { schema.tables[$0]?.reference })
@@ -81,13 +79,13 @@ package struct LedgerScript: Sendable, Hashable {
           BEGIN
           \(refuseTakenNames.indented(2))
           \(Self.dropTriggers(of: label, besides: triggers).indented(2))
-          \(Self.dropFunctions(of: label, movementsOnly: true).indented(2))
+          \(Self.dropFunctions(of: label, termsOnly: true).indented(2))
           END
           """.dollarQuoted
       ]
       + functions
       + changes.map { "REVOKE ALL ON FUNCTION \(names.function($0))() FROM PUBLIC" }
-      + movementFunctions.map {
+      + termFunctions.map {
         "REVOKE ALL ON FUNCTION \(LedgerNames.schema).\(SQLIdentifier.quoted($0)) FROM PUBLIC"
       }
       + changes.map { keepsCounting ? createUnlessInForce($0) : createTrigger($0) }
@@ -197,11 +195,11 @@ package struct LedgerScript: Sendable, Hashable {
 
   /// Drops the functions of a ledger, whatever they take.
   ///
-  /// - Parameter movementsOnly: leaves those that triggers run.
-  private static func dropFunctions(of label: String, movementsOnly: Bool = false) -> String {
+  /// - Parameter termsOnly: leaves those that triggers run.
+  private static func dropFunctions(of label: String, termsOnly: Bool = false) -> String {
     """
     FOR part IN SELECT f.oid::regprocedure AS name FROM pg_proc f
-      WHERE \(isFunction(of: label))\(movementsOnly ? " AND f.prorettype <> 'trigger'::regtype" : "")
+      WHERE \(isFunction(of: label))\(termsOnly ? " AND f.prorettype <> 'trigger'::regtype" : "")
     LOOP
       EXECUTE format('DROP FUNCTION %s', part.name);
     END LOOP;
@@ -228,12 +226,18 @@ package struct LedgerScript: Sendable, Hashable {
   }
 
   static func isFunction(of label: String) -> String {
-    let changes = LedgerChange.allCases.map { "'\($0.rawValue)'" }.joined(separator: ", ")
+    let names = LedgerChange.allCases.map(\.rawValue) + LedgerTerm.allCases.map(\.rawValue) + former
     return """
       f.pronamespace = '\(LedgerNames.schema)'::regnamespace AND f.proname IN
-              (SELECT \(label) || ' ' || change || suffix FROM unnest(ARRAY[\(changes)]) change,
-                unnest(ARRAY['', '\(LedgerNames.movementSuffix)']) suffix)
+              (SELECT \(label) || ' ' || name FROM unnest(ARRAY[\(names.map { "'\($0)'" }.joined(separator: ", "))]) name)
       """
+  }
+
+  /// What functions of a ledger of an earlier version are called that this one has no more.
+  private static let former = ["insert movement", "update movement", "delete movement"]
+
+  static func names(of terms: [LedgerTerm], _ label: String) -> String {
+    "SELECT \(label) || ' ' || term FROM unnest(ARRAY[\(terms.map { "'\($0.rawValue)'" }.joined(separator: ", "))]) term"
   }
 
   /// What the role that samples needs besides, to read the ledger and to throw away what it has read.

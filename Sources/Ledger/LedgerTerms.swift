@@ -8,6 +8,8 @@ struct LedgerTerms {
   let schema: QueueSchema
   let rules: LedgerRules
   let dialect: SQLDialect
+  /// What stands for columns instead of their names, by what the row is called.
+  var references: [String: [String: String]] = [:]
 
   /// What became of a waiting row that was deleted: a letter of the journal. The capital ones may turn out to be dead
   /// letters by what else the transaction does.
@@ -22,34 +24,32 @@ struct LedgerTerms {
 
   /// What became of a row that was changed: a letter of the journal, or NULL.
   func transition(from old: String, to new: String) throws(LayoutProblem) -> String {
-    var within = ""
-    if let failed = rules.failed { within += " WHEN \(try expand(failed, new, old: old)) THEN 'r'" }
-    if let released = rules.released { within += " WHEN \(try expand(released, new, old: old)) THEN 'l'" }
-    within = within.isEmpty ? "NULL" : "CASE\(within) END"
-    var ended = ""
-    if let delivered = rules.delivered { ended += " WHEN \(try expand(delivered, new)) THEN 'd'" }
-    if let dead = rules.dead { ended += " WHEN \(try expand(dead, new)) THEN 'x'" }
     let (waited, waits) = (try waits(old), try waits(new))
+    let (kept, ends) = (try kept(from: old, to: new), try ends(new))
     return """
-      CASE WHEN \(waited) THEN CASE WHEN \(waits) THEN \(within)\(ended) ELSE 'c' END WHEN \(waits) THEN 'q' END
+      CASE WHEN \(waited) THEN CASE WHEN \(waits) THEN \(kept)\(ends) ELSE 'c' END WHEN \(waits) THEN 'q' END
       """
   }
 
-  /// The first due time from which on the latency of a change is told: of a row that ends, what it was before.
-  func due(from old: String, to new: String) throws(LayoutProblem) -> String {
-    let (waited, waits) = (try waits(old), try waits(new))
-    return """
-      CASE WHEN \(waited) THEN CASE WHEN \(waits) THEN NULL ELSE \(try due(old)) END WHEN \(waits) THEN \(try due(new)) END
-      """
+  /// What became of a row that waits as it did before: a letter of the journal, or NULL.
+  func kept(from old: String, to new: String) throws(LayoutProblem) -> String {
+    var cases = ""
+    if let failed = rules.failed { cases += " WHEN \(try expand(failed, new, old: old)) THEN 'r'" }
+    if let released = rules.released { cases += " WHEN \(try expand(released, new, old: old)) THEN 'l'" }
+    return cases.isEmpty ? "NULL" : "CASE\(cases) END"
   }
 
-  /// What became of a row that was written, in PostgreSQL: a letter of the journal, or NULL. An event that is written when
-  /// it is already delivered or dead was enqueued and ended at once.
-  func arrival(_ row: String) throws(LayoutProblem) -> String {
-    var text = "CASE WHEN \(try waits(row)) THEN 'E'"
-    if let delivered = rules.delivered { text += " WHEN \(try expand(delivered, row)) THEN 'b'" }
-    if let dead = rules.dead { text += " WHEN \(try expand(dead, row)) THEN 'y'" }
-    return text + " END"
+  /// How a row ended that does not wait any more: a letter of the journal.
+  func ended(_ row: String) throws(LayoutProblem) -> String {
+    let ends = try ends(row)
+    return ends.isEmpty ? "'c'" : "CASE\(ends) ELSE 'c' END"
+  }
+
+  private func ends(_ row: String) throws(LayoutProblem) -> String {
+    var cases = ""
+    if let delivered = rules.delivered { cases += " WHEN \(try expand(delivered, row)) THEN 'd'" }
+    if let dead = rules.dead { cases += " WHEN \(try expand(dead, row)) THEN 'x'" }
+    return cases
   }
 
   /// w waiting, d delivered, x dead, g gone otherwise.
@@ -86,7 +86,7 @@ struct LedgerTerms {
   func expand(_ text: String, _ row: String, old: String? = nil) throws(LayoutProblem) -> String {
     var template = SQLTemplate(
       queue: queue, schema: schema, dialect: dialect, row: row, oldRow: old, outlivesSchema: true,
-      clock: Self.sqliteClock)
+      clock: Self.sqliteClock, references: references)
     return "(\(try template.expand(text)))"
   }
 

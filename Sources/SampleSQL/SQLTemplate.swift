@@ -22,6 +22,7 @@ package struct SQLTemplate {
   private let oldRow: String?
   private let outlivesSchema: Bool
   private let clock: String
+  private let references: [String: [String: String]]
   /// The columns that were used so far, by table role: what a role has to be granted.
   package private(set) var usedColumns: [String: Set<String>] = [:]
   /// True once a template has asked for the clock: what it says may then change without any write.
@@ -37,9 +38,10 @@ package struct SQLTemplate {
   ///   - outlivesSchema: true for SQL that stays when the schema changes. Words are then compared as text: an enum may get
   ///     one that it does not have today.
   ///   - clock: SQL of the store's clock in SQLite, where that is not a parameter.
+  ///   - references: what stands for columns instead of their names, by what the row is called and the column's name.
   package init(
     queue: TableQueue, schema: QueueSchema, dialect: SQLDialect, row: String = "e", oldRow: String? = nil,
-    outlivesSchema: Bool = false, clock: String = ":now"
+    outlivesSchema: Bool = false, clock: String = ":now", references: [String: [String: String]] = [:]
   ) {
     self.queue = queue
     self.schema = schema
@@ -48,6 +50,7 @@ package struct SQLTemplate {
     self.oldRow = oldRow
     self.outlivesSchema = outlivesSchema
     self.clock = clock
+    self.references = references
   }
 
   /// Expands one template.
@@ -190,7 +193,8 @@ package struct SQLTemplate {
       }
       usedColumns[column.table, default: []].insert(name)
       let cast = outlivesSchema ? "" : table.enums[name]?.underDomain.map { "::\($0)" } ?? ""
-      return ("\(row)." + SQLIdentifier.quoted(name) + cast, encoding(column.encoding, type))
+      let reference = references[row]?[name] ?? "\(row)." + SQLIdentifier.quoted(name)
+      return (reference + cast, encoding(column.encoding, type))
     case .expression(let template):
       return ("(" + (try expand(template, depth: depth + 1)) + ")", column.encoding)
     }

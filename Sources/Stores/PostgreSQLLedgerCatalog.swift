@@ -40,7 +40,7 @@ struct PostgreSQLLedgerCatalog {
     }
     let relations = Set(
       script.changes.map { SQLIdentifier.literal(script.table(of: $0), .postgresql) + "::regclass" })
-    let movements = script.movementFunctions.map { SQLIdentifier.literal($0, .postgresql) }.joined(separator: ", ")
+    let terms = script.termFunctions.map { SQLIdentifier.literal($0, .postgresql) }.joined(separator: ", ")
     return """
       SELECT s.oid IS NOT NULL,
         (SELECT string_agg(a.attname || ' ' || replace(format_type(a.atttypid, NULL), '"', ''), ', ' ORDER BY a.attnum)
@@ -57,7 +57,7 @@ struct PostgreSQLLedgerCatalog {
         foreign_owner.name, foreign_owner.is_super,
         (SELECT count(*) FROM pg_class c WHERE c.relnamespace = s.oid AND c.relkind = 'r'
           AND c.relname IN ('watched', 'losses', 'readers')),
-        (SELECT count(*) FROM pg_proc f WHERE f.pronamespace = s.oid AND f.proname = ANY (ARRAY[\(movements)]::text[])),
+        (SELECT count(*) FROM pg_proc f WHERE f.pronamespace = s.oid AND f.proname = ANY (ARRAY[\(terms)]::text[])),
         \(triggers.joined(separator: ",\n  "))
       FROM (SELECT (SELECT oid FROM pg_namespace WHERE nspname = '\(LedgerNames.schema)') AS oid) s
         LEFT JOIN LATERAL (SELECT r.rolname::text AS name, r.rolsuper AS is_super FROM (
@@ -87,8 +87,8 @@ struct PostgreSQLLedgerCatalog {
       missing.append("the columns of the journal \(script.names.journal) as they were")
     }
     if result.integer(0, 8) != 3 { missing.append("a table that the ledgers share") }
-    if result.integer(0, 9) != script.movementFunctions.count {
-      missing.append("a function that says what changes mean")
+    if result.integer(0, 9) != script.termFunctions.count {
+      missing.append("a function that says what the layout says of a row")
     }
     for (change, powerless) in triggers where powerless == nil {
       missing.append("the trigger \(script.names.trigger(change)) on \(script.table(of: change)), enabled")

@@ -34,9 +34,15 @@ import Testing
     let outbox = try outbox(server)
     try outbox.database.psql("CHECKPOINT")
     try await outbox.sample()
-    try outbox.database.psql(String(repeating: insertion, count: 20))
+    var written = 0
+    // What is lost is what the last page of the log holds: several transactions, and those that counting adds.
+    let place = "SELECT (pg_current_wal_insert_lsn() - '0/0') % 8192 BETWEEN 2500 AND 5000"
+    while try written < 20 || outbox.database.psql(place) == "f" {
+      try outbox.database.psql(insertion)
+      written += 1
+    }
     try await outbox.sample()
-    #expect(enqueued(outbox) == 20)
+    #expect(enqueued(outbox) == written)
     let before = try nextTransaction(outbox)
     try server.crash()
     try server.start()
@@ -50,7 +56,7 @@ import Testing
       isAnew && outbox.totals.restarts.allSatisfy { $0.contains("older than it was") }, "\(outbox.totals.restarts)")
     try outbox.database.psql(String(repeating: insertion, count: 5))
     try await outbox.sample()
-    #expect(enqueued(outbox) == 25 && outbox.totals.restarts.count == 1, "\(outbox.totals.restarts)")
+    #expect(enqueued(outbox) == written + 5 && outbox.totals.restarts.count == 1, "\(outbox.totals.restarts)")
   }
 
   @Test func `a crash, a restart and a checkpoint that take nothing change nothing`() async throws {

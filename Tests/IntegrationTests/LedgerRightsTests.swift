@@ -150,21 +150,21 @@ import Testing
     "REVOKE INSERT ON outbox_ledger.\"public.outbox\" FROM OWNER", "REVOKE INSERT ON outbox_ledger.losses FROM OWNER",
     "REVOKE USAGE ON SCHEMA outbox_ledger FROM OWNER", "REVOKE SELECT ON outbox FROM OWNER",
     "REVOKE USAGE ON SCHEMA public FROM PUBLIC; ALTER SCHEMA public OWNER TO postgres",
-    "REVOKE EXECUTE ON FUNCTION outbox_ledger.MOVEMENT FROM OWNER",
+    "REVOKE EXECUTE ON FUNCTION outbox_ledger.TERM FROM OWNER",
     "ALTER FUNCTION outbox_ledger.\"public.outbox update\"() SECURITY INVOKER",
     "ALTER FUNCTION outbox_ledger.\"public.outbox dead insert\"() OWNER TO pg_monitor",
   ])
   func `that do not suffice any more end the count at once`(_ change: String) async throws {
     let owned = try await Owned()
     try await owned.fixture.expect(Self.events, ["mail enqueued 2", "mail retried 2"])
-    let movement = try owned.fixture.database.psql(
+    let term = try owned.fixture.database.psql(
       """
       SELECT quote_ident(proname) || '(' || pg_get_function_identity_arguments(oid) || ')' FROM pg_proc
-      WHERE proname = 'public.outbox insert movement'
+      WHERE proname = 'public.outbox waiting'
       """)
     try owned.fixture.database.psql(
       change.replacing("OWNER TO", with: "owner to").replacing("OWNER", with: quoted(owned.owner))
-        .replacing("MOVEMENT", with: movement))
+        .replacing("TERM", with: term))
     // In the very next sample, although the catalogue is looked at once a minute.
     try await owned.fixture.sample()
     #expect(owned.fixture.last?.mark.method != .ledger)

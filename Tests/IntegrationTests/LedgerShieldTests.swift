@@ -23,7 +23,7 @@ import Testing
     "ALTER TABLE \(journal) RENAME COLUMN kind TO sort",
     "ALTER TABLE \(journal) ALTER COLUMN kind TYPE integer USING 1", "ALTER TABLE \(journal) ADD CHECK (false)",
     "ALTER TABLE \(journal) ADD COLUMN more integer NOT NULL",
-    "DO 'BEGIN EXECUTE ''DROP FUNCTION '' || (SELECT oid::regprocedure FROM pg_proc WHERE proname ~ ''insert movement''); END'",
+    "DO 'BEGIN EXECUTE ''DROP FUNCTION '' || (SELECT oid::regprocedure FROM pg_proc WHERE proname ~ ''outbox waiting''); END'",
     "ALTER TABLE outbox RENAME COLUMN attempts TO tries",
     "ALTER TABLE outbox RENAME COLUMN channel TO route",
   ])
