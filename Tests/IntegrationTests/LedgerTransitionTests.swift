@@ -54,6 +54,12 @@ import Testing
       "INSERT INTO outbox (id, channel, status) VALUES (30, 'sms', 'dead'), (31, 'sms', 'delivered')",
       ["sms dead 1", "sms delivered 1", "sms enqueued 2", "sms measured 1"])
     try await fixture.expect(
+      """
+      INSERT INTO outbox (id, channel, status) VALUES (32, 'sms', 'pending'), (33, 'sms', 'dead'), (34, 'push', 'delivered'),
+        (35, 'sms', 'failed')
+      """,
+      ["push delivered 1", "push enqueued 1", "push measured 1", "sms dead 1", "sms enqueued 3"])
+    try await fixture.expect(
       "INSERT INTO outbox (id, channel) VALUES (5, 'mail') ON CONFLICT (id) DO UPDATE SET status = 'delivered'",
       ["mail delivered 1", "mail measured 1"])
     try await fixture.expect("UPDATE outbox SET status = 'pending' WHERE false; DELETE FROM outbox WHERE false", [])
