@@ -59,8 +59,13 @@ struct LedgerFunctions {
     let types = parameters.enumerated().map { "p\($0 + 1) \($1.column.type)" }
     return """
       CREATE FUNCTION \(names.function(term))(\(types.joined(separator: ", "))) RETURNS \(term.type) LANGUAGE sql STABLE
-      RETURN (\(try sql(of: term, Self.rows, terms)))::\(term.type)
+      RETURN \(try typed(term, Self.rows, terms))
       """
+  }
+
+  /// What decides whether a row waits is refused unless it is a truth, and not made one.
+  private func typed(_ term: LedgerTerm, _ rows: [String], _ terms: LedgerTerms) throws(LayoutProblem) -> String {
+    "(\(try sql(of: term, rows, terms)))" + (term == .waiting ? "" : "::\(term.type)")
   }
 
   /// The columns that a term needs, of the row before a change (0) and of the only row or the one after it (1).
@@ -89,7 +94,7 @@ struct LedgerFunctions {
 
   /// A term of a row, or of a row before and after a change.
   private func say(_ term: LedgerTerm, _ rows: String...) throws(LayoutProblem) -> String {
-    if columns == nil { return "(\(try sql(of: term, rows, terms)))::\(term.type)" }
+    if columns == nil { return try typed(term, rows, terms) }
     // Of one row alone it is the only one that a term can name.
     let arguments = try parameters(of: term).map { $0.column.argument(of: rows[min($0.row, rows.count - 1)]) }
     return "\(names.function(term))(\(arguments.joined(separator: ", ")))"
@@ -176,18 +181,19 @@ struct LedgerFunctions {
   private static func letter(_ letter: String) -> String { "'\(letter)'::pg_catalog.\"char\"" }
 
   /// Nearly all rows are written to wait, and of these no more is computed than the journal needs. One that is not has no
-  /// letter here, which the journal refuses: an event that is written when it is already delivered or dead was enqueued
-  /// and ended at once.
+  /// destination here, which the journal refuses: an event that is written when it is already delivered or dead was
+  /// enqueued and ended at once. What no rule knows need not even have a destination that can be computed.
   private func inserted() throws(LayoutProblem) -> (String, String, (String, String)?) {
     let (waits, destination, ended) = (try say(.waiting, "e"), try say(.destination, "e"), try say(.ended, "e"))
     // The moment is only of use where a dead letter may come back as a new row.
     let late = schema.tables["dead"] == nil ? "NULL" : Self.since(try say(.due, "e"))
+    let lateWhereItWaits = late == "NULL" ? late : "CASE WHEN \(waits) THEN \(late) END"
     func isEnded(_ letter: String) -> String { "\(ended) OPERATOR(pg_catalog.=) \(Self.letter(letter))" }
     return (
       "",
       """
       \(into)
-      SELECT CASE WHEN \(waits) THEN \(Self.letter("E")) END, \(destination), \(late) FROM new_rows e;
+      SELECT \(Self.letter("E")), CASE WHEN \(waits) THEN \(destination) END, \(lateWhereItWaits) FROM new_rows e;
       """,
       (
         "not_null_violation",
@@ -216,7 +222,13 @@ struct LedgerFunctions {
     let (waited, waits) = (try say(.waiting, "o"), try say(.waiting, "e"))
     let (kept, ended) = (try say(.kept, "o", "e"), try say(.ended, "e"))
     let single = """
-      SELECT * INTO STRICT e FROM new_rows;
+      SELECT * INTO e FROM new_rows LIMIT 1;
+      IF NOT FOUND THEN
+        IF EXISTS (SELECT FROM old_rows) THEN
+          \(Self.doNotPair)
+        END IF;
+        RETURN NULL;
+      END IF;
       SELECT * INTO STRICT o FROM old_rows;
       IF \(waited) THEN
         IF \(waits) THEN
@@ -241,11 +253,8 @@ struct LedgerFunctions {
       "(SELECT pg_catalog.row_number() OVER () AS \(number)\(needed) FROM \(rows) r)"
     }
     let many = """
-      IF NOT EXISTS (SELECT FROM old_rows UNION ALL SELECT FROM new_rows) THEN
-        RETURN NULL;
-      END IF;
       IF (SELECT pg_catalog.count(*) FROM old_rows) OPERATOR(pg_catalog.<>) (SELECT pg_catalog.count(*) FROM new_rows) THEN
-        RAISE EXCEPTION USING ERRCODE = 'cardinality_violation';
+        \(Self.doNotPair)
       END IF;
       \(into)
       SELECT m.kind, \(try say(.destination, "e")), CASE WHEN m.due IS NOT NULL THEN \(Self.since("m.due")) END
@@ -264,11 +273,12 @@ struct LedgerFunctions {
         o pg_catalog.record;
         kind pg_catalog."char";
         due pg_catalog.float8;
-      """, single, ("no_data_found OR too_many_rows OR datatype_mismatch", many)
+      """, single, ("too_many_rows OR datatype_mismatch", many)
     )
   }
 
   private static let rowNumber = "place in the statement"
+  private static let doNotPair = "RAISE EXCEPTION USING ERRCODE = 'cardinality_violation';"
 
   /// One row that did not wait, as most that are pruned, is left alone after a look at it.
   private func deleted() throws(LayoutProblem) -> (String, String, (String, String)?) {

@@ -250,9 +250,9 @@ package struct LedgerScript: Sendable, Hashable {
     ]
   }
 
-  /// The columns of a journal as PostgreSQL tells them, without quotes.
+  /// The columns of a journal as PostgreSQL tells them, without quotes, with a sign behind those that may be NULL.
   package static let journalColumns =
-    "txid xid8, latency double precision, kind char, destination text"
+    "txid xid8, latency double precision?, kind char, destination text"
 
   /// The table that the trigger of a change is on, quoted.
   package func table(of change: LedgerChange) -> String { tables[change.tableRole] ?? "" }

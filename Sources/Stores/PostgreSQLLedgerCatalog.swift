@@ -43,7 +43,8 @@ struct PostgreSQLLedgerCatalog {
     let terms = script.termFunctions.map { SQLIdentifier.literal($0, .postgresql) }.joined(separator: ", ")
     return """
       SELECT s.oid IS NOT NULL,
-        (SELECT string_agg(a.attname || ' ' || replace(format_type(a.atttypid, NULL), '"', ''), ', ' ORDER BY a.attnum)
+        (SELECT string_agg(a.attname || ' ' || replace(format_type(a.atttypid, NULL), '"', '')
+            || CASE WHEN a.attnotnull THEN '' ELSE '?' END, ', ' ORDER BY a.attnum)
           FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
           WHERE c.relnamespace = s.oid AND c.relname = \(label) AND a.attnum > 0 AND NOT a.attisdropped),
         \(privilege(label)) AND \(privilege("'watched'")) AND \(privilege("'losses'")),

@@ -213,6 +213,35 @@ import Testing
     #expect(fixture.total.destinations["mail"]?.durations.sum.isFinite == true)
   }
 
+  /// A layout whose destination cannot be told of every row that the table may hold.
+  private static func letters(waiting: String) -> Layout {
+    var layout = Layout.aiHummer
+    layout.queues[0].columns["destination"] = .expression("({channel}::json ->> 'to')")
+    layout.queues[0].columns["channel"] = .column("channel")
+    layout.queues[0].ledger?.waiting = waiting
+    return layout
+  }
+
+  @Test func `compute nothing of rows that no rule knows`() async throws {
+    let fixture = try await installed(Self.letters(waiting: "{status} = 'pending'"))
+    try await fixture.expect(
+      """
+      INSERT INTO outbox (id, channel, status) VALUES (1, '{"to": "mail"}', 'pending'), (2, 'none', 'draft'),
+        (3, '{"to": "push"}', 'delivered');
+      INSERT INTO outbox (id, channel, status) VALUES (4, 'none', 'draft');
+      UPDATE outbox SET attempts = 1 WHERE id = 4; UPDATE outbox SET attempts = 1 WHERE id IN (2, 4);
+      DELETE FROM outbox WHERE id IN (2, 4);
+      """, ["mail enqueued 1", "push delivered 1", "push enqueued 1", "push measured 1"])
+    #expect(try fixture.database.psql("SELECT count(*) FROM outbox_ledger.losses") == "0")
+  }
+
+  @Test(arguments: ["{status}", "{attempts}"])
+  func `are refused where what says that a row waits is no truth`(_ waiting: String) throws {
+    let fixture = try LedgerFixture(Self.letters(waiting: waiting), LedgerSchemas.aiHummer)
+    #expect(throws: SampleFailure.self) { try fixture.installation().install(grantingTo: nil) }
+    #expect(try fixture.installation().status().state == .absent)
+  }
+
   private static let channels: Layout = {
     var layout = Layout.aiHummer
     layout.queues[0].tables["channels"] = TableName("channels")

@@ -41,6 +41,16 @@ import Testing
     #expect(try fixture.database.psql(Self.catalogues) == before)
   }
 
+  @Test func `is broken where its journal takes what it should refuse`() async throws {
+    let fixture = try LedgerFixture(.aiHummer, LedgerSchemas.aiHummer)
+    let ledger = try fixture.installation()
+    #expect(try ledger.install(grantingTo: nil))
+    try fixture.database.psql("ALTER TABLE outbox_ledger.\"public.outbox\" ALTER destination DROP NOT NULL")
+    #expect(try ledger.status().state == .broken)
+    #expect(try ledger.install(grantingTo: nil))
+    #expect(try ledger.status().state == .installed)
+  }
+
   @Test func `is not installed while that would make the application wait`() async throws {
     let fixture = try LedgerFixture(.aiHummer, LedgerSchemas.aiHummer)
     let before = try fixture.database.psql(Self.catalogues)
