@@ -209,6 +209,8 @@ struct LedgerFunctions {
     )
   }
 
+  /// An event that ends was waiting for its destination of before.
+  ///
   /// One row needs no join. A plan for many rows would cost a claim several times as much. A session that was there before
   /// a column got another type cannot look at one row any more, but at many.
   ///
@@ -236,6 +238,7 @@ struct LedgerFunctions {
         ELSE
           kind := \(ended);
           due := \(try say(.due, "o"));
+          destination := \(try say(.destination, "o"));
         END IF;
       ELSIF \(waits) THEN
         kind := \(Self.letter("q"));
@@ -243,7 +246,7 @@ struct LedgerFunctions {
       END IF;
       IF kind IS NOT NULL THEN
         \(into)
-        VALUES (kind, \(try say(.destination, "e")), CASE WHEN due IS NOT NULL THEN \(Self.since("due")) END);
+        VALUES (kind, COALESCE(destination, \(try say(.destination, "e"))), CASE WHEN due IS NOT NULL THEN \(Self.since("due")) END);
       END IF;
       """
     let number = SQLIdentifier.quoted(Self.rowNumber)
@@ -257,13 +260,14 @@ struct LedgerFunctions {
         \(Self.doNotPair)
       END IF;
       \(into)
-      SELECT m.kind, \(try say(.destination, "e")), CASE WHEN m.due IS NOT NULL THEN \(Self.since("m.due")) END
+      SELECT m.kind, m.destination, CASE WHEN m.due IS NOT NULL THEN \(Self.since("m.due")) END
       FROM \(numbered("old_rows")) o FULL JOIN \(numbered("new_rows")) e ON e.\(number) OPERATOR(pg_catalog.=) o.\(number)
         CROSS JOIN LATERAL (SELECT
           CASE WHEN \(waited) THEN CASE WHEN \(waits) THEN \(kept) ELSE \(ended) END
             WHEN \(waits) THEN \(Self.letter("q")) END AS kind,
           CASE WHEN \(waited) THEN CASE WHEN \(waits) THEN NULL ELSE \(try say(.due, "o")) END
-            WHEN \(waits) THEN \(try say(.due, "e")) END AS due) m
+            WHEN \(waits) THEN \(try say(.due, "e")) END AS due,
+          CASE WHEN \(waits) THEN \(try say(.destination, "e")) ELSE \(try say(.destination, "o")) END AS destination) m
       WHERE m.kind IS NOT NULL AND COALESCE(o.\(number) IS NOT NULL AND e.\(number) IS NOT NULL, false);
       """
     return (
@@ -273,6 +277,7 @@ struct LedgerFunctions {
         o pg_catalog.record;
         kind pg_catalog."char";
         due pg_catalog.float8;
+        destination pg_catalog.text;
       """, single, ("too_many_rows OR datatype_mismatch", many)
     )
   }

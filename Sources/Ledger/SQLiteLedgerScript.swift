@@ -131,6 +131,7 @@ package struct SQLiteLedgerScript: Sendable, Hashable {
       + "application's statement, inside a trigger as anywhere else.",
     "ALTER TABLE … DROP COLUMN fails for a column that the triggers read; remove the ledger before such a migration. A "
       + "migration that builds the table anew drops the triggers: the ledger is then broken, and says so.",
+    "A rule of a layout of your own that an older library of the application does not understand fails its statements.",
     "total_changes() counts the ledger's rows too; changes() and last_insert_rowid() do not, and an update hook is told "
       + "of them.",
     "Changes with triggers switched off (SQLITE_DBCONFIG_ENABLE_TRIGGER), and rows that REPLACE removes while "

@@ -62,6 +62,14 @@ import Testing
     try await fixture.expect(
       "INSERT INTO outbox (id, channel) VALUES (5, 'mail') ON CONFLICT (id) DO UPDATE SET status = 'delivered'",
       ["mail delivered 1", "mail measured 1"])
+    try await fixture.expect(
+      """
+      INSERT INTO outbox (id, channel) VALUES (40, 'fax'), (41, 'fax'), (42, 'fax');
+      UPDATE outbox SET status = 'dead', channel = NULL WHERE id = 40;
+      UPDATE outbox SET status = 'dead', channel = NULL WHERE id IN (41, 42);
+      UPDATE outbox SET status = 'pending', channel = 'push' WHERE id = 40;
+      UPDATE outbox SET status = 'pending', channel = 'push' WHERE id IN (41, 42)
+      """, ["fax dead 3", "fax enqueued 3", "push requeued 3"])
     try await fixture.expect("UPDATE outbox SET status = 'pending' WHERE false; DELETE FROM outbox WHERE false", [])
     let waiting = try fixture.database.psql("SELECT count(*) FROM outbox WHERE status NOT IN ('delivered', 'dead')")
     let sample = try await fixture.sample()
@@ -206,7 +214,8 @@ import Testing
     try await fixture.expect(
       "INSERT INTO \(table) (id, channel) VALUES (1, 'a'), (2, 'b'), (3, 'a')", ["a enqueued 2", "b enqueued 1"])
     try await fixture.expect(
-      "UPDATE \(table) SET status = 'delivered', channel = 'b' WHERE id < 3", ["b delivered 2", "b measured 2"])
+      "UPDATE \(table) SET status = 'delivered', channel = 'b' WHERE id < 3",
+      ["a delivered 1", "a measured 1", "b delivered 1", "b measured 1"])
     #expect(try fixture.installation().remove())
     #expect(try fixture.database.psql("SELECT count(*) FROM pg_trigger WHERE NOT tgisinternal") == "0")
   }

@@ -147,6 +147,8 @@ struct OracleCase: Sendable {
     let log: String
     /// How many movements there were a second between two pauses, at the most.
     let peak: Int
+    /// False where the kernel had more to tell of files than it keeps.
+    let isAllTold: Bool
   }
 
   /// Works and counts until there were so many events, and compares at every pause.
@@ -165,6 +167,7 @@ struct OracleCase: Sendable {
     if operations.contains("paced") { rounds = 3 }
     if operations.contains("patient") { rounds = 2 }
     var peak = 0
+    var isAllTold = true
     var begun = ContinuousClock.now
     while true {
       rounds -= 1
@@ -184,6 +187,7 @@ struct OracleCase: Sendable {
       truth = told
       guard try await agrees(oracle, truth, sidecar, settings) else { return nil }
       if store == .files, Bool.random(using: &random) {
+        isAllTold = isAllTold && !sidecar.standardError.contains("max_queued_events")
         sidecar.signal(9)
         sidecar.wait()
         sidecar = try await oracle.startCountingSidecar()
@@ -203,8 +207,9 @@ struct OracleCase: Sendable {
     #expect(sidecar.isRunning, "\(name), seed \(settings.seed): \(AccountingOracle.log(sidecar))")
     oracle.stop()
     let log = try await oracle.end(sidecar)
+    isAllTold = isAllTold && !sidecar.standardError.contains("max_queued_events")
     #expect(workload.wait() == 0, "\(name): \(workload.standardError)")
-    return Ending(truth: truth, settledAt: settledAt, log: log, peak: peak)
+    return Ending(truth: truth, settledAt: settledAt, log: log, peak: peak, isAllTold: isAllTold)
   }
 
   private func agrees(
@@ -279,14 +284,20 @@ struct OracleCase: Sendable {
         let (found, left) = (received.deadLetters(of: outbox), truth.byDestination("dead letters", queue))
         #expect(found == left, "\(outbox), seed \(settings.seed): dead letters")
       }
+      if method == .watch, detail == .totalsWithoutAttempts {
+        let retried = received.counts(of: outbox, queue: queue).counts.values.reduce(0) { $0 + ($1["retried"] ?? 0) }
+        #expect(retried <= truth.count("retried", queue), "\(outbox), seed \(settings.seed)")
+      }
       if method == .watch, detail == .destinations {
-        // A file says when it was made, and the kernel when it was gone, which nobody is told of before. Where it had more to
-        // tell than it keeps, nobody knows when.
+        // A file says when it was made, and the kernel when it was gone, which nobody is told of before. What was gone
+        // before it was read has no duration, which is few of what waits for a sample. Where the kernel had more to tell than
+        // it keeps, nobody knows when anything was gone.
         #expect(truth.count("delivered", queue) > 0, "\(outbox), seed \(settings.seed)")
         for (destination, durations) in truth.durations(queue, "took at least ") {
           let buckets = received.buckets(of: outbox, destination)
           #expect(
-            buckets.isNowhereMore(than: durations) && buckets.upTo(.infinity) > 0,
+            buckets.isNowhereMore(than: durations)
+              && buckets.upTo(.infinity) > (ending.isAllTold ? durations.upTo(.infinity) * 3 / 4 : 0),
             "\(outbox) \(destination), seed \(settings.seed): \(buckets), at least \(durations)")
         }
       }
