@@ -24,13 +24,24 @@ struct LedgerFunctions {
   private let terms: LedgerTerms
   /// The columns that the layout's terms need; nil where a function cannot be given them.
   private let columns: [LedgerColumn]?
+  /// What each term's function takes: columns of the row before a change (0), and of the only row or the one after it (1).
+  private let parameters: [LedgerTerm: [(row: Int, column: LedgerColumn)]]
 
   init(queue: TableQueue, schema: QueueSchema, rules: LedgerRules, names: LedgerNames) throws(LayoutProblem) {
     self.queue = queue
     self.schema = schema
     self.names = names
     terms = LedgerTerms(queue: queue, schema: schema, rules: rules, dialect: .postgresql)
-    columns = try terms.columns()
+    let columns = try terms.columns()
+    self.columns = columns
+    var parameters: [LedgerTerm: [(row: Int, column: LedgerColumn)]] = [:]
+    for term in LedgerTerm.allCases {
+      let sql = try Self.sql(of: term, Self.rows, terms)
+      parameters[term] = Self.rows.indices.flatMap { row in
+        (columns ?? []).filter { sql.contains("\(Self.rows[row]).\(SQLIdentifier.quoted($0.name))") }.map { (row, $0) }
+      }
+    }
+    self.parameters = parameters
   }
 
   /// The terms that have functions of their own.
@@ -50,7 +61,7 @@ struct LedgerFunctions {
   // MARK: - Terms
 
   private func function(_ term: LedgerTerm) throws(LayoutProblem) -> String {
-    let parameters = try parameters(of: term)
+    let parameters = parameters[term, default: []]
     var terms = terms
     for (index, parameter) in parameters.enumerated() {
       terms.references[Self.rows[parameter.row], default: [:]][parameter.column.name] = "$\(index + 1)"
@@ -65,20 +76,12 @@ struct LedgerFunctions {
 
   /// What decides whether a row waits is refused unless it is a truth, and not made one.
   private func typed(_ term: LedgerTerm, _ rows: [String], _ terms: LedgerTerms) throws(LayoutProblem) -> String {
-    "(\(try sql(of: term, rows, terms)))" + (term == .waiting ? "" : "::\(term.type)")
-  }
-
-  /// The columns that a term needs, of the row before a change (0) and of the only row or the one after it (1).
-  private func parameters(of term: LedgerTerm) throws(LayoutProblem) -> [(row: Int, column: LedgerColumn)] {
-    let sql = try sql(of: term, Self.rows, terms)
-    return Self.rows.indices.flatMap { row in
-      (columns ?? []).filter { sql.contains("\(Self.rows[row]).\(SQLIdentifier.quoted($0.name))") }.map { (row, $0) }
-    }
+    "(\(try Self.sql(of: term, rows, terms)))" + (term == .waiting ? "" : "::\(term.type)")
   }
 
   private static let rows = ["o", "e"]
 
-  private func sql(
+  private static func sql(
     of term: LedgerTerm, _ rows: [String], _ terms: LedgerTerms
   ) throws(LayoutProblem) -> String {
     let row = rows[rows.count - 1]
@@ -96,7 +99,7 @@ struct LedgerFunctions {
   private func say(_ term: LedgerTerm, _ rows: String...) throws(LayoutProblem) -> String {
     if columns == nil { return try typed(term, rows, terms) }
     // Of one row alone it is the only one that a term can name.
-    let arguments = try parameters(of: term).map { $0.column.argument(of: rows[min($0.row, rows.count - 1)]) }
+    let arguments = parameters[term, default: []].map { $0.column.argument(of: rows[min($0.row, rows.count - 1)]) }
     return "\(names.function(term))(\(arguments.joined(separator: ", ")))"
   }
 

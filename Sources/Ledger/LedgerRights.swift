@@ -15,6 +15,8 @@ struct LedgerRights: Sendable, Hashable {
   /// True where the owner of a trigger's function `f` may do what it does. The catalogues say so to every role, also to one
   /// that may not use the schema.
   var suffice: String {
+    let label = SQLIdentifier.literal(names.label, .postgresql)
+    let terms = LedgerScript.functionNames(LedgerTerm.allCases.map(\.rawValue), of: label)
     let written = [names.label, LedgerNames.lossesTable].map { SQLIdentifier.literal($0, .postgresql) }
     let read = read.map { SQLIdentifier.literal($0, .postgresql) + "::regclass" }
     return """
@@ -25,7 +27,7 @@ struct LedgerRights: Sendable, Hashable {
             AND has_schema_privilege(f.proowner, c.relnamespace, 'USAGE'))
           FROM pg_class c WHERE c.oid IN (\(read.joined(separator: ", "))))
         AND NOT EXISTS (SELECT FROM pg_proc m WHERE m.pronamespace = f.pronamespace
-          AND m.proname IN (\(LedgerScript.names(of: LedgerTerm.allCases, SQLIdentifier.literal(names.label, .postgresql))))
+          AND m.proname IN (\(terms))
           AND NOT has_function_privilege(f.proowner, m.oid, 'EXECUTE')))
       """
   }

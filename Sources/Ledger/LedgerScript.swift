@@ -229,15 +229,16 @@ package struct LedgerScript: Sendable, Hashable {
     let names = LedgerChange.allCases.map(\.rawValue) + LedgerTerm.allCases.map(\.rawValue) + former
     return """
       f.pronamespace = '\(LedgerNames.schema)'::regnamespace AND f.proname IN
-              (SELECT \(label) || ' ' || name FROM unnest(ARRAY[\(names.map { "'\($0)'" }.joined(separator: ", "))]) name)
+              (\(functionNames(names, of: label)))
       """
   }
 
   /// What functions of a ledger of an earlier version are called that this one has no more.
   private static let former = ["insert movement", "update movement", "delete movement"]
 
-  static func names(of terms: [LedgerTerm], _ label: String) -> String {
-    "SELECT \(label) || ' ' || term FROM unnest(ARRAY[\(terms.map { "'\($0.rawValue)'" }.joined(separator: ", "))]) term"
+  /// Selects the names of functions of a ledger by what stands behind its label.
+  static func functionNames(_ names: [String], of label: String) -> String {
+    "SELECT \(label) || ' ' || name FROM unnest(ARRAY[\(names.map { "'\($0)'" }.joined(separator: ", "))]) name"
   }
 
   /// What the role that samples needs besides, to read the ledger and to throw away what it has read.

@@ -34,7 +34,7 @@ final class SQLiteHead {
     return QueueHead(storeTime: now, rows: rows, paths: paths, looked: looked)
   }
 
-  /// The statement of a look; nil where no index leads to the first rows.
+  /// The statement of a look; nil where no index leads to the first rows, or where they can tell nothing.
   func statement(_ connection: borrowing SQLiteConnection) throws(SQLiteError) -> String? {
     try decided(connection).flatMap { HeadQuery.statement($0, .sqlite, from: floor) }
   }

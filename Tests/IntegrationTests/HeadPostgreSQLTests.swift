@@ -98,8 +98,4 @@ struct HeadPostgreSQLTests {
     let last = try await watched.sample()
     #expect(last.isGood && last.head?.tellsNothing == true)
   }
-
-  private func milliseconds(_ time: Timestamp, minus age: Duration) -> String {
-    "\(Int64(((time.seconds - age.seconds) * 1000).rounded(.down)))"
-  }
 }

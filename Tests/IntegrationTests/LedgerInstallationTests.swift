@@ -23,6 +23,9 @@ import Testing
     #expect(try !ledger.install(grantingTo: nil))
     #expect(try ledger.status().state == .installed)
     #expect(try fixture.database.psql(Self.catalogues) != before)
+    // What an earlier version made goes, too.
+    try fixture.database.psql(
+      "CREATE FUNCTION outbox_ledger.\"public.outbox insert movement\"(text) RETURNS text LANGUAGE sql AS 'SELECT $1'")
     #expect(try ledger.remove())
     #expect(try fixture.database.psql(Self.catalogues) == before)
     #expect(try !ledger.remove())

@@ -291,8 +291,7 @@ struct OracleCase: Sendable {
         for (destination, durations) in truth.durations(queue, "took at least ") {
           let buckets = received.buckets(of: outbox, destination)
           #expect(
-            buckets.isNowhereMore(than: durations)
-              && buckets.upTo(.infinity) > 0,
+            buckets.isNowhereMore(than: durations) && buckets.upTo(.infinity) > 0,
             "\(outbox) \(destination), seed \(settings.seed): \(buckets), at least \(durations)")
         }
       }

@@ -4,6 +4,11 @@ import Stores
 import TestSupport
 import Testing
 
+/// When something began that has an age, in milliseconds since the Unix epoch as psql tells them.
+func milliseconds(_ time: Timestamp, minus age: Duration) -> String {
+  "\(Int64(((time.seconds - age.seconds) * 1000).rounded(.down)))"
+}
+
 /// A store whose counts are put off: they cost more than their share, whatever they cost.
 struct RarelyCounted {
   let database: TemporaryDatabase

@@ -12,10 +12,6 @@ struct RhythmPostgreSQLTests {
     try TemporaryPostgres.shared().createDatabase(PostgreSQLSampleLayout.schema + sql)
   }
 
-  private func milliseconds(_ time: Timestamp, minus age: Duration) -> String {
-    "\(Int64(((time.seconds - age.seconds) * 1000).rounded(.down)))"
-  }
-
   @Test func `between two counts the head tells of every age while few events wait`() async throws {
     let watched = RarelyCounted(try database())
     let sample = try await watched.third()
