@@ -276,5 +276,10 @@ struct AccountingOracle {
     func deliveriesOnTime(_ queue: String, _ prefix: String) -> Int {
       durations(queue, prefix).values.reduce(0) { $0 + $1.upTo(AccountingOracle.objective.seconds) }
     }
+
+    /// Deliveries that missed it.
+    func deliveriesLate(_ queue: String, _ prefix: String) -> Int {
+      durations(queue, prefix).values.reduce(0) { $0 + $1.upTo(.infinity) } - deliveriesOnTime(queue, prefix)
+    }
   }
 }

@@ -40,6 +40,8 @@ struct AccountingOracleTests {
       one.check(received, against: ending, settings)
       print("oracle: \(one.name): \(ending.truth.count("enqueued")) events")
       print("oracle: \(one.name): up to \(ending.peak) movements a second")
+      let (exact, estimates) = (received.samples(of: one.outboxes).count, received.estimates(of: one.outboxes))
+      print("oracle: \(one.name): \(exact) samples conserve, \(estimates) estimates were left out")
     }
   }
 

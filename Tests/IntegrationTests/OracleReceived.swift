@@ -69,6 +69,14 @@ struct OracleReceived {
   /// Whether there is a sample of an outbox that is no older than a time: figures from before cannot be the last ones.
   func reaches(_ time: Double, _ outbox: String) -> Bool { samples(of: [outbox]).contains { $0.time >= time } }
 
+  /// How many samples were estimates, which no conservation holds for.
+  func estimates(of outboxes: [String]) -> Int {
+    outboxes.reduce(0) { sum, outbox in
+      let points = byOutbox[outbox] ?? []
+      return sum + Set(points.filter { $0.metric == "outbox_sample_exact" && $0.value == 0 }.map(\.time)).count
+    }
+  }
+
   /// What every sample said of the depth, and what was counted until then adds up to.
   func samples(of outboxes: [String]) -> [(time: Double, depth: Int, moved: Int)] {
     outboxes.flatMap { outbox in
