@@ -17,7 +17,8 @@ package enum ReadingDepth: Sendable, Hashable {
 /// Every reading pays for itself: a count that took 30 ms of the database's time, with a share of 1 % for it, is followed
 /// by 3 s without another one. Cheap queues are counted in every cycle; what they do not need goes to the others. The next
 /// count of a backlog that grows will cost more than the last one, and is put off until that has been saved: where it grows
-/// faster than can be saved, it is estimated.
+/// faster than can be saved, it is estimated. What is no reading, such as a look at the catalogue or the emptying of a ledger,
+/// is taken off what all of them have in the minutes that follow.
 package struct DatabaseShare: Sendable {
   /// What the readings of one queue have cost, in seconds of the database's time, and when they were.
   private struct Costs: Sendable {
@@ -62,6 +63,8 @@ package struct DatabaseShare: Sendable {
   private let budget: SampleBudget
   private var queues: [String: Costs] = [:]
   private var headPeriod = 0.0
+  /// How much of the time is set aside for what was done but for the readings.
+  private var setAside = 0.0
 
   /// The share of a budget.
   package init(_ budget: SampleBudget) {
@@ -83,8 +86,11 @@ package struct DatabaseShare: Sendable {
   package mutating func divide(among names: [String]) {
     queues = queues.filter { names.contains($0.key) }
     for name in names where queues[name] == nil { queues[name] = Costs() }
+    // What was set aside for something adds up to what that has cost.
+    setAside *= 1 - interval / max(Self.slowest, interval)
+    let whole = budget.share * (1 - Self.tolerance)
+    let limit = whole - min(setAside, whole / 2)
     // A database that is counted in every cycle needs no look at the head.
-    let limit = budget.share * (1 - Self.tolerance)
     let demands = names.map { queues[$0].map { ($0.nextCount + $0.debt) / interval + $0.rise } ?? 0 }
     var heads = 0.0
     if demands.reduce(0, +) > limit {
@@ -154,6 +160,13 @@ package struct DatabaseShare: Sendable {
     // Whoever reads everything reads the head too.
     queue.headAt = now
     queues[name] = queue
+  }
+
+  /// Notes what something else than a reading has cost.
+  ///
+  /// - Parameter cost: seconds of the database's time.
+  package mutating func note(aside cost: Double) {
+    setAside += max(0, cost) / max(Self.slowest, interval)
   }
 
   /// A dearer reading is believed at once, a cheaper one by half: a cache that was warm once may be cold again.

@@ -131,7 +131,7 @@ final class PostgreSQLLedgerWatch {
         obstacle = "the ledger \(ledger.label) cannot be purged and grows: \(failure.message)"
         return
       }
-      guard let gone = results.dropLast().last?.integer(0, 0) else { return }
+      guard let gone = results.last?.integer(0, 0) else { return }
       obstacle = nil
       isKnown = true
       knownAt = clock()

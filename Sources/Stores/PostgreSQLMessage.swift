@@ -15,9 +15,10 @@ import SampleSQL
 /// a rewriting `ALTER TABLE` or a `TRUNCATE` that the statement had to wait for, and a table that was rewritten reads
 /// as empty in an older snapshot: an outbox with a backlog would be reported as zero.
 enum PostgreSQLMessage {
-  /// Puts statements into a read-only transaction with all limits in force. Their results begin at ``firstResult``.
+  /// Puts statements into a read-only transaction with all limits in force. Their results begin at ``firstResult``; after them
+  /// comes how long the database worked.
   static func transaction(_ statements: [String], _ limits: PostgreSQLLimits) -> String {
-    (opening(limits) + statements + [commit]).joined(separator: ";\n")
+    (opening(limits) + statements + [serverTime, commit]).joined(separator: ";\n")
   }
 
   /// The same message without `BEGIN` and `COMMIT`, with as many results: the server makes one transaction of it, which a
@@ -32,25 +33,26 @@ enum PostgreSQLMessage {
   private static let begin = "BEGIN"
   private static let commit = "COMMIT"
 
-  /// The message of a sample: the clock, the statements, and how long the database worked for them.
+  /// The message of a sample: the clock, and the statements.
   static func sample(_ statements: [String], _ limits: PostgreSQLLimits) -> String {
-    transaction([clock] + statements + [serverTime], limits)
+    transaction([clock] + statements, limits)
   }
 
   /// Answers for how many seconds the database has worked since the message came: what a slow network adds is no work.
-  static let serverTime = "SELECT extract(epoch FROM clock_timestamp() - statement_timestamp())::float8"
+  private static let serverTime = "SELECT extract(epoch FROM clock_timestamp() - statement_timestamp())::float8"
 
   /// How many results come before that of the first statement.
   static let firstResult = opening(PostgreSQLLimits()).count
 
-  /// Puts statements that change the database into one transaction: all of them, or none. For the ledger's commands.
+  /// Puts statements that change the database into one transaction: all of them, or none. After their results comes how long
+  /// the database worked.
   static func change(_ statements: [String], _ limits: PostgreSQLLimits) -> String {
     let opening = [
       begin + " ISOLATION LEVEL READ COMMITTED READ WRITE",
       "SET LOCAL statement_timeout = \(milliseconds(limits.statement))",
       "SET LOCAL lock_timeout = \(milliseconds(limits.lock))", "SET LOCAL client_min_messages = warning",
     ]
-    return (opening + statements + [commit]).joined(separator: ";\n")
+    return (opening + statements + [serverTime, commit]).joined(separator: ";\n")
   }
 
   private static func opening(_ limits: PostgreSQLLimits) -> [String] {

@@ -25,10 +25,10 @@ final class PostgreSQLQueues {
   private(set) var isInDoubt = false
   /// True where the server may not have counted all that was inserted before movements are counted.
   private(set) var isEarly = false
+  /// For how many seconds the database has worked for readings so far.
+  private(set) var readingTime = 0.0
   /// True where the last sample has read another table, or other indexes, than counting was prepared for.
   private var isOutdated = false
-  /// For how many seconds the database worked for the last sample.
-  private(set) var serverTime = 0.0
 
   init(
     _ definition: OutboxDefinition, session: PostgreSQLSession, limits: PostgreSQLLimits,
@@ -194,18 +194,19 @@ final class PostgreSQLQueues {
   func results(
     _ message: String, of queue: Prepared, _ count: Int, eventIDs: Bool = false
   ) throws(PostgreSQLError) -> [PostgreSQLResult] {
+    let before = session.serverTime
     let results = try session.query(message)
+    readingTime += session.serverTime - before
     let first = PostgreSQLMessage.firstResult
     let hasIDs = eventIDs && queue.hasIDs
-    guard results.count == first + count + (hasIDs ? 4 : 3), results[first].rowCount == 1,
-      results[first].number(0, 0) != nil, let worked = results[results.count - 2].number(0, 0)
+    guard results.count == first + count + (hasIDs ? 2 : 1), results[first].rowCount == 1,
+      results[first].number(0, 0) != nil
     else {
       throw .server(
         .init(sqlState: "42601", message: "the statements of the layout gave \(results.count) results", hint: nil))
     }
-    serverTime = max(0, worked)
     queue.kept.note(PostgreSQLMoment(results[first]))
-    return Array(results.dropFirst(first).dropLast(2))
+    return Array(results.dropFirst(first))
   }
 
   // MARK: - Looking at the database
@@ -336,7 +337,7 @@ final class PostgreSQLQueues {
   func look(_ statements: [String]) throws(SampleFailure) -> [PostgreSQLResult] {
     do throws(PostgreSQLError) {
       let results = try session.query(PostgreSQLMessage.transaction(statements, limits))
-      return Array(results.dropFirst(PostgreSQLMessage.firstResult).dropLast())
+      return Array(results.dropFirst(PostgreSQLMessage.firstResult))
     } catch {
       throw failure(error)
     }

@@ -18,6 +18,8 @@ final class PostgreSQLSession {
   /// The database and the role of the last connection, for messages.
   private(set) var databaseName = ""
   private(set) var userName = ""
+  /// For how many seconds the database has worked for us, as far as it said so.
+  private(set) var serverTime = 0.0
 
   /// - Parameter early: a connection that somebody opened for it already.
   init(
@@ -31,10 +33,18 @@ final class PostgreSQLSession {
     self.backOff = PostgreSQLBackOff(longest: limits.longestBackOff, spread: spread)
   }
 
-  /// Sends a message that begins and commits a read-only transaction, and returns the result of each statement.
+  /// Sends a message of ``PostgreSQLMessage``, which begins and commits a transaction, and returns the result of each statement
+  /// but for the last two, which tell how long the database worked, and end it.
   ///
   /// While the database is left alone, fails at once with what went wrong last.
   func query(_ message: String) throws(PostgreSQLError) -> [PostgreSQLResult] {
+    let results = try results(of: message)
+    guard results.count >= 2 else { return results }
+    serverTime += max(0, results[results.count - 2].number(0, 0) ?? 0)
+    return results.dropLast(2)
+  }
+
+  private func results(of message: String) throws(PostgreSQLError) -> [PostgreSQLResult] {
     let wasConnected = connection != nil || early.isOpen
     do {
       return try attempt(message)

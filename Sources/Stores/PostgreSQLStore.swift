@@ -17,6 +17,8 @@ package actor PostgreSQLStore: SQLStore {
   private let monotonicNanoseconds: @Sendable () -> Int64
   private let limits: PostgreSQLLimits
   private var share: DatabaseShare?
+  /// For how many seconds the database has worked for this sample's readings.
+  private var notedTime = 0.0
   private var budget: SampleBudget?
   private var names: [String] = []
   private var estimates = 0
@@ -81,7 +83,10 @@ package actor PostgreSQLStore: SQLStore {
       share = request.budget.map { DatabaseShare($0) }
     }
     share?.divide(among: names)
+    let before = session.serverTime
+    notedTime = 0
     let samples = outboxes.flatMap { sample($0, request) }
+    share?.note(aside: session.serverTime - before - notedTime)
     names = samples.map(\.outbox.name)
     return samples
   }
@@ -121,16 +126,17 @@ package actor PostgreSQLStore: SQLStore {
       return (.counts(outcome.snapshot), outcome.accounting)
     }
     let depth = share?.next(name, at: uptime, hasHead: queue.head.isAvailable) ?? .counts
+    let before = outbox.readingTime
     switch depth {
     case .counts:
       do throws(SampleFailure) {
         let outcome = try outbox.sample(queue, eventIDs: request.eventIDs, mark: mark)
-        note(.counts, of: name, outbox.serverTime, events: outcome.snapshot.countedEvents)
+        note(.counts, of: name, outbox.readingTime - before, events: outcome.snapshot.countedEvents)
         queue.head.floor.note(outcome.snapshot)
         return (.counts(outcome.snapshot), outcome.accounting)
       } catch {
         guard error.reason == .timeout, session.isConnected else { throw error }
-        note(.counts, of: name, limits.statement.seconds)
+        share?.note(.counts, of: name, cost: limits.statement.seconds, at: uptime)
         // What took too long here must not end in an error about the estimate.
         guard let estimate = try? estimate(queue, of: outbox, name) else { throw error }
         return (.counts(estimate), nil)
@@ -138,11 +144,11 @@ package actor PostgreSQLStore: SQLStore {
     case .estimate: return (.counts(try estimate(queue, of: outbox, name)), nil)
     case .head:
       if let head = try outbox.head(queue) {
-        note(.head, of: name, outbox.serverTime)
+        note(.head, of: name, outbox.readingTime - before)
         return (.head(head), nil)
       }
       // Not served by an index, which is known from now on, or not in time, which is dear.
-      if queue.head.isAvailable { note(.head, of: name, limits.head.seconds) }
+      if queue.head.isAvailable { share?.note(.head, of: name, cost: limits.head.seconds, at: uptime) }
       return (.head(try outbox.clock(queue)), nil)
     case .clock: return (.head(try outbox.clock(queue)), nil)
     }
@@ -152,12 +158,15 @@ package actor PostgreSQLStore: SQLStore {
     _ queue: PostgreSQLQueues.Prepared, of outbox: PostgreSQLQueues, _ name: String
   ) throws(SampleFailure) -> Snapshot {
     estimates += 1
+    let before = outbox.readingTime
     let snapshot = try outbox.estimate(queue, seed: estimates)
-    note(.estimate, of: name, outbox.serverTime, events: snapshot.countedEvents)
+    note(.estimate, of: name, outbox.readingTime - before, events: snapshot.countedEvents)
     return snapshot
   }
 
+  /// Notes for how many seconds the database has worked for a reading.
   private func note(_ depth: ReadingDepth, of name: String, _ cost: Double, events: Int? = nil) {
+    notedTime += cost
     share?.note(depth, of: name, cost: cost, events: events, at: uptime)
   }
 

@@ -57,6 +57,7 @@ final class SQLiteFile {
       }
       do {
         share.begin(request.budget, knownSuffixes)
+        defer { share.end() }
         let outcomes = try database.sample(at: now, request, limits, share)
         knownSuffixes = outcomes.map(\.suffix)
         return outcomes

@@ -7,6 +7,8 @@ import SystemCalls
 final class SQLiteShare {
   private var budget: SampleBudget?
   private var share: DatabaseShare?
+  private var begunAt = 0.0
+  private var measured = 0.0
 
   /// Divides what there is among the queues of the file. Called before each sample.
   func begin(_ budget: SampleBudget?, _ suffixes: [String?]) {
@@ -15,7 +17,12 @@ final class SQLiteShare {
       share = budget.map { DatabaseShare($0) }
     }
     share?.divide(among: suffixes.map(Self.name))
+    begunAt = uptime
+    measured = 0
   }
+
+  /// Notes what the sample has cost besides what was measured. Called after each sample.
+  func end() { share?.note(aside: uptime - begunAt - measured) }
 
   /// What is read of a queue where it is not its turn to be counted; nil where it is.
   func cheaper(
@@ -50,7 +57,11 @@ final class SQLiteShare {
   ) rethrows -> Value {
     let began = uptime
     var found: Int?
-    defer { share?.note(depth, of: Self.name(suffix), cost: uptime - began, events: found, at: uptime) }
+    defer {
+      let cost = uptime - began
+      measured += cost
+      share?.note(depth, of: Self.name(suffix), cost: cost, events: found, at: uptime)
+    }
     let value = try body()
     found = events(value)
     return value

@@ -38,6 +38,24 @@ struct DatabaseShareTests {
     #expect(share.intervals("dear", hasHead: true) == SampleIntervals(head: .seconds(15), counts: .seconds(105)))
   }
 
+  @Test func `what is done besides the readings is taken off what they have, and given back in four minutes`() {
+    var share = share()
+    share.note(.counts, of: "a", cost: 0.9, at: 0)
+    share.divide(among: ["a"])
+    // 0.9 s of 0.95 %.
+    #expect(share.intervals("a", hasHead: false).counts == .seconds(105))
+    share.note(aside: 1.2)
+    share.divide(among: ["a"])
+    // 1.2 s in 240 s are 0.5 %, of which the first cycle has brought back a sixteenth: 0.9 s of 0.48125 %.
+    #expect(share.intervals("a", hasHead: false).counts == .seconds(195))
+    // However much it was, half of the share is for the readings: 0.9 s of 0.475 %.
+    share.note(aside: 100)
+    share.divide(among: ["a"])
+    #expect(share.intervals("a", hasHead: false).counts == .seconds(195))
+    for _ in 0..<200 { share.divide(among: ["a"]) }
+    #expect(share.intervals("a", hasHead: false).counts == .seconds(105))
+  }
+
   @Test func `no rhythm is slower than four minutes, and what would have to be is estimated`() {
     var share = share()
     share.note(.counts, of: "a", cost: 2.2, at: 0)
@@ -104,6 +122,8 @@ struct DatabaseShareTests {
     let names = (0..<Int.random(in: 1...12, using: &chance)).map { "q\($0)" }
     let costs = names.map { _ in Double.random(in: -4...0.7, using: &chance) }.map(Self.tenToThe)
     var share = DatabaseShare(SampleBudget(share: percent / 100, interval: .seconds(interval)))
+    // Up to a third of the share goes to what is no reading.
+    let aside = percent / 100 * interval * 7 / Double(names.count) * .random(in: 0...0.33, using: &chance)
     var worked = 0.0
     var counted: [String: Double] = [:]
     let cycles = 2_000
@@ -120,6 +140,10 @@ struct DatabaseShareTests {
           case .clock: 0
           }
         share.note(depth, of: name, cost: spent, at: now)
+        if cycle % 7 == 3 {
+          share.note(aside: aside)
+          worked += aside
+        }
         // The first count is what tells the cost.
         if cycle > 0 { worked += spent }
         let rhythm = share.intervals(name, hasHead: true).counts.seconds
