@@ -19,6 +19,9 @@ package enum ReadingDepth: Sendable, Hashable {
 /// count of a backlog that grows will cost more than the last one, and is put off until that has been saved: where it grows
 /// faster than can be saved, it is estimated. What is no reading, such as a look at the catalogue or the emptying of a ledger,
 /// is taken off what all of them have in the minutes that follow.
+///
+/// Nobody knows what a first count costs before it is made. Once those of one database have cost what is saved in four
+/// minutes, the other queues are estimated until that has been paid for. A reading that fails has cost what it took.
 package struct DatabaseShare: Sendable {
   /// What the readings of one queue have cost, in seconds of the database's time, and when they were.
   private struct Costs: Sendable {
@@ -30,8 +33,12 @@ package struct DatabaseShare: Sendable {
     var headAt: Double?
     /// How much of the time its counts may take.
     var share = 0.0
-    /// What counts have cost beyond what was saved for them.
+    /// What counts and estimates have cost beyond what was saved for them by the last count.
     var debt = 0.0
+    /// What estimates have cost since the last count.
+    var estimates = 0.0
+    /// How large the next estimate may be: 1 for what is read where nothing is short.
+    var estimateSize: Double?
     /// How many events the last count found, and the last reading that told.
     var counted: Int?
     var known: (events: Int, at: Double)?
@@ -43,6 +50,9 @@ package struct DatabaseShare: Sendable {
       guard let counts, let counted, let known else { return counts ?? 0 }
       return counts * Double(max(known.events, Self.few)) / Double(max(counted, Self.few))
     }
+
+    /// What has to be saved from the last count on, before the next one.
+    var due: Double { nextCount + debt + estimates }
 
     /// How much more that becomes each second.
     var rise: Double { growth * (counts ?? 0) / Double(max(counted ?? 0, Self.few)) }
@@ -63,8 +73,12 @@ package struct DatabaseShare: Sendable {
   private let budget: SampleBudget
   private var queues: [String: Costs] = [:]
   private var headPeriod = 0.0
-  /// How much of the time is set aside for what was done but for the readings.
-  private var setAside = 0.0
+  /// What was done but for the readings has cost, and was not paid for yet.
+  private var owed = 0.0
+  /// What first counts have cost, and was not paid for yet.
+  private var advance = 0.0
+  /// An equal part of the share for each queue.
+  private var equalPart = 0.0
 
   /// The share of a budget.
   package init(_ budget: SampleBudget) {
@@ -73,8 +87,10 @@ package struct DatabaseShare: Sendable {
 
   /// No figure is older than that: backends forget a series after five minutes.
   static let slowest = 240.0
-  /// So seldom a count that takes too long is tried again at least.
-  static let longestWait = 3600.0
+  /// An estimate is never smaller than this part of a whole one: less would tell too little.
+  static let smallestEstimate = 1.0 / 16
+  /// What a whole estimate is taken to cost before one was made.
+  private static let likelyEstimate = 1.0
   /// The timer of the cycles is never quite even; a reading is not put off by a whole cycle for a few milliseconds.
   private static let tolerance = 0.05
 
@@ -86,12 +102,15 @@ package struct DatabaseShare: Sendable {
   package mutating func divide(among names: [String]) {
     queues = queues.filter { names.contains($0.key) }
     for name in names where queues[name] == nil { queues[name] = Costs() }
-    // What was set aside for something adds up to what that has cost.
-    setAside *= 1 - interval / max(Self.slowest, interval)
     let whole = budget.share * (1 - Self.tolerance)
-    let limit = whole - min(setAside, whole / 2)
+    let repaid = min(owed / max(Self.slowest, interval), whole / 2)
+    owed -= repaid * interval
+    var limit = whole - repaid
+    if isExhausted, queues.values.contains(where: { $0.countedAt == nil }) { limit /= 2 }
+    advance = max(0, advance - whole / 2 * interval)
+    equalPart = limit / Double(max(1, names.count))
     // A database that is counted in every cycle needs no look at the head.
-    let demands = names.map { queues[$0].map { ($0.nextCount + $0.debt) / interval + $0.rise } ?? 0 }
+    let demands = names.map { queues[$0].map { $0.due / interval + $0.rise } ?? 0 }
     var heads = 0.0
     if demands.reduce(0, +) > limit {
       heads = names.reduce(0) { $0 + (queues[$1]?.head ?? 0) } / interval
@@ -99,6 +118,29 @@ package struct DatabaseShare: Sendable {
     headPeriod = interval * max(1, heads / (limit / 2))
     let shares = Self.fair(demands, limit - min(heads, limit / 2))
     for (name, share) in zip(names, shares) { queues[name]?.share = share }
+  }
+
+  /// Whether a queue that was never counted may be counted now: the smallest ones first, as far as they are known.
+  private func mayBegin(_ queue: Costs) -> Bool {
+    guard !isExhausted else { return false }
+    let events = queue.known?.events ?? 0
+    return queues.values.allSatisfy { $0.countedAt != nil || ($0.known?.events ?? 0) >= events }
+  }
+
+  /// True while no queue may be counted for the first time.
+  private var isExhausted: Bool { advance >= budget.share * max(Self.slowest, interval) }
+
+  /// How large an estimate of a queue may be, 1 for a whole one: as large as can be made every four minutes.
+  package func estimateSize(_ name: String) -> Double {
+    let queue = queues[name] ?? Costs()
+    return queue.estimateSize ?? estimateSize(queue, Self.likelyEstimate)
+  }
+
+  /// - Parameter whole: what a whole one costs.
+  private func estimateSize(_ queue: Costs, _ whole: Double) -> Double {
+    guard budget.share < 1 else { return 1 }
+    let affordable = max(queue.share, equalPart) / 2 * slowest
+    return min(1, max(Self.smallestEstimate, affordable / max(whole, 1e-9)))
   }
 
   /// Gives everybody what he needs, as far as an equal part allows, and what is left over to the others.
@@ -119,9 +161,11 @@ package struct DatabaseShare: Sendable {
   ///   - now: seconds on a clock that never jumps.
   ///   - hasHead: whether its first events can be read through an index.
   package func next(_ name: String, at now: Double, hasHead: Bool) -> ReadingDepth {
-    guard budget.share < 1, let queue = queues[name] else { return .counts }
+    guard budget.share < 1 else { return .counts }
+    let queue = queues[name] ?? Costs()
+    if queue.countedAt == nil, mayBegin(queue) { return .counts }
     let (counts, estimate) = periods(queue)
-    if isDue(queue.countedAt, counts, now) { return .counts }
+    if queue.countedAt != nil, isDue(queue.countedAt, counts, now) { return .counts }
     if let estimate, isDue(queue.estimatedAt, estimate, now) { return .estimate }
     return hasHead && isDue(queue.headAt, headPeriod, now) ? .head : .clock
   }
@@ -137,7 +181,7 @@ package struct DatabaseShare: Sendable {
       head: .seconds(hasHead ? min(cycles(headPeriod), rhythm) : rhythm), counts: .seconds(rhythm))
   }
 
-  /// Notes what a reading has cost.
+  /// Notes what a reading has cost, whether it came to its end or not.
   ///
   /// - Parameter events: how many events it found, the dead ones included; nil where it did not come to its end.
   package mutating func note(
@@ -148,11 +192,19 @@ package struct DatabaseShare: Sendable {
     if depth == .counts || queue.counted == nil { queue.counted = events }
     switch depth {
     case .counts:
-      if let last = queue.countedAt { queue.debt = max(0, queue.debt + cost - queue.share * (now - last)) }
+      if let last = queue.countedAt {
+        queue.debt = max(0, queue.debt + queue.estimates + cost - queue.share * (now - last))
+      } else {
+        advance += cost
+      }
+      queue.estimates = 0
       queue.counts = Self.blend(queue.counts, cost)
       queue.countedAt = now
     case .estimate:
+      if queue.countedAt == nil { note(aside: cost) } else { queue.estimates += cost }
+      let whole = cost / estimateSize(name)
       queue.estimate = Self.blend(queue.estimate, cost)
+      queue.estimateSize = estimateSize(queue, whole)
       queue.estimatedAt = now
     case .head: queue.head = Self.blend(queue.head, cost)
     case .clock: return
@@ -166,7 +218,7 @@ package struct DatabaseShare: Sendable {
   ///
   /// - Parameter cost: seconds of the database's time.
   package mutating func note(aside cost: Double) {
-    setAside += max(0, cost) / max(Self.slowest, interval)
+    owed += max(0, cost)
   }
 
   /// A dearer reading is believed at once, a cheaper one by half: a cache that was warm once may be cold again.
@@ -176,14 +228,15 @@ package struct DatabaseShare: Sendable {
 
   /// The time between two counts, and between two estimates where the counts come too seldom.
   private func periods(_ queue: Costs) -> (counts: Double, estimate: Double?) {
+    if queue.countedAt == nil { return (slowest, slowest) }
     guard queue.counts != nil, queue.share > 0 else { return (interval, nil) }
     let saved = queue.share - queue.rise
-    let whole = saved > 0 ? (queue.nextCount + queue.debt) / saved : .infinity
+    let whole = saved > 0 ? queue.due / saved : .infinity
     if whole <= interval { return (interval, nil) }
     if whole <= slowest { return (whole, nil) }
-    // The two share what there is.
+    // Half of what there is goes to estimates, and the count waits twice as long for it.
     let estimate = (queue.estimate ?? 0) / (queue.share / 2)
-    return (min(whole * 2, max(Self.longestWait, slowest)), min(max(interval, estimate), slowest))
+    return (whole, min(max(interval, estimate), slowest))
   }
 
   private func isDue(_ last: Double?, _ period: Double, _ now: Double) -> Bool {

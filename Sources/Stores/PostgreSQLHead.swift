@@ -129,14 +129,20 @@ extension PostgreSQLQueues {
   }
 
   /// Estimates the figures of a queue from some blocks of its tables.
-  func estimate(_ queue: Prepared, seed: Int) throws(SampleFailure) -> Snapshot {
+  ///
+  /// - Parameter size: what part of the usual number of blocks is read.
+  func estimate(_ queue: Prepared, size: Double, seed: Int) throws(SampleFailure) -> Snapshot {
     let queue = try searched(queue)
     let tables = queue.query.estimate.tables.sorted { $0.key < $1.key }
     let sizes = try look(tables.map { PostgreSQLMessage.blocks(of: $0.value) })
     var parts: [String: TablePart] = [:]
-    for ((role, _), size) in zip(tables, sizes) {
-      let blocks = size.number(0, 0) ?? 0
-      parts[role] = blocks <= Self.blocks ? .whole : .blocks(percent: 100 * Self.blocks / blocks, seed: seed)
+    let wanted = Self.blocks * size
+    for ((role, table), found) in zip(tables, sizes) {
+      guard let blocks = found.number(0, 0) else {
+        throw SampleFailure(
+          .timeout, "database \(session.databaseName): counting takes too long, and \(table) is no table to estimate from")
+      }
+      parts[role] = blocks <= wanted ? .whole : .blocks(percent: 100 * wanted / blocks, seed: seed)
     }
     let text: String
     do throws(LayoutProblem) {

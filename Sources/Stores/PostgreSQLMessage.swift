@@ -159,12 +159,14 @@ enum PostgreSQLMessage {
       """
   }
 
-  /// Answers how many blocks a table has now, all of its partitions together.
+  /// Answers how many blocks a table has now, all of its partitions together; NULL of what blocks cannot be drawn from.
   static func blocks(of reference: String) -> String {
     let name = SQLIdentifier.literal(reference, .postgresql)
     return """
-      SELECT COALESCE((SELECT sum(pg_relation_size(t.relid)) FROM pg_partition_tree(\(name)::regclass) t),
-        pg_relation_size(\(name)::regclass)) / current_setting('block_size')::float8
+      SELECT CASE WHEN c.relkind IN ('r', 'p', 'm') THEN
+          COALESCE((SELECT sum(pg_relation_size(t.relid)) FROM pg_partition_tree(c.oid) t), pg_relation_size(c.oid))
+        END / current_setting('block_size')::float8
+      FROM pg_class c WHERE c.oid = \(name)::regclass
       """
   }
 

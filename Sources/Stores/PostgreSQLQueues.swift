@@ -11,7 +11,7 @@ final class PostgreSQLQueues {
 
   let definition: OutboxDefinition
   let session: PostgreSQLSession
-  let limits: PostgreSQLLimits
+  private(set) var limits: PostgreSQLLimits
   let clock: @Sendable () -> Int64
   private var prepared: [Prepared] = []
   private var isPreparedForCounting = false
@@ -39,6 +39,9 @@ final class PostgreSQLQueues {
     self.limits = limits
     self.clock = clock
   }
+
+  /// How long the next statements wait for another session's lock.
+  func wait(forLocks duration: Duration) { limits.lock = duration }
 
   /// The queues that the database has, looked up anew where a new connection, an error or an hour's time asks for it.
   ///
@@ -195,8 +198,8 @@ final class PostgreSQLQueues {
     _ message: String, of queue: Prepared, _ count: Int, eventIDs: Bool = false
   ) throws(PostgreSQLError) -> [PostgreSQLResult] {
     let before = session.serverTime
+    defer { readingTime += session.serverTime - before }
     let results = try session.query(message)
-    readingTime += session.serverTime - before
     let first = PostgreSQLMessage.firstResult
     let hasIDs = eventIDs && queue.hasIDs
     guard results.count == first + count + (hasIDs ? 2 : 1), results[first].rowCount == 1,
@@ -271,7 +274,7 @@ final class PostgreSQLQueues {
       let message = queue.message(counting: [search, queue.query.figures], eventIDs: eventIDs, limits)
       results = try self.results(message, of: queue, 2, eventIDs: eventIDs)
     } catch {
-      guard session.isConnected else { throw failure(error) }
+      guard session.isConnected, !error.meansThatATableIsLocked else { throw failure(error) }
       _ = try noting(nil, in: queue)
       return nil
     }

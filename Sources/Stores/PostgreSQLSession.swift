@@ -1,5 +1,6 @@
 import Outbox
 import PostgreSQLClient
+import SystemCalls
 
 /// The one connection that a store has to its database: opened when it is needed, replaced when it breaks, left alone
 /// for a while when it cannot be had. Lives inside its store's actor.
@@ -18,8 +19,10 @@ final class PostgreSQLSession {
   /// The database and the role of the last connection, for messages.
   private(set) var databaseName = ""
   private(set) var userName = ""
-  /// For how many seconds the database has worked for us, as far as it said so.
+  /// For how many seconds the database has worked for us: what it said itself, and how long we have waited for an error.
   private(set) var serverTime = 0.0
+  /// For how many seconds we have waited for what ended with the session: it may have worked, or have been away.
+  private(set) var lostTime = 0.0
 
   /// - Parameter early: a connection that somebody opened for it already.
   init(
@@ -72,6 +75,7 @@ final class PostgreSQLSession {
       if let lastFailure, backOff.isWaiting(at: clock()) { throw lastFailure }
       try connect()
     }
+    let began = SystemClock.monotonicNanoseconds()
     do throws(PostgreSQLError) {
       let text = isPooledByStatement ? PostgreSQLMessage.withoutBlock(message) : message
       guard let results = try connection?.query(text, within: limits.roundTrip) else { return [] }
@@ -79,6 +83,12 @@ final class PostgreSQLSession {
       lastFailure = nil
       return results
     } catch {
+      let waited = Duration.nanoseconds(SystemClock.monotonicNanoseconds() - began).seconds
+      if error.meansThatTheDatabaseIsAway {
+        lostTime += waited
+      } else if !error.meansThatATableIsLocked {
+        serverTime += waited
+      }
       tidyUp(after: error)
       throw error
     }
@@ -138,6 +148,11 @@ extension PostgreSQLError {
   /// True where the session ended without this query's doing, so that a new session may well answer it.
   fileprivate var meansThatTheSessionEnded: Bool {
     if case .timedOut = self { false } else { meansThatTheDatabaseIsAway }
+  }
+
+  /// True where another session's lock was waited for: the database has not worked.
+  var meansThatATableIsLocked: Bool {
+    if case .server(let report) = self { report.sqlState == "55P03" } else { false }
   }
 
   /// True where the other outboxes of the database would fail in the same way.

@@ -21,6 +21,14 @@ package actor PostgreSQLStore: SQLStore {
   private var notedTime = 0.0
   private var budget: SampleBudget?
   private var names: [String] = []
+  /// Why the last count of a queue failed that is not to be repeated in every cycle.
+  private var failures: [String: SampleFailure] = [:]
+  /// The queues that another session held locked when they were last read.
+  private var locked: Set<String> = []
+  /// True where something of this round has waited for a lock in vain.
+  private var hasWaited = false
+  /// In how many readings in a row the session has ended.
+  private var interruptions: [String: Int] = [:]
   private var estimates = 0
 
   /// The outboxes as they are configured.
@@ -85,6 +93,7 @@ package actor PostgreSQLStore: SQLStore {
     share?.divide(among: names)
     let before = session.serverTime
     notedTime = 0
+    hasWaited = false
     let samples = outboxes.flatMap { sample($0, request) }
     share?.note(aside: session.serverTime - before - notedTime)
     names = samples.map(\.outbox.name)
@@ -96,6 +105,7 @@ package actor PostgreSQLStore: SQLStore {
     let startedAt = now()
     let began = SystemClock.monotonicNanoseconds()
     do throws(SampleFailure) {
+      wait(for: outbox, whereLocked: outbox.knownSuffixes.map { watched(outbox, $0).name })
       prepared = try outbox.current(counting: request.marks != nil)
     } catch {
       return outbox.knownSuffixes.map { suffix in
@@ -108,11 +118,32 @@ package actor PostgreSQLStore: SQLStore {
       let startedAt = now()
       let began = SystemClock.monotonicNanoseconds()
       let watched = watched(outbox, queue.suffix)
+      wait(for: outbox, whereLocked: [watched.name])
       let result = Result { () throws(SampleFailure) in try read(queue, of: outbox, watched.name, request) }
+      note(result.failure, of: watched.name)
       return OutboxSample(
         outbox: watched, startedAt: startedAt, duration: elapsed(since: began), figures: result.map(\.figures),
         intervals: share?.intervals(watched.name, hasHead: queue.head.isAvailable),
         accounting: try? result.get().accounting)
+    }
+  }
+
+  /// Has an outbox wait for locks no longer than the others can do without their sample: in one round one of them waits for as
+  /// long as it may, and none that was found locked before.
+  private func wait(for outbox: PostgreSQLQueues, whereLocked names: [String]) {
+    let isBrief = hasWaited || !locked.isDisjoint(with: names)
+    outbox.wait(forLocks: isBrief ? min(limits.lock, Self.briefWait) : limits.lock)
+  }
+
+  private static let briefWait = Duration.milliseconds(10)
+
+  /// Takes note of whether a queue was found locked.
+  private func note(_ failure: SampleFailure?, of name: String) {
+    if failure?.reason == .lockTimeout {
+      hasWaited = true
+      locked.insert(name)
+    } else if failure == nil {
+      locked.remove(name)
     }
   }
 
@@ -126,31 +157,36 @@ package actor PostgreSQLStore: SQLStore {
       return (.counts(outcome.snapshot), outcome.accounting)
     }
     let depth = share?.next(name, at: uptime, hasHead: queue.head.isAvailable) ?? .counts
-    let before = outbox.readingTime
     switch depth {
-    case .counts:
-      do throws(SampleFailure) {
-        let outcome = try outbox.sample(queue, eventIDs: request.eventIDs, mark: mark)
-        note(.counts, of: name, outbox.readingTime - before, events: outcome.snapshot.countedEvents)
-        queue.head.floor.note(outcome.snapshot)
-        return (.counts(outcome.snapshot), outcome.accounting)
-      } catch {
-        guard error.reason == .timeout, session.isConnected else { throw error }
-        share?.note(.counts, of: name, cost: limits.statement.seconds, at: uptime)
-        // What took too long here must not end in an error about the estimate.
-        guard let estimate = try? estimate(queue, of: outbox, name) else { throw error }
-        return (.counts(estimate), nil)
-      }
+    case .counts: return try count(queue, of: outbox, name, request, mark)
     case .estimate: return (.counts(try estimate(queue, of: outbox, name)), nil)
-    case .head:
-      if let head = try outbox.head(queue) {
-        note(.head, of: name, outbox.readingTime - before)
-        return (.head(head), nil)
+    case .head, .clock:
+      // Until it is tried again: what answers in between says nothing of why it cannot be counted.
+      if let failure = failures[name] { throw failure }
+      guard depth == .head else { return (.head(try outbox.clock(queue)), nil) }
+      let head = try noting(.head, of: name, outbox) { () throws(SampleFailure) in try outbox.head(queue) }
+      guard let head else { return (.head(try outbox.clock(queue)), nil) }
+      return (.head(head), nil)
+    }
+  }
+
+  /// Counts a queue. Where that takes too long an estimate stands in.
+  private func count(
+    _ queue: PostgreSQLQueues.Prepared, of outbox: PostgreSQLQueues, _ name: String, _ request: SampleRequest,
+    _ mark: AccountingMark??
+  ) throws(SampleFailure) -> (figures: SampleFigures, accounting: AccountingReading?) {
+    do throws(SampleFailure) {
+      let outcome = try noting(.counts, of: name, outbox, events: { $0.snapshot.countedEvents }) {
+        () throws(SampleFailure) in try outbox.sample(queue, eventIDs: request.eventIDs, mark: mark)
       }
-      // Not served by an index, which is known from now on, or not in time, which is dear.
-      if queue.head.isAvailable { share?.note(.head, of: name, cost: limits.head.seconds, at: uptime) }
-      return (.head(try outbox.clock(queue)), nil)
-    case .clock: return (.head(try outbox.clock(queue)), nil)
+      queue.head.floor.note(outcome.snapshot)
+      return (.counts(outcome.snapshot), outcome.accounting)
+    } catch {
+      // What took too long here must not end in an error about the estimate.
+      guard error.reason == .timeout, session.isConnected, let estimate = try? estimate(queue, of: outbox, name) else {
+        throw error
+      }
+      return (.counts(estimate), nil)
     }
   }
 
@@ -158,16 +194,43 @@ package actor PostgreSQLStore: SQLStore {
     _ queue: PostgreSQLQueues.Prepared, of outbox: PostgreSQLQueues, _ name: String
   ) throws(SampleFailure) -> Snapshot {
     estimates += 1
-    let before = outbox.readingTime
-    let snapshot = try outbox.estimate(queue, seed: estimates)
-    note(.estimate, of: name, outbox.readingTime - before, events: snapshot.countedEvents)
-    return snapshot
+    let size = share?.estimateSize(name) ?? 1
+    return try noting(.estimate, of: name, outbox, events: \.countedEvents) { () throws(SampleFailure) in
+      try outbox.estimate(queue, size: size, seed: estimates)
+    }
   }
 
-  /// Notes for how many seconds the database has worked for a reading.
-  private func note(_ depth: ReadingDepth, of name: String, _ cost: Double, events: Int? = nil) {
-    notedTime += cost
-    share?.note(depth, of: name, cost: cost, events: events, at: uptime)
+  /// Notes for how many seconds the database has worked for a reading, whether it came to its end or not.
+  private func noting<Value>(
+    _ depth: ReadingDepth, of name: String, _ outbox: PostgreSQLQueues, events: (Value) -> Int? = { _ in nil },
+    _ read: () throws(SampleFailure) -> Value
+  ) throws(SampleFailure) -> Value {
+    let before = (worked: outbox.readingTime, lost: session.lostTime)
+    func note(events: Int? = nil) {
+      let cost = outbox.readingTime - before.worked
+      notedTime += cost
+      if cost > 0 { share?.note(depth, of: name, cost: cost, events: events, at: uptime) }
+    }
+    do throws(SampleFailure) {
+      let value = try read()
+      note(events: events(value))
+      interruptions[name] = nil
+      if depth != .head { failures[name] = nil }
+      return value
+    } catch {
+      note()
+      if depth != .head, error.reason != .lockTimeout, session.isConnected { failures[name] = error }
+      // Once it may be the network's fault, or the server's; again it is what was asked for.
+      let lost = session.lostTime - before.lost
+      if lost > 0 {
+        interruptions[name, default: 0] += 1
+        if interruptions[name, default: 0] > 1 {
+          share?.note(depth, of: name, cost: lost, at: uptime)
+          failures[name] = error
+        }
+      }
+      throw error
+    }
   }
 
   /// Seconds on a clock that never jumps.
@@ -199,5 +262,12 @@ package actor PostgreSQLStore: SQLStore {
 
   deinit {
     executor.stop()
+  }
+}
+
+extension Result {
+  /// Why there is no value; nil where there is one.
+  fileprivate var failure: Failure? {
+    if case .failure(let failure) = self { failure } else { nil }
   }
 }

@@ -39,6 +39,8 @@ final class SQLiteFile {
   private var identity: FileIdentity?
   private var hasBeenThere = false
   private let share = SQLiteShare()
+  /// Why the last count of a queue failed that is not to be repeated in every cycle.
+  private var failures: [String?: SampleFailure] = [:]
   /// The queues that the last good sample found, by the last part of their names.
   private(set) var knownSuffixes: [String?] = [nil]
 
@@ -57,17 +59,33 @@ final class SQLiteFile {
       }
       do {
         share.begin(request.budget, knownSuffixes)
-        defer { share.end() }
         let outcomes = try database.sample(at: now, request, limits, share)
+        share.end()
         knownSuffixes = outcomes.map(\.suffix)
-        return outcomes
+        return outcomes.map(uncovered)
       } catch {
         close()
-        throw error.failure(of: path)
+        let failure = error.failure(of: path)
+        if failure.reason != .lockTimeout {
+          share.end()
+          for suffix in knownSuffixes { failures[suffix] = failure }
+        }
+        throw failure
       }
     } catch {
       return knownSuffixes.map { Outcome(suffix: $0, result: .failure(error)) }
     }
+  }
+
+  /// Until a count that failed is tried again: what answers in between says nothing of why it cannot be counted.
+  private func uncovered(_ outcome: Outcome) -> Outcome {
+    var outcome = outcome
+    if case .success(.head) = outcome.result, let failure = failures[outcome.suffix] {
+      outcome.result = .failure(failure)
+    } else {
+      failures[outcome.suffix] = nil
+    }
+    return outcome
   }
 
   /// What a sample of each queue of the file sends.
@@ -248,7 +266,7 @@ private final class OpenDatabase {
             queue.dataVersion = dataVersion
           } catch let error as SQLiteError where error.kind == .interrupted {
             connection.setTimeLimit(limits.sample)
-            guard let estimate = try? queue.head.estimate(at: now, connection) else { throw error }
+            guard let estimate = try? share.estimate(queue.suffix, queue.head, at: now, connection) else { throw error }
             figures = .counts(estimate)
           }
         }

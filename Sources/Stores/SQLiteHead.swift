@@ -71,14 +71,16 @@ final class SQLiteHead {
   // MARK: - Estimates
 
   /// The figures, estimated from rows of every part of the tables.
+  ///
+  /// - Parameter size: what part of the usual number of rows is read.
   func estimate(
-    at now: Timestamp, _ connection: borrowing SQLiteConnection
+    at now: Timestamp, size: Double, _ connection: borrowing SQLiteConnection
   ) throws -> Snapshot {
     var parts: [String: TablePart] = [:]
     for (role, reference) in query.estimate.tables {
       let first = try connection.integer("SELECT min(rowid) FROM \(reference)") ?? 0
       let last = try connection.integer("SELECT max(rowid) FROM \(reference)") ?? 0
-      parts[role] = Self.part(of: first...max(first, last))
+      parts[role] = Self.part(of: first...max(first, last), size: size)
     }
     let statement = try connection.prepare(try query.estimate.statement(parts))
     statement.bind(":now", .real(now.seconds))
@@ -95,7 +97,8 @@ final class SQLiteHead {
   }
 
   /// Ranges of rowids, one at a random place of each of many equal stretches.
-  static func part(of ids: ClosedRange<Int64>) -> TablePart {
+  static func part(of ids: ClosedRange<Int64>, size: Double = 1) -> TablePart {
+    let ranges = max(1, Int64(Double(Self.ranges) * size))
     let stretch = Int64(clamping: ids.upperBound.subtractingReportingOverflow(ids.lowerBound).partialValue / ranges)
     guard stretch > width else { return .whole }
     let starts = (0..<ranges).map { ids.lowerBound + $0 * stretch + .random(in: 0...(stretch - width)) }

@@ -35,12 +35,21 @@ final class SQLiteShare {
     case .estimate:
       // The estimate has its own time, whatever came before it.
       connection.setTimeLimit(limits.sample)
-      return .counts(
-        try measure(.estimate, of: suffix, events: \.countedEvents) { try head.estimate(at: now, connection) })
+      return .counts(try estimate(suffix, head, at: now, connection))
     case .head:
       let found = try measure(.head, of: suffix) { try head.read(at: now, connection) }
       return .head(found ?? QueueHead(storeTime: now))
     case .clock: return .head(QueueHead(storeTime: now))
+    }
+  }
+
+  /// The figures of a queue, estimated from as much of its tables as can be afforded.
+  func estimate(
+    _ suffix: String?, _ head: SQLiteHead, at now: Timestamp, _ connection: borrowing SQLiteConnection
+  ) throws -> Snapshot {
+    let size = share?.estimateSize(Self.name(suffix)) ?? 1
+    return try measure(.estimate, of: suffix, events: \.countedEvents) {
+      try head.estimate(at: now, size: size, connection)
     }
   }
 
@@ -56,15 +65,20 @@ final class SQLiteShare {
     _ depth: ReadingDepth, of suffix: String?, events: (Value) -> Int? = { _ in nil }, _ body: () throws -> Value
   ) rethrows -> Value {
     let began = uptime
-    var found: Int?
-    defer {
+    func note(_ found: Int?) {
       let cost = uptime - began
       measured += cost
       share?.note(depth, of: Self.name(suffix), cost: cost, events: found, at: uptime)
     }
-    let value = try body()
-    found = events(value)
-    return value
+    do {
+      let value = try body()
+      note(events(value))
+      return value
+    } catch {
+      // Waiting for another process is no work.
+      if (error as? SQLiteError)?.kind != .busy { note(nil) }
+      throw error
+    }
   }
 
   private static func name(_ suffix: String?) -> String { suffix ?? "" }

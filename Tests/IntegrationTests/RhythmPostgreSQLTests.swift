@@ -235,7 +235,7 @@ struct RhythmPostgreSQLTests {
     limits.statement = .milliseconds(500)
     let layout = PostgreSQLSampleLayout.layout(
       rows: "{status} = 'pending' AND CASE WHEN {id} = \(unread) THEN pg_sleep(60) IS NULL ELSE true END")
-    let sample = try await RarelyCounted(database, layout, limits: limits).sample()
+    let sample = try await RarelyCounted(database, layout, limits: limits).sample(share: 0.01)
     let snapshot = try #require(sample.snapshot, "\(sample)")
     #expect(snapshot.isEstimate)
     #expect(abs(snapshot.depth(.ready) - 24000) < 3000)
