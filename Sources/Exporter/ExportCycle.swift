@@ -91,7 +91,8 @@ package actor ExportCycle {
   ) async -> Outcome {
     let time = now()
     var notices = await openAccounts()
-    let request = SampleRequest(eventIDs: eventIDs, marks: counting?.marks(describer.accounts), budget: budget)
+    var request = SampleRequest(eventIDs: eventIDs, marks: counting?.marks(describer.accounts), budget: budget)
+    if budget != nil, !isRemembered { request.costs = await memory?.costs(of: configured) ?? [:] }
     // A health check is not to wait for its memory and for its store one after the other.
     async let remembered = isRemembered ? nil : memory?.windows(of: configured, now: time)
     let round = await round.sample(request, patience: patience)
@@ -126,7 +127,14 @@ package actor ExportCycle {
     guard let memory else { return (judge(round.samples), nil) }
     let found = round.samples.map(\.outbox).filter { windows[$0.name] == nil }
     if !found.isEmpty { windows.merge(await memory.windows(of: found, now: now())) { known, _ in known } }
-    async let trouble = memory.remember(round.samples, now: now())
+    // What costs so little that it may be read at any time nobody need know of after a restart.
+    let least = (budget?.share ?? 1) * interval.seconds
+    let samples = round.samples.map { sample in
+      var sample = sample
+      sample.costs.removeAll { $0.seconds <= least }
+      return sample
+    }
+    async let trouble = memory.remember(samples, now: now())
     let assessments = judge(round.samples)
     return (assessments, await trouble)
   }

@@ -47,13 +47,17 @@ package struct SampleRequest: Sendable, Hashable {
   package var marks: [String: AccountingMark]?
   /// How much of the database's time the sample may take; nil reads everything, whatever it costs.
   package var budget: SampleBudget?
+  /// What earlier runs know of the costs of each outbox, by its name.
+  package var costs: [String: [ReadingCost]]
 
   /// A request for figures alone, all of them, unless more is named.
   package init(
-    eventIDs: Bool = false, marks: [String: AccountingMark]? = nil, budget: SampleBudget? = nil
+    eventIDs: Bool = false, marks: [String: AccountingMark]? = nil, budget: SampleBudget? = nil,
+    costs: [String: [ReadingCost]] = [:]
   ) {
     self.eventIDs = eventIDs
     self.marks = marks
     self.budget = budget
+    self.costs = costs
   }
 }

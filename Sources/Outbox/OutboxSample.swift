@@ -108,6 +108,8 @@ package struct OutboxSample: Sendable, Equatable {
   package var intervals: SampleIntervals?
   /// What moved since the last reading; nil where nobody asked, or where it could not be read.
   package var accounting: AccountingReading?
+  /// What counts and estimates have cost the database; empty where none was made, and where nobody minds.
+  package var costs: [ReadingCost] = []
 
   /// The outcome of a sample.
   package init(

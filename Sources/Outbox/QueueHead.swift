@@ -81,6 +81,23 @@ package struct SampleBudget: Sendable, Hashable {
   package static let standardShare = 0.01
 }
 
+/// What a reading of an outbox has cost its database: what a sidecar that is started again has to know before the next one.
+package struct ReadingCost: Sendable, Hashable {
+  /// Whether it was an estimate, and no count.
+  package var isEstimate: Bool
+  /// For how many seconds the database worked, whether the reading came to its end or not.
+  package var seconds: Double
+  /// When that was, on the exporter's clock.
+  package var time: Timestamp
+
+  /// A cost.
+  package init(isEstimate: Bool, seconds: Double, time: Timestamp) {
+    self.isEstimate = isEstimate
+    self.seconds = seconds
+    self.time = time
+  }
+}
+
 /// The rhythms in force for one outbox.
 package struct SampleIntervals: Sendable, Hashable {
   /// The time between two looks at the head.

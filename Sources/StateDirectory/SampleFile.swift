@@ -102,6 +102,45 @@ final class SampleFile {
     }
   }
 
+  /// What was kept of the costs of readings, by the name of the outbox and where it is.
+  ///
+  /// - Throws: the file cannot be read.
+  func costs() throws(SQLiteError) -> [String: [ReadingCost]] {
+    guard try connection.integer("SELECT count(*) FROM sqlite_schema WHERE name = 'costs'") == 1 else { return [:] }
+    var costs: [String: [ReadingCost]] = [:]
+    try connection.query("SELECT outbox, estimate, time, nanoseconds FROM costs") { row in
+      let cost = ReadingCost(
+        isEstimate: row.integer(1) == 1, seconds: Double(row.integer(3) ?? 0) / 1e9,
+        time: Timestamp(nanoseconds: row.integer(2) ?? 0))
+      costs[row.text(0) ?? "", default: []].append(cost)
+    }
+    return costs
+  }
+
+  /// Keeps what readings have cost, in the place of what those before have, and forgets those of long ago.
+  ///
+  /// - Throws: nothing was kept.
+  func keep(_ costs: [(outbox: String, cost: ReadingCost)], since first: Timestamp) throws(SQLiteError) {
+    try transaction { connection throws(SQLiteError) in
+      // A file that was made before this table was has none.
+      try connection.execute(
+        """
+        CREATE TABLE IF NOT EXISTS costs (outbox TEXT, estimate INTEGER, time INTEGER NOT NULL, nanoseconds INTEGER NOT NULL,
+          PRIMARY KEY (outbox, estimate)) WITHOUT ROWID
+        """)
+      for (outbox, cost) in costs {
+        try connection.query(
+          "INSERT OR REPLACE INTO costs VALUES (:outbox, :estimate, :time, :nanoseconds)",
+          [
+            ":outbox": .text(outbox), ":estimate": .integer(cost.isEstimate ? 1 : 0),
+            ":time": .integer(cost.time.nanoseconds), ":nanoseconds": .integer(Int64(cost.seconds * 1e9)),
+          ]
+        ) { _ in }
+      }
+      try connection.query("DELETE FROM costs WHERE time < :first", [":first": .integer(first.nanoseconds)]) { _ in }
+    }
+  }
+
   private static func isDue(
     _ time: Timestamp, _ series: String, _ rhythm: SampleRhythm, _ connection: borrowing SQLiteConnection
   ) throws(SQLiteError) -> Bool {

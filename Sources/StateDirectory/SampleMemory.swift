@@ -55,6 +55,31 @@ package actor SampleMemory {
     return SampleWindow(kept.map { $0.sample(of: outbox) })
   }
 
+  /// What the readings of some outboxes last cost their databases, by name; those of their queues and files among them.
+  package func costs(of outboxes: [WatchedOutbox]) -> [String: [ReadingCost]] {
+    let kept = attempt("read") { file throws(SQLiteError) in try file.costs() } ?? [:]
+    var costs: [String: [ReadingCost]] = [:]
+    for (key, found) in kept {
+      guard let end = key.firstIndex(of: "\n") else { continue }
+      let name = String(key[..<end])
+      let isWanted = outboxes.contains { outbox in
+        (name == outbox.name || name.hasPrefix(outbox.name + "/")) && key[key.index(after: end)...] == source(outbox)
+      }
+      if isWanted { costs[name] = found }
+    }
+    return costs
+  }
+
+  /// Keeps what the readings of a cycle have cost their databases.
+  package func keep(costs samples: [OutboxSample], now: Timestamp) {
+    let costs = samples.flatMap { sample in
+      sample.costs.map { (outbox: "\(sample.outbox.name)\n\(source(sample.outbox))", cost: $0) }
+    }
+    if costs.isEmpty { return }
+    let first = now.advanced(by: .zero - SampleRhythm.once.ageLimit)
+    attempt("kept") { file throws(SQLiteError) in try file.keep(costs, since: first) }
+  }
+
   /// Keeps the samples of a cycle.
   package func keep(_ samples: [OutboxSample], now: Timestamp) {
     // What is not judged need not be kept; see `SampleWindow`.
@@ -76,6 +101,7 @@ package actor SampleMemory {
   /// Keeps the samples of a cycle, and answers what ``takeTrouble()`` has to say.
   package func remember(_ samples: [OutboxSample], now: Timestamp) -> String? {
     keep(samples, now: now)
+    keep(costs: samples, now: now)
     return takeTrouble()
   }
 
@@ -92,6 +118,7 @@ package actor SampleMemory {
     return name
   }
 
+  @discardableResult
   private func attempt<Result>(
     _ verb: String, _ body: (SampleFile) throws(SQLiteError) -> Result
   ) -> Result? {

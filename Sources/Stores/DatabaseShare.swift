@@ -120,6 +120,26 @@ package struct DatabaseShare: Sendable {
     for (name, share) in zip(names, shares) { queues[name]?.share = share }
   }
 
+  /// Takes over what an earlier run knows of a queue that was not read yet.
+  ///
+  /// - Parameters:
+  ///   - now: seconds on a clock that never jumps.
+  ///   - time: the same moment on the wall's clock, which stamps the costs. One from the future was stamped before that was set
+  ///     back.
+  package mutating func adopt(_ costs: [ReadingCost], of name: String, at now: Double, time: Timestamp) {
+    var queue = queues[name] ?? Costs()
+    guard queue.countedAt == nil, queue.estimatedAt == nil else { return }
+    for cost in costs {
+      let then = now - max(0, time.since(cost.time).seconds)
+      if cost.isEstimate {
+        (queue.estimate, queue.estimatedAt) = (cost.seconds, then)
+      } else {
+        (queue.counts, queue.countedAt) = (cost.seconds, then)
+      }
+    }
+    queues[name] = queue
+  }
+
   /// Whether a queue that was never counted may be counted now: the smallest ones first, as far as they are known.
   private func mayBegin(_ queue: Costs) -> Bool {
     guard !isExhausted else { return false }

@@ -140,7 +140,9 @@ extension PostgreSQLQueues {
     for ((role, table), found) in zip(tables, sizes) {
       guard let blocks = found.number(0, 0) else {
         throw SampleFailure(
-          .timeout, "database \(session.databaseName): counting takes too long, and \(table) is no table to estimate from")
+          .timeout,
+          "database \(session.databaseName): counting takes too long, and \(table) is no table that could be estimated",
+          hint: "see its plan with `outbox-exporter sql`, or point the layout to the table itself")
       }
       parts[role] = blocks <= wanted ? .whole : .blocks(percent: 100 * wanted / blocks, seed: seed)
     }

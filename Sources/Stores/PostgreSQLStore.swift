@@ -19,6 +19,8 @@ package actor PostgreSQLStore: SQLStore {
   private var share: DatabaseShare?
   /// For how many seconds the database has worked for this sample's readings.
   private var notedTime = 0.0
+  /// What the counts and estimates of one queue have cost in this sample.
+  private var costs: [ReadingCost] = []
   private var budget: SampleBudget?
   private var names: [String] = []
   /// Why the last count of a queue failed that is not to be repeated in every cycle.
@@ -90,6 +92,11 @@ package actor PostgreSQLStore: SQLStore {
       budget = request.budget
       share = request.budget.map { DatabaseShare($0) }
     }
+    for (name, costs) in request.costs
+    where configured.contains(where: { name == $0.name || name.hasPrefix($0.name + "/") }) {
+      share?.adopt(costs, of: name, at: uptime, time: now())
+      if !names.contains(name) { names.append(name) }
+    }
     share?.divide(among: names)
     let before = session.serverTime
     notedTime = 0
@@ -119,12 +126,15 @@ package actor PostgreSQLStore: SQLStore {
       let began = SystemClock.monotonicNanoseconds()
       let watched = watched(outbox, queue.suffix)
       wait(for: outbox, whereLocked: [watched.name])
+      costs = []
       let result = Result { () throws(SampleFailure) in try read(queue, of: outbox, watched.name, request) }
       note(result.failure, of: watched.name)
-      return OutboxSample(
+      var sample = OutboxSample(
         outbox: watched, startedAt: startedAt, duration: elapsed(since: began), figures: result.map(\.figures),
         intervals: share?.intervals(watched.name, hasHead: queue.head.isAvailable),
         accounting: try? result.get().accounting)
+      sample.costs = costs
+      return sample
     }
   }
 
@@ -206,26 +216,31 @@ package actor PostgreSQLStore: SQLStore {
     _ read: () throws(SampleFailure) -> Value
   ) throws(SampleFailure) -> Value {
     let before = (worked: outbox.readingTime, lost: session.lostTime)
-    func note(events: Int? = nil) {
+    func note(_ cost: Double, events: Int? = nil) {
+      guard cost > 0, share != nil else { return }
+      share?.note(depth, of: name, cost: cost, events: events, at: uptime)
+      if depth != .head { costs.append(ReadingCost(isEstimate: depth == .estimate, seconds: cost, time: now())) }
+    }
+    func noteWork(events: Int? = nil) {
       let cost = outbox.readingTime - before.worked
       notedTime += cost
-      if cost > 0 { share?.note(depth, of: name, cost: cost, events: events, at: uptime) }
+      note(cost, events: events)
     }
     do throws(SampleFailure) {
       let value = try read()
-      note(events: events(value))
+      noteWork(events: events(value))
       interruptions[name] = nil
       if depth != .head { failures[name] = nil }
       return value
     } catch {
-      note()
+      noteWork()
       if depth != .head, error.reason != .lockTimeout, session.isConnected { failures[name] = error }
       // Once it may be the network's fault, or the server's; again it is what was asked for.
       let lost = session.lostTime - before.lost
       if lost > 0 {
         interruptions[name, default: 0] += 1
         if interruptions[name, default: 0] > 1 {
-          share?.note(depth, of: name, cost: lost, at: uptime)
+          note(lost)
           failures[name] = error
         }
       }

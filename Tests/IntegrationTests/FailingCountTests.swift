@@ -11,14 +11,14 @@ struct FailingCountTests {
   /// A function that works for a while wherever a row is looked at, and a row.
   private static let slow =
     PostgreSQLSampleLayout.schema
-    + """
-    CREATE FUNCTION slow(seconds float8) RETURNS boolean LANGUAGE plpgsql AS $$
-      BEGIN PERFORM pg_sleep(seconds); RETURN true; END $$;
-    CREATE FUNCTION broken(value text) RETURNS integer LANGUAGE plpgsql AS $$
-      BEGIN PERFORM pg_sleep(0.1); RETURN value::integer; END $$;
-    INSERT INTO outbox ("Topic") VALUES ('mail');
+      + """
+      CREATE FUNCTION slow(seconds float8) RETURNS boolean LANGUAGE plpgsql AS $$
+        BEGIN PERFORM pg_sleep(seconds); RETURN true; END $$;
+      CREATE FUNCTION broken(value text) RETURNS integer LANGUAGE plpgsql AS $$
+        BEGIN PERFORM pg_sleep(0.1); RETURN value::integer; END $$;
+      INSERT INTO outbox ("Topic") VALUES ('mail');
 
-    """
+      """
 
   private struct Watched {
     let database: TemporaryDatabase
@@ -110,6 +110,27 @@ struct FailingCountTests {
     #expect(first.map { $0.snapshot?.isEstimate } == [false, true, true, true, true])
     for sample in try await watched.samples(10).flatMap({ $0.dropFirst() }) {
       #expect(sample.isGood && sample.snapshot == nil, "\(sample.outbox.name)")
+    }
+  }
+
+  @Test func `a sidecar that is started again waits as long as the one before would have`() async throws {
+    let layout = PostgreSQLSampleLayout.layout(rows: "{status} = 'pending' AND slow(0.05)")
+    let watched = try Watched(layout)
+    let first = try #require(try await watched.samples(1).joined().first)
+    let cost = try #require(first.costs.first, "\(first)")
+    #expect(first.costs.count == 1 && !cost.isEstimate && cost.seconds >= 0.05)
+    let estimate = ReadingCost(isEstimate: true, seconds: 0.05, time: cost.time)
+    // A share of which the count took more than is saved in four minutes: the next figures are an estimate's.
+    for (age, isCounted) in [(Int64(60), false), (100_000, true)] {
+      let again = PostgreSQLStore(
+        [OutboxDefinition(name: "orders", address: .postgresql(Secret(watched.database.conninfo())), layout: layout)],
+        now: { cost.time.advanced(by: .seconds(age)) })
+      let request = SampleRequest(
+        budget: SampleBudget(share: 1e-4, interval: .seconds(15)),
+        costs: ["orders": [cost, estimate], "others": [cost]])
+      let sample = try #require(await again.sample(request).first)
+      #expect(sample.isGood && (sample.snapshot?.isEstimate == false) == isCounted, "\(sample)")
+      await again.close()
     }
   }
 

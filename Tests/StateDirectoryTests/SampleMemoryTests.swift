@@ -74,6 +74,36 @@ struct Runs {
     #expect(last.assessment.verdict == .stalled)
   }
 
+  @Test func `tell what readings have cost, to whoever reads the same outbox`() async throws {
+    var runs = try Runs(.sidecar(interval: .seconds(15)))
+    var sample = standing(after: 0)
+    func cost(_ seconds: Double, isEstimate: Bool = false) -> ReadingCost {
+      ReadingCost(isEstimate: isEstimate, seconds: seconds, time: sample.startedAt)
+    }
+    let memory = runs.memory()
+    #expect(await memory.costs(of: [outbox]).isEmpty)
+    sample.costs = [cost(5), cost(0.25, isEstimate: true)]
+    await memory.keep(costs: [sample], now: sample.startedAt)
+    // The last one of each kind counts, and what a part of the outbox has cost is its own.
+    sample.costs = [cost(2.5)]
+    var part = sample
+    part.outbox.name += "/part"
+    part.costs = [cost(1)]
+    await memory.keep(costs: [sample, part], now: sample.startedAt)
+    // In another rhythm too.
+    runs.rhythm = .sidecar(interval: .seconds(30))
+    let kept = await runs.memory().costs(of: [outbox])
+    #expect(kept.keys.sorted() == [outbox.name, outbox.name + "/part"])
+    #expect(kept[outbox.name].map(Set.init) == [cost(2.5), cost(0.25, isEstimate: true)])
+    #expect(kept[outbox.name + "/part"] == [cost(1)])
+    runs.source = "there"
+    #expect(await runs.memory().costs(of: [outbox]).isEmpty)
+    // After a week nobody asks.
+    runs.source = "here"
+    await runs.memory().keep(costs: [part], now: sample.startedAt.advanced(by: .seconds(8 * 86_400)))
+    #expect(await runs.memory().costs(of: [outbox]).isEmpty)
+  }
+
   @Test func `are no more than a window needs, and none is older than a week`() async throws {
     let runs = try Runs()
     for step in 0..<70 { await runs.run(standing(after: Double(step) * 300)) }
