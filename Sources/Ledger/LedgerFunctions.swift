@@ -141,6 +141,7 @@ struct LedgerFunctions {
       """
   }
 
+  /// The sequence is the last resort, and what is taken from it stays taken. Only `ALTER SEQUENCE` is waited for, for a moment.
   private var noteLoss: String {
     """
     failed := SQLSTATE;
@@ -149,7 +150,17 @@ struct LedgerFunctions {
       INSERT INTO \(LedgerNames.losses) (journal, sqlstate)
       VALUES (\(SQLIdentifier.literal(names.label, .postgresql)), failed);
     EXCEPTION WHEN OTHERS THEN
-      RAISE LOG 'outbox_ledger: a movement is lost (SQLSTATE %)', failed;
+      BEGIN
+        PERFORM pg_catalog.set_config('lock_timeout', '10ms', true);
+        PERFORM pg_catalog.nextval('\(LedgerNames.unnoted)') FROM pg_catalog.generate_series(1, \(LedgerNames.unnotedStep));
+        -- Takes the setting back, and leaves the sequence.
+        RAISE EXCEPTION USING ERRCODE = 'triggered_action_exception';
+      EXCEPTION
+        WHEN triggered_action_exception THEN
+          RAISE LOG 'outbox_ledger: a movement is lost (SQLSTATE %)', failed;
+        WHEN OTHERS THEN
+          RAISE LOG 'outbox_ledger: a movement is lost (SQLSTATE %), and nothing says so (SQLSTATE %)', failed, SQLSTATE;
+      END;
     END;
     """
   }

@@ -17,6 +17,8 @@ package struct LedgerMark: Sendable, Hashable {
   package var open: [UInt64]
   /// What the triggers were: others may have been off for a while. Empty in a mark of before this was kept.
   package var triggers = ""
+  /// What was known of losses that could not be noted; nil in a mark of before this was kept.
+  package var unnoted: Unnoted?
   /// How many events waited, by what was counted until then; nil where no sample has shown figures of that very moment.
   package var depth: Int?
 
@@ -35,6 +37,28 @@ package struct LedgerMark: Sendable, Hashable {
     }
   }
 
+  /// How far the sequence was that counts losses which could not be noted. It does not wait for the transaction that lost.
+  package struct Unnoted: Sendable, Hashable {
+    /// What was taken from it.
+    package var taken: Int
+    /// Transactions below were there when something had been taken, and may have lost what they are still to commit; nil
+    /// where none is awaited.
+    package var awaited: UInt64?
+
+    /// Reads ``text``; nil where it is none.
+    package init?(_ text: some StringProtocol) {
+      let parts = text.split(separator: "@", omittingEmptySubsequences: false)
+      guard let taken = Int(parts[0]), parts.count == 1 || parts.count == 2 && UInt64(parts[1]) != nil else {
+        return nil
+      }
+      self.taken = taken
+      awaited = parts.count == 2 ? UInt64(parts[1]) : nil
+    }
+
+    /// As it is kept.
+    package var text: String { "\(taken)\(awaited.map { "@\($0)" } ?? "")" }
+  }
+
   /// A mark.
   package init(reader: String, installation: String, timeline: Int, floor: UInt64, ceiling: UInt64, open: [UInt64]) {
     self.reader = reader
@@ -47,7 +71,13 @@ package struct LedgerMark: Sendable, Hashable {
 
   /// Reads ``text``; nil where it is none.
   package init?(_ text: String) {
-    let parts = text.split(separator: " ", omittingEmptySubsequences: false).map(String.init)
+    var parts = text.split(separator: " ", omittingEmptySubsequences: false).map(String.init)
+    var unnoted: Unnoted?
+    if parts.count > 5, let last = parts.last, last.hasPrefix(Self.unnotedPrefix) {
+      guard let read = Unnoted(last.dropFirst()) else { return nil }
+      unnoted = read
+      parts.removeLast()
+    }
     guard parts.count == 5 || parts.count == 6 && parts[5] != "", parts[4] == "-" || Int(parts[4]) != nil else {
       return nil
     }
@@ -60,7 +90,10 @@ package struct LedgerMark: Sendable, Hashable {
     }
     depth = Int(parts[4])
     triggers = parts.count == 6 ? parts[5] : ""
+    self.unnoted = unnoted
   }
+
+  private static let unnotedPrefix = "u"
 
   /// A mark from a snapshot as PostgreSQL writes it, `floor:ceiling:open,open`; nil where it is none.
   package init?(reader: String, installation: String, timeline: Int, snapshot: String) {
@@ -78,10 +111,18 @@ package struct LedgerMark: Sendable, Hashable {
     timeline == other.timeline && floor == other.floor && ceiling == other.ceiling && open == other.open
   }
 
+  /// Goes on waiting for the transactions that an earlier mark waited for, as long as one of them may be there.
+  package mutating func await(from earlier: LedgerMark) {
+    guard let awaited = earlier.unnoted?.awaited, unnoted?.awaited == nil, floor < awaited,
+      timeline == earlier.timeline, ceiling >= earlier.ceiling
+    else { return }
+    unnoted?.awaited = awaited
+  }
+
   /// The mark as it is kept.
   package var text: String {
     "\(reader) \(installation) \(timeline)\(log.map { "@\($0.position)@\($0.time)" } ?? "") "
       + "\(floor):\(ceiling):\(open.map(String.init).joined(separator: ",")) " + (depth.map(String.init) ?? "-")
-      + (triggers.isEmpty ? "" : " \(triggers)")
+      + (triggers.isEmpty ? "" : " \(triggers)") + (unnoted.map { " \(Self.unnotedPrefix)\($0.text)" } ?? "")
   }
 }

@@ -14,6 +14,12 @@ package struct LedgerNames: Sendable, Hashable {
   /// What could not be written down, and why.
   package static let losses = "\(schema).\(lossesTable)"
   static let lossesTable = "losses"
+  /// What counts the losses that could not even be noted: no lock of a table keeps anybody from a sequence.
+  package static let unnoted = "\(schema).\(unnotedSequence)"
+  /// Its name without the schema.
+  package static let unnotedSequence = "unnoted"
+  /// What one such loss takes: the server's log has one in 33 of what is taken (`SEQ_LOG_VALS`), and replicas see no other.
+  package static let unnotedStep = 33
   /// The function that throws away what every reader has kept.
   package static let purge = "\(schema).purge"
   /// The beginning of every trigger's name.

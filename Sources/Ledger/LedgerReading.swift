@@ -136,8 +136,21 @@ package enum LedgerReading {
       """
   }
 
+  /// What was taken from the sequence, and where that is more than it was, below which number the transactions are that may
+  /// have taken it. They are looked for afterwards, also beyond the snapshot, which knows none that began after the last one
+  /// that is over; on a replica they are not to be had.
+  private static func unnoted(_ mark: LedgerMark?) -> String {
+    guard let mark else { return "unnoted.taken" }
+    let newest = "pg_snapshot_xmax(s)::text::bigint"
+    return """
+      unnoted.taken, CASE WHEN unnoted.taken <> \(mark.unnoted?.taken ?? 0) THEN '@' || greatest(\(newest),
+            (SELECT max(\(newest) + ((l.transactionid::text::bigint - \(newest) + 2147483648) & 4294967295) - 2147483648) + 1
+              FROM pg_locks l WHERE l.locktype = 'transactionid')) END
+      """
+  }
+
   /// d the installation, and of a primary the end of its log and its clock, r 1 for a replica and 2 where the log was cut
-  /// since the mark, k the snapshot and the versions of the triggers, n movements that could not be written down, t the
+  /// since the mark, k the snapshot, what was taken from the sequence of unnoted losses and the versions of the triggers, n movements that could not be written down, t the
   /// timeline, q1 up to where rows were thrown away, q2 the version, kt whether the ledger is this cluster's, x how many
   /// triggers are in force and may write, o whether everything is counted that the figures show.
   private static func state(_ script: LedgerScript, _ mark: LedgerMark?) -> String {
@@ -155,7 +168,7 @@ package enum LedgerReading {
       SELECT CASE WHEN pg_is_in_recovery() THEN w.installation::text ELSE concat(w.installation, ' ', \(logEnd)) END COLLATE "C",
           '\(markState)', CASE WHEN pg_is_in_recovery() THEN 1 WHEN \(isCut(mark)) THEN 2 ELSE 0 END,
           concat(least(pg_snapshot_xmin(s), ceiling), ':', ceiling, ':', (SELECT string_agg(x::text, ',' ORDER BY x)
-            FROM pg_snapshot_xip(s) x WHERE x < ceiling), ' ', triggers.versions),
+            FROM pg_snapshot_xip(s) x WHERE x < ceiling), ' ', \(unnoted(mark)), ' ', triggers.versions),
           \(losses),
           CASE WHEN pg_is_in_recovery() THEN (SELECT timeline_id FROM pg_control_checkpoint())
             ELSE ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::integer END::float8,
@@ -167,7 +180,9 @@ package enum LedgerReading {
         SELECT count(*) FILTER (WHERE t.suffices) AS n, string_agg(t.version::text, ',' ORDER BY t.name) AS versions FROM (
       \(script.triggersInForce.indented(4))
         ) t
-      ) triggers CROSS JOIN \(LedgerNames.watched) w WHERE w.journal = \(label)
+      ) triggers CROSS JOIN (
+        SELECT CASE WHEN is_called THEN last_value ELSE 0 END AS taken FROM \(LedgerNames.unnoted) OFFSET 0
+      ) unnoted CROSS JOIN \(LedgerNames.watched) w WHERE w.journal = \(label)
       """
   }
 }

@@ -23,6 +23,8 @@ struct LedgerRights: Sendable, Hashable {
       (f.prosecdef AND has_schema_privilege(f.proowner, f.pronamespace, 'USAGE')
         AND (SELECT count(*) FROM pg_class c WHERE c.relnamespace = f.pronamespace
           AND c.relname IN (\(written.joined(separator: ", "))) AND has_table_privilege(f.proowner, c.oid, 'INSERT')) = 2
+        AND NOT EXISTS (SELECT FROM pg_class c WHERE c.relnamespace = f.pronamespace AND c.relkind = 'S'
+          AND c.relname = '\(LedgerNames.unnotedSequence)' AND NOT has_sequence_privilege(f.proowner, c.oid, 'USAGE'))
         AND (SELECT bool_and(has_table_privilege(f.proowner, c.oid, 'SELECT')
             AND has_schema_privilege(f.proowner, c.relnamespace, 'USAGE'))
           FROM pg_class c WHERE c.oid IN (\(read.joined(separator: ", "))))
@@ -52,6 +54,7 @@ struct LedgerRights: Sendable, Hashable {
           -- But for a superuser, nobody gives a function to a role that may not create one in its schema.
           EXECUTE format('GRANT USAGE, CREATE ON SCHEMA \(LedgerNames.schema) TO %I', keeper_name);
           EXECUTE format('GRANT INSERT ON %s, \(LedgerNames.losses) TO %I', \(journal), keeper_name);
+          EXECUTE format('GRANT USAGE ON SEQUENCE \(LedgerNames.unnoted) TO %I', keeper_name);
         END IF;
         FOR part IN SELECT f.oid::regprocedure AS name FROM pg_proc f
           WHERE f.proowner <> keeper AND \(LedgerScript.isFunction(of: SQLIdentifier.literal(names.label, .postgresql)))
@@ -85,12 +88,30 @@ struct LedgerRights: Sendable, Hashable {
         AND NOT EXISTS (SELECT FROM pg_proc f WHERE f.pronamespace = c.relnamespace AND f.proowner = a.grantee)
     LOOP
       EXECUTE format('REVOKE INSERT ON \(LedgerNames.losses) FROM %I', part.name);
+      IF to_regclass('\(LedgerNames.unnoted)') IS NOT NULL THEN
+        EXECUTE format('REVOKE USAGE ON SEQUENCE \(LedgerNames.unnoted) FROM %I', part.name);
+      END IF;
       IF NOT EXISTS (SELECT FROM pg_class c CROSS JOIN aclexplode(c.relacl) a
           WHERE c.relnamespace = '\(LedgerNames.schema)'::regnamespace AND a.grantee = part.oid) THEN
         EXECUTE format('REVOKE USAGE ON SCHEMA \(LedgerNames.schema) FROM %I', part.name);
       END IF;
     END LOOP;
     """
+
+  /// The statement that lets who may read the ledgers read the sequence too: it is not as old as the rest.
+  static let shareSequence =
+    "DO "
+      + """
+      DECLARE
+        part record;
+      BEGIN
+        FOR part IN SELECT r.rolname AS name FROM pg_class c CROSS JOIN aclexplode(c.relacl) a JOIN pg_roles r ON r.oid = a.grantee
+          WHERE c.oid = '\(LedgerNames.watched)'::regclass AND a.privilege_type = 'SELECT' AND a.grantee <> c.relowner
+        LOOP
+          EXECUTE format('GRANT SELECT ON SEQUENCE \(LedgerNames.unnoted) TO %I', part.name);
+        END LOOP;
+      END
+      """.dollarQuoted
 
   /// The statement that refuses to install into what another role rules. It may have put triggers and functions there that
   /// would run with the rights of whoever installs or mends a ledger.

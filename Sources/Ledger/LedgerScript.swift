@@ -4,7 +4,7 @@ package import SampleSQL
 /// The statements that put a ledger beside one watched table in PostgreSQL, and take it away again.
 package struct LedgerScript: Sendable, Hashable {
   /// The version of the journal's form. A reader reads this one only.
-  package static let version = 2
+  package static let version = 3
 
   /// What the ledger's objects are called.
   package let names: LedgerNames
@@ -172,6 +172,7 @@ package struct LedgerScript: Sendable, Hashable {
         IF to_regclass('\(LedgerNames.watched)') IS NOT NULL AND NOT EXISTS (SELECT FROM \(LedgerNames.watched)) THEN
           DROP FUNCTION \(LedgerNames.purge)(text, text, xid8, integer);
           DROP TABLE \(LedgerNames.watched), \(LedgerNames.losses), \(LedgerNames.readers);
+          DROP SEQUENCE IF EXISTS \(LedgerNames.unnoted);
           DROP SCHEMA \(LedgerNames.schema);
         ELSIF to_regclass('\(LedgerNames.losses)') IS NOT NULL THEN
       \(LedgerRights.takeBack.indented(4))
@@ -246,7 +247,7 @@ package struct LedgerScript: Sendable, Hashable {
     let grantee = SQLIdentifier.quoted(role)
     return [
       "GRANT USAGE ON SCHEMA \(LedgerNames.schema) TO \(grantee)",
-      "GRANT SELECT ON \(LedgerNames.watched), \(LedgerNames.losses), \(names.journal) TO \(grantee)",
+      "GRANT SELECT ON \(LedgerNames.watched), \(LedgerNames.losses), \(LedgerNames.unnoted), \(names.journal) TO \(grantee)",
       "GRANT EXECUTE ON FUNCTION \(LedgerNames.purge)(text, text, xid8, integer) TO \(grantee)",
     ]
   }
@@ -319,78 +320,5 @@ package struct LedgerScript: Sendable, Hashable {
     // Other than dropping it first, this leaves the table's readers alone.
     return
       "CREATE OR REPLACE TRIGGER \(names.trigger(change)) \(event) FOR EACH STATEMENT EXECUTE FUNCTION \(names.function(change))()"
-  }
-
-  /// While VACUUM makes a table shorter nobody can write to it. A journal needs its pages again anyway.
-  private static let keepsItsLength = "vacuum_truncate = off, toast.vacuum_truncate = off"
-
-  /// A publication of all tables would refuse to let rows go that nothing identifies. Only where it is not so already: this
-  /// takes a lock that no loss could be noted beside.
-  private static func isDeletedFromUnderPublication(_ table: String) -> String {
-    let name = SQLIdentifier.literal(table, .postgresql)
-    return "DO "
-      + """
-      BEGIN
-        IF (SELECT c.relreplident FROM pg_class c WHERE c.oid = \(name)::regclass) <> 'f' THEN
-          ALTER TABLE \(table) REPLICA IDENTITY FULL;
-        END IF;
-      END
-      """.dollarQuoted
-  }
-
-  private var shared: [String] {
-    [
-      LedgerRights.refuseForeignSchema,
-      "CREATE SCHEMA IF NOT EXISTS \(LedgerNames.schema)",
-      """
-      CREATE TABLE IF NOT EXISTS \(LedgerNames.watched) (
-        journal text PRIMARY KEY, relation regclass NOT NULL, dead regclass, version integer NOT NULL, definition text NOT NULL,
-        installation uuid NOT NULL DEFAULT gen_random_uuid(),
-        cluster bigint NOT NULL DEFAULT (pg_control_system()).system_identifier,
-        purged xid8 NOT NULL DEFAULT '0', installed_at timestamptz NOT NULL DEFAULT now())
-      """,
-      """
-      CREATE TABLE IF NOT EXISTS \(LedgerNames.losses) (
-        txid xid8 NOT NULL DEFAULT pg_current_xact_id(), journal text NOT NULL, sqlstate text NOT NULL)
-      """,
-      "ALTER TABLE \(LedgerNames.losses) SET (\(Self.keepsItsLength))",
-      Self.isDeletedFromUnderPublication(LedgerNames.losses),
-      """
-      CREATE TABLE IF NOT EXISTS \(LedgerNames.readers) (
-        journal text, reader text, through xid8 NOT NULL, seen timestamptz NOT NULL, PRIMARY KEY (journal, reader))
-      """,
-      """
-      CREATE OR REPLACE FUNCTION \(LedgerNames.purge)(of_journal text, by_reader text, read_through xid8, at_most integer)
-      RETURNS integer LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $ledger$
-      #variable_conflict use_column
-      DECLARE
-        horizon xid8;
-        gone integer;
-      BEGIN
-        PERFORM 1 FROM \(LedgerNames.watched) WHERE journal = of_journal;
-        IF NOT FOUND THEN
-          RETURN 0;
-        END IF;
-        INSERT INTO \(LedgerNames.readers) (journal, reader, through, seen)
-        VALUES (of_journal, by_reader, least(read_through, pg_snapshot_xmin(pg_current_snapshot())), now())
-        ON CONFLICT (journal, reader) DO UPDATE SET through = excluded.through, seen = excluded.seen;
-        -- A reader that was not seen for a week is gone, or begins anew; one that keeps nothing is gone when it has ended.
-        DELETE FROM \(LedgerNames.readers) WHERE journal = of_journal AND seen < now()
-          - CASE WHEN starts_with(reader, '\(LedgerNames.transientReader)') THEN interval '1 hour' ELSE interval '7 days' END;
-        SELECT min(through::text::numeric)::text::xid8 INTO horizon FROM \(LedgerNames.readers) WHERE journal = of_journal;
-        EXECUTE format('DELETE FROM \(LedgerNames.schema).%I WHERE ctid = ANY (ARRAY(SELECT ctid FROM '
-          '\(LedgerNames.schema).%1$I WHERE txid < $1 ORDER BY txid LIMIT $2 FOR UPDATE SKIP LOCKED))', of_journal)
-          USING horizon, at_most;
-        GET DIAGNOSTICS gone = ROW_COUNT;
-        DELETE FROM \(LedgerNames.losses) WHERE journal = of_journal AND txid < horizon;
-        IF gone > 0 THEN
-          UPDATE \(LedgerNames.watched) SET purged = horizon WHERE journal = of_journal AND purged < horizon;
-        END IF;
-        RETURN gone;
-      END $ledger$
-      """,
-      "REVOKE ALL ON SCHEMA \(LedgerNames.schema) FROM PUBLIC",
-      "REVOKE ALL ON FUNCTION \(LedgerNames.purge)(text, text, xid8, integer) FROM PUBLIC",
-    ]
   }
 }

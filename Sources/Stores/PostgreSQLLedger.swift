@@ -49,6 +49,7 @@ struct PostgreSQLLedger {
     else { return nil }
     next.reader = mark?.reader ?? String(UInt64.random(in: .min ... .max), radix: 16)
     guard let mark else { return (reading(next, nil, restart), false) }
+    next.await(from: mark)
     if let obstacle = state.obstacle(from: mark, to: next) {
       next.reader = mark.reader
       return (reading(next, nil, obstacle), false)
@@ -131,7 +132,8 @@ private struct LedgerState {
     }
     isReplica = rows.integer(row, 2) == 1
     isCut = rows.integer(row, 2) == 2
-    mark?.triggers = moment.count > 1 ? moment[1] : ""
+    mark?.unnoted = moment.count > 1 ? LedgerMark.Unnoted(moment[1]) : nil
+    mark?.triggers = moment.count > 2 ? moment[2] : ""
     if rows.integer(row, 10) == 1 {
       mark?.depth = FigureRow.all(rows).reduce(0) { $0 + ($1.state == .dead ? 0 : $1.count) }
     }
@@ -153,6 +155,14 @@ private struct LedgerState {
       return "the ledger's triggers were switched off, or made anew, and may have missed something"
     }
     if losses > 0 { return "\(losses.counted("change")) could not be written into the ledger" }
+    if let unnoted = next.unnoted, !isReplica || next.ceiling >= mark.ceiling {
+      if unnoted.taken != mark.unnoted?.taken ?? 0 {
+        return "changes could not be written into the ledger, nor could it be noted which"
+      }
+      if let awaited = mark.unnoted?.awaited, next.floor >= awaited {
+        return "transactions have ended that may have lost changes, of which it could not be noted which"
+      }
+    }
     if mark.floor < purged {
       return "the ledger was purged by another reader, which did not know of this one or had waited for it for a week "
         + "(an hour without a state directory)"

@@ -27,9 +27,9 @@ struct PostgreSQLLedgerCatalog {
   /// Answers one row.
   static func statement(_ script: LedgerScript) -> String {
     let label = SQLIdentifier.literal(script.names.label, .postgresql)
-    func privilege(_ table: String) -> String {
+    func privilege(_ table: String, whereMissing: Bool = false) -> String {
       "COALESCE((SELECT has_schema_privilege(s.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT') "
-        + "FROM pg_class c WHERE c.relnamespace = s.oid AND c.relname = \(table)), false)"
+        + "FROM pg_class c WHERE c.relnamespace = s.oid AND c.relname = \(table)), \(whereMissing))"
     }
     let triggers = script.changes.map { change in
       """
@@ -47,7 +47,8 @@ struct PostgreSQLLedgerCatalog {
             || CASE WHEN a.attnotnull THEN '' ELSE '?' END, ', ' ORDER BY a.attnum)
           FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
           WHERE c.relnamespace = s.oid AND c.relname = \(label) AND a.attnum > 0 AND NOT a.attisdropped),
-        \(privilege(label)) AND \(privilege("'watched'")) AND \(privilege("'losses'")),
+        \(privilege(label)) AND \(privilege("'watched'")) AND \(privilege("'losses'"))
+          AND \(privilege("'\(LedgerNames.unnotedSequence)'", whereMissing: true)),
         (SELECT CASE WHEN u.rolsuper AND NOT o.rolsuper THEN o.rolname::text ELSE '' END
           FROM pg_proc f JOIN pg_roles o ON o.oid = f.proowner JOIN pg_roles u ON u.rolname = current_user
           WHERE f.pronamespace = s.oid AND f.proname = 'purge' AND has_function_privilege(f.oid, 'EXECUTE') LIMIT 1),
@@ -133,16 +134,25 @@ struct PostgreSQLLedgerRecord {
   var definition: String
   /// Movements that could not be written down and whose loss was not yet purged.
   var losses: Int
+  /// False where nothing counts the losses that could not be noted, as in a ledger of before that was done.
+  var countsUnnoted: Bool
+  /// The changes of about how many statements were lost without a note, by all ledgers of the database since there is one.
+  var unnoted: Int
 
   /// Answers one row, or none.
   static func statement(_ script: LedgerScript) -> String {
     let label = SQLIdentifier.literal(script.names.label, .postgresql)
     return """
       SELECT installation, cluster = (SELECT system_identifier FROM pg_control_system()), version, definition,
-        (SELECT count(*) FROM \(LedgerNames.losses) WHERE journal = \(label))
-      FROM \(LedgerNames.watched) WHERE journal = \(label)
+        (SELECT count(*) FROM \(LedgerNames.losses) WHERE journal = \(label)), s.schemaname IS NOT NULL, s.last_value
+      FROM \(LedgerNames.watched) LEFT JOIN pg_sequences s
+        ON s.schemaname = '\(LedgerNames.schema)' AND s.sequencename = '\(LedgerNames.unnotedSequence)'
+      WHERE journal = \(label)
       """
   }
+
+  /// What is missing of it; nil where nothing is.
+  var missing: String? { countsUnnoted ? nil : "the sequence \(LedgerNames.unnoted)" }
 
   init?(_ result: PostgreSQLResult) {
     guard result.rowCount == 1, let installation = result.text(0, 0), let version = result.integer(0, 2) else {
@@ -153,5 +163,7 @@ struct PostgreSQLLedgerRecord {
     self.version = version
     definition = result.text(0, 3) ?? ""
     losses = result.integer(0, 4) ?? 0
+    countsUnnoted = result.truth(0, 5) == true
+    unnoted = ((result.integer(0, 6) ?? 0) + LedgerNames.unnotedStep - 1) / LedgerNames.unnotedStep
   }
 }

@@ -112,12 +112,20 @@ struct PostgreSQLLedgerPlace: LedgerPlace {
     } else if record.version != LedgerScript.version || record.definition != script.definition {
       status.state = .outdated
       status.problems.append("it was made by another version, or for another form of the layout")
+    } else if let missing = record.missing {
+      status.state = .broken
+      status.problems.append("missing: \(missing)")
     }
     if let owner = catalog.foreignOwner {
       if catalog.givesPowers, status.state == .installed { status.state = .outdated }
       status.problems.append(PostgreSQLLedgerCatalog.warning(ofForeignOwner: owner, isSuperuser: catalog.givesPowers))
     }
     if record.losses > 0 { status.problems.append("\(record.losses.counted("change")) could not be written down") }
+    if record.unnoted > 0 {
+      status.problems.append(
+        "since this database has ledgers, what \(record.unnoted.counted("statement")) changed could be neither written down "
+          + "nor noted as lost; counting began anew")
+    }
     if let obstacle = catalog.obstacle(to: session.userName) { status.problems.append("it grows: \(obstacle)") }
     return status
   }

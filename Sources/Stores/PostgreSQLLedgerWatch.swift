@@ -67,9 +67,7 @@ final class PostgreSQLLedgerWatch {
     let catalog = PostgreSQLLedgerCatalog(try look(PostgreSQLLedgerCatalog.statement(script)), script)
     guard catalog.isThere else { return nil }
     if let missing = catalog.missing.first {
-      finding =
-        "the ledger \(script.names.label) is not read, since it lacks \(missing); `outbox-exporter ledger install` "
-        + "mends it, run by who installed it"
+      finding = Self.finding(script, lacking: missing)
       return nil
     }
     guard catalog.isReadable else {
@@ -86,6 +84,10 @@ final class PostgreSQLLedgerWatch {
         + "`outbox-exporter ledger install` makes it anew"
       return nil
     }
+    if let missing = record.missing {
+      finding = Self.finding(script, lacking: missing)
+      return nil
+    }
     if let owner = catalog.foreignOwner, catalog.givesPowers {
       let warning = PostgreSQLLedgerCatalog.warning(ofForeignOwner: owner, isSuperuser: true)
       finding = "the ledger \(script.names.label): \(warning)"
@@ -96,6 +98,11 @@ final class PostgreSQLLedgerWatch {
         + "`outbox-exporter ledger install` brings it up to date"
     }
     return PostgreSQLLedger(script, obstacle: catalog.obstacle(to: session.userName), objective: objective)
+  }
+
+  private static func finding(_ script: LedgerScript, lacking missing: String) -> String {
+    "the ledger \(script.names.label) is not read, since it lacks \(missing); `outbox-exporter ledger install` "
+      + "mends it, run by who installed it"
   }
 
   private func look(_ statement: String) throws(PostgreSQLError) -> PostgreSQLResult {

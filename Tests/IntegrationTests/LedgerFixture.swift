@@ -85,6 +85,16 @@ final class LedgerFixture {
     return sample
   }
 
+  /// Samples until counting has begun anew for these reasons: transactions of other databases may keep it from that.
+  func sample(untilRestarts expected: [String], sourceLocation: SourceLocation = #_sourceLocation) async throws {
+    for _ in 0..<500 where restarts.count < expected.count {
+      try await sample()
+      if restarts.count < expected.count { try await Task.sleep(for: .milliseconds(20)) }
+    }
+    #expect(restarts == expected, sourceLocation: sourceLocation)
+    #expect(last?.movements == nil, sourceLocation: sourceLocation)
+  }
+
   /// What one sample counted, a line for each kind of movement.
   func movements() async throws -> [String] {
     let sample = try await sample()

@@ -148,6 +148,7 @@ import Testing
 
   @Test(arguments: [
     "REVOKE INSERT ON outbox_ledger.\"public.outbox\" FROM OWNER", "REVOKE INSERT ON outbox_ledger.losses FROM OWNER",
+    "REVOKE USAGE ON SEQUENCE outbox_ledger.unnoted FROM OWNER",
     "REVOKE USAGE ON SCHEMA outbox_ledger FROM OWNER", "REVOKE SELECT ON outbox FROM OWNER",
     "REVOKE USAGE ON SCHEMA public FROM PUBLIC; ALTER SCHEMA public OWNER TO postgres",
     "REVOKE EXECUTE ON FUNCTION outbox_ledger.TERM FROM OWNER",

@@ -62,13 +62,75 @@ import Testing
     #expect(try fixture.database.psql("SELECT DISTINCT sqlstate FROM outbox_ledger.losses") == "55P03")
   }
 
-  @Test func `does not make the application wait where the loss cannot be noted either`() async throws {
+  @Test(arguments: ["ACCESS EXCLUSIVE", "SHARE"])
+  func `does not make the application wait where the loss cannot be noted either, and is no wrong number`(mode: String)
+    async throws
+  {
     let fixture = try await installed()
-    let held = try fixture.database.holding("LOCK TABLE \(Self.journal), outbox_ledger.losses IN ACCESS EXCLUSIVE MODE")
-    try fixture.database.psql("SET statement_timeout = '20s'; " + Self.everything)
+    try fixture.database.psql("INSERT INTO outbox (id, channel) VALUES (1, 'mail'), (2, 'mail')")
+    try await fixture.sample()
+    let held = try fixture.database.holding("LOCK TABLE \(Self.journal), outbox_ledger.losses IN \(mode) MODE")
+    // The depth tells nothing of an attempt that failed.
+    try fixture.database.psql(
+      """
+      SET statement_timeout = '20s'; SET lock_timeout = '19s'; UPDATE outbox SET attempts = 1;
+      DO $$ BEGIN ASSERT current_setting('lock_timeout') = '19s'; END $$;
+      """)
     try held.release()
     #expect(try fixture.database.psql("SELECT count(*) FROM outbox_ledger.losses") == "0")
     #expect(fixture.database.server.log.contains("outbox_ledger: a movement is lost (SQLSTATE 55P03)"))
+    try await fixture.sample()
+    #expect(fixture.last?.movements == nil)
+    #expect(fixture.last?.restart == Self.unnoted)
+    let status = try fixture.installation().status()
+    #expect(status.state == .installed)
+    #expect(status.problems.contains { $0.contains("what 1 statement changed could be neither") }, "\(status.problems)")
+    try await fixture.sample(untilRestarts: [Self.unnoted, Self.ended])
+    try await fixture.expect("UPDATE outbox SET attempts = 2", ["mail retried 2"])
+  }
+
+  private static let unnoted = "changes could not be written into the ledger, nor could it be noted which"
+  private static let ended =
+    "transactions have ended that may have lost changes, of which it could not be noted which"
+
+  /// What is lost is a part of its transaction, and what says so is not.
+  @Test func `is no wrong number where a transaction ends long after its loss could not be noted`() async throws {
+    let fixture = try await installed()
+    try fixture.database.psql("INSERT INTO outbox (id, channel) VALUES (1, 'mail'), (2, 'mail')")
+    try await fixture.sample()
+    let held = try fixture.database.holding("LOCK TABLE \(Self.journal), outbox_ledger.losses IN SHARE MODE")
+    let application = try fixture.database.holding("UPDATE outbox SET attempts = 1 WHERE id = 1")
+    try held.release()
+    try await fixture.sample()
+    #expect(fixture.restarts == [Self.unnoted])
+    for attempt in 1...3 {
+      try await fixture.expect("UPDATE outbox SET attempts = \(attempt) WHERE id = 2", ["mail retried 1"])
+    }
+    await fixture.restart()
+    try application.release()
+    try await fixture.sample(untilRestarts: [Self.unnoted, Self.ended])
+    try await fixture.expect("UPDATE outbox SET attempts = 4", ["mail retried 2"])
+  }
+
+  @Test func `does not reach the application where nothing can say what is lost`() async throws {
+    let fixture = try await installed()
+    let held = try fixture.database.holding(
+      "LOCK TABLE \(Self.journal), outbox_ledger.losses IN SHARE MODE; ALTER SEQUENCE outbox_ledger.unnoted CACHE 2")
+    try fixture.database.psql("SET statement_timeout = '20s'; " + Self.everything)
+    try held.release()
+    #expect(fixture.database.server.log.contains("is lost (SQLSTATE 55P03), and nothing says so (SQLSTATE 55P03)"))
+    try fixture.database.psql("DROP SEQUENCE outbox_ledger.unnoted")
+    try await fixture.sample()
+    #expect(fixture.last?.mark.method != .ledger)
+    let status = try fixture.installation().status()
+    #expect(status.state == .broken)
+    #expect(status.problems == ["missing: the sequence outbox_ledger.unnoted"])
+    try fixture.database.psql(
+      "DROP TABLE \(Self.journal), outbox_ledger.losses; DELETE FROM outbox; DELETE FROM outbox_dlq; " + Self.everything
+    )
+    #expect(try fixture.database.psql("SELECT count(*) FROM outbox") == "4")
+    #expect(try fixture.installation().install(grantingTo: nil))
+    #expect(try fixture.installation().status().problems.isEmpty)
   }
 
   /// VACUUM makes a table shorter under a lock that nobody can write beside.

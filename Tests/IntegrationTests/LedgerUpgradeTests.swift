@@ -1,0 +1,54 @@
+import Layouts
+import Outbox
+import Stores
+import TestSupport
+import Testing
+
+@Suite(withPostgreSQL) struct `A ledger of an earlier version` {
+  /// Until then nothing counted the losses that could not be noted.
+  private static let older = """
+    DROP SEQUENCE outbox_ledger.unnoted; UPDATE outbox_ledger.watched SET version = 2, definition = 'older';
+    CREATE OR REPLACE FUNCTION outbox_ledger."public.outbox update"() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+      AS 'BEGIN INSERT INTO outbox_ledger."public.outbox" (kind, destination) VALUES (''r'', ''old''); RETURN NULL; END';
+    """
+
+  @Test func `is not read, and goes on counting where it is brought up to date`() async throws {
+    let role = try TemporaryPostgres.shared().uniqueName("Exporter")
+    let fixture = try LedgerFixture(
+      .aiHummer,
+      "CREATE ROLE \"\(role)\" LOGIN;" + LedgerSchemas.aiHummer + "GRANT SELECT ON outbox, outbox_dlq TO \"\(role)\";",
+      user: "'\(role)'")
+    let ledger = try fixture.installation()
+    #expect(try ledger.install(grantingTo: role))
+    try await fixture.sample()
+    try fixture.database.psql(Self.older + "INSERT INTO outbox (id, channel) VALUES (1, 'mail')")
+    #expect(try ledger.status().state == .outdated)
+    #expect(try ledger.status().problems.count == 1)
+    #expect(try ledger.install(grantingTo: nil))
+    #expect(try ledger.status().state == .installed)
+    #expect(try ledger.status().problems.isEmpty)
+    await fixture.restart()
+    try await fixture.expect("UPDATE outbox SET attempts = 1", ["mail enqueued 1", "mail retried 1"])
+    #expect(fixture.restarts.isEmpty)
+
+    try fixture.database.psql(Self.older)
+    await fixture.restart()
+    try await fixture.sample()
+    #expect(fixture.last?.mark.method != .ledger)
+    #expect(fixture.last?.notice?.contains("another version's") == true)
+  }
+
+  @Test func `is removed, and leaves what others need`() async throws {
+    let fixture = try LedgerFixture(.aiHummer, LedgerSchemas.aiHummer + LedgerSchemas.kaireon)
+    let definition = OutboxDefinition(
+      name: "k", address: .postgresql(Secret(fixture.database.conninfo())), layout: .kaireon)
+    let other = try #require(try LedgerInstallation.all(of: definition, limits: PostgreSQLLimits()).first)
+    #expect(try fixture.installation().install(grantingTo: nil))
+    #expect(try other.install(grantingTo: nil))
+    try fixture.database.psql(Self.older)
+    #expect(try other.remove())
+    try fixture.database.psql("INSERT INTO outbox (id, channel) VALUES (1, 'mail')")
+    #expect(try fixture.installation().remove())
+    #expect(try fixture.database.psql("SELECT count(*) FROM pg_namespace WHERE nspname = 'outbox_ledger'") == "0")
+  }
+}
