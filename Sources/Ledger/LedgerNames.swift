@@ -13,7 +13,8 @@ package struct LedgerNames: Sendable, Hashable {
   package static let transientReader = "transient-"
   /// What could not be written down, and why.
   package static let losses = "\(schema).\(lossesTable)"
-  static let lossesTable = "losses"
+  /// Its name without the schema.
+  package static let lossesTable = "losses"
   /// What counts the losses that could not even be noted: no lock of a table keeps anybody from a sequence.
   package static let unnoted = "\(schema).\(unnotedSequence)"
   /// Its name without the schema.

@@ -287,6 +287,8 @@ package struct LedgerScript: Sendable, Hashable {
       + "transaction, inside a trigger as anywhere else.",
     "A statement that changes more rows than work_mem holds writes them to temporary files for the triggers, once or twice: "
       + "under a temp_file_limit that it kept without them it may fail.",
+    "A constraint or a trigger that somebody puts on the ledger's tables and that is DEFERRABLE may fail the application at "
+      + "commit.",
     "A lock on an index of the journal alone, as ALTER INDEX takes, is waited for.",
     "Nothing else that goes wrong in a trigger reaches the application: the movement is lost, the loss is noted, and "
       + "the counters begin anew.",

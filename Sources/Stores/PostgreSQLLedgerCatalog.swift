@@ -6,6 +6,9 @@ import SampleSQL
 struct PostgreSQLLedgerCatalog {
   /// What belongs to the ledger and is not there, or not as it was made.
   private(set) var missing: [String] = []
+  /// What somebody put on the ledger's tables that is checked at commit, where no trigger shields the application; nil where
+  /// there is nothing.
+  private(set) var deferred: String?
   /// True where anything of the ledger is there.
   private(set) var isThere = false
   /// True where a journal is there that can be written to.
@@ -60,11 +63,16 @@ struct PostgreSQLLedgerCatalog {
         (SELECT count(*) FROM pg_class c WHERE c.relnamespace = s.oid AND c.relkind = 'r'
           AND c.relname IN ('watched', 'losses', 'readers')),
         (SELECT count(*) FROM pg_proc f WHERE f.pronamespace = s.oid AND f.proname = ANY (ARRAY[\(terms)]::text[])),
+        deferred.names, deferred.are_on_journal,
         \(triggers.joined(separator: ",\n  "))
       FROM (SELECT (SELECT oid FROM pg_namespace WHERE nspname = '\(LedgerNames.schema)') AS oid) s
         LEFT JOIN LATERAL (SELECT r.rolname::text AS name, r.rolsuper AS is_super FROM (
           \(script.triggersInForce)
         ) t JOIN pg_roles r ON r.rolname = t.owner WHERE t.is_foreign ORDER BY r.rolsuper DESC LIMIT 1) foreign_owner ON true
+        LEFT JOIN LATERAL (SELECT string_agg(k.conname || ' on ' || c.oid::regclass, ', ' ORDER BY k.conname) AS names,
+            bool_or(c.relname = \(label)) AS are_on_journal
+          FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid WHERE k.condeferrable AND c.relnamespace = s.oid
+            AND c.relname IN (\(label), '\(LedgerNames.lossesTable)')) deferred ON true
       """
   }
 
@@ -72,20 +80,22 @@ struct PostgreSQLLedgerCatalog {
     guard result.rowCount == 1 else { return }
     let hasSchema = result.truth(0, 0) == true
     let columns = result.text(0, 1)
-    hasJournal = columns == LedgerScript.journalColumns
+    let hasColumns = columns == LedgerScript.journalColumns
+    hasJournal = hasColumns && result.truth(0, 11) != true
+    deferred = result.text(0, 10)
     isReadable = result.truth(0, 2) == true
     purging = result.text(0, 3)
     bytes = result.integer(0, 4) ?? 0
     relationWithoutRows = result.text(0, 5)
     foreignOwner = result.text(0, 6)
     givesPowers = result.truth(0, 7) == true
-    let triggers = script.changes.enumerated().map { (change: $1, powerless: result.text(0, 10 + $0)) }
+    let triggers = script.changes.enumerated().map { (change: $1, powerless: result.text(0, 12 + $0)) }
     isThere = columns != nil || triggers.contains { $0.powerless != nil }
     guard isThere else { return }
     if !hasSchema { missing.append("the schema \(LedgerNames.schema)") }
     if columns == nil {
       missing.append("the journal \(script.names.journal)")
-    } else if !hasJournal {
+    } else if !hasColumns {
       missing.append("the columns of the journal \(script.names.journal) as they were")
     }
     if result.integer(0, 8) != 3 { missing.append("a table that the ledgers share") }
@@ -100,6 +110,11 @@ struct PostgreSQLLedgerCatalog {
         "rights of the role \(role), whose functions the triggers run: SECURITY DEFINER, SELECT on what they read, "
           + "EXECUTE on what they call, INSERT into the ledger")
     }
+  }
+
+  /// What to say of ``deferred``.
+  static func warning(ofDeferred names: String) -> String {
+    "it has what is checked at commit only, where it would fail the application: \(names); drop it"
   }
 
   /// What to say where the triggers run with the rights of another role than the table's owner.

@@ -96,6 +96,10 @@ struct PostgreSQLLedgerPlace: LedgerPlace {
       size: "\((catalog.bytes + 1023) / 1024) kB")
     if let view = catalog.relationWithoutRows { status.problems.append("\(view) is no table, and can have none") }
     if !catalog.missing.isEmpty { status.state = .broken }
+    if catalog.isThere, let deferred = catalog.deferred {
+      status.state = .broken
+      status.problems.append(PostgreSQLLedgerCatalog.warning(ofDeferred: deferred))
+    }
     guard status.state == .installed else { return status }
     guard catalog.isReadable else {
       status.problems.append("the role \(session.userName) may not read it")

@@ -70,6 +70,11 @@ final class PostgreSQLLedgerWatch {
       finding = Self.finding(script, lacking: missing)
       return nil
     }
+    if let deferred = catalog.deferred {
+      finding =
+        "the ledger \(script.names.label) is not read: \(PostgreSQLLedgerCatalog.warning(ofDeferred: deferred))"
+      return nil
+    }
     guard catalog.isReadable else {
       finding =
         "the ledger \(script.names.label) is not read, since the role \(session.userName) may not; "

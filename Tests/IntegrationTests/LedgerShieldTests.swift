@@ -209,4 +209,31 @@ import Testing
     try await fixture.sample()
     #expect(fixture.last?.notice?.contains("may not purge") == true)
   }
+
+  /// A trigger's handler is over by then.
+  @Test(arguments: [
+    "ALTER TABLE \(journal) ADD CONSTRAINT late UNIQUE (destination) DEFERRABLE INITIALLY DEFERRED",
+    """
+    CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE ''refused''; END';
+    CREATE CONSTRAINT TRIGGER late AFTER INSERT ON outbox_ledger.losses DEFERRABLE FOR EACH ROW EXECUTE FUNCTION refuse();
+    """,
+  ])
+  func `is broken where something of it is checked at commit`(_ mischief: String) async throws {
+    let fixture = try await installed()
+    let ledger = try fixture.installation()
+    try fixture.database.psql(mischief)
+    #expect(try ledger.status().state == .broken)
+    #expect(try ledger.status().problems.first?.contains("application: late on outbox_ledger.") == true)
+    try await fixture.sample()
+    #expect(fixture.last?.notice?.contains("late on outbox_ledger.") == true)
+    if mischief.contains("losses") {
+      #expect(throws: SampleFailure.self) { try ledger.install(grantingTo: nil) }
+      try fixture.database.psql("DROP TRIGGER late ON outbox_ledger.losses")
+    } else {
+      // The journal is made anew.
+      #expect(try ledger.install(grantingTo: nil))
+    }
+    #expect(try ledger.status().state == .installed)
+    #expect(try ledger.text(grantingTo: nil).contains("is DEFERRABLE may fail the application"))
+  }
 }
