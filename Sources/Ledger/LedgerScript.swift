@@ -14,6 +14,9 @@ package struct LedgerScript: Sendable, Hashable {
   package let changes: [LedgerChange]
   /// The functions that say what the layout says of a row, without their schema; none where the triggers' own do.
   package let termFunctions: [String]
+  /// Columns that the layout names and that the tables have not, quoted. Most are optional; a ledger that was made while they
+  /// were there may read them.
+  package let absentColumns: [String]
   private let tables: [String: String]
   private let functions: [String]
   private let rights: LedgerRights
@@ -40,6 +43,13 @@ package struct LedgerScript: Sendable, Hashable {
       names: names, table: main.reference,
       read: try writer.readTables().compactMap { schema.tables[$0]?.reference })
     definition = fingerprint(functions.joined())
+    absentColumns = Set(
+      queue.columns.values.compactMap { column in
+        guard case .column(let name) = column.value, let table = schema.tables[column.table], table.columns[name] == nil
+        else { return nil }
+        return SQLIdentifier.quoted(name)
+      }
+    ).sorted()
   }
 
   /// The statements that install the ledger, to be run in one transaction by a role that owns the table. Run again, they
@@ -70,7 +80,9 @@ package struct LedgerScript: Sendable, Hashable {
       "CREATE INDEX IF NOT EXISTS \(names.index) ON \(names.journal) (txid)",
       Self.isDeletedFromUnderPublication(names.journal),
       "REVOKE ALL ON \(names.journal) FROM PUBLIC",
-    ] + (keepsCounting ? [] : ["DELETE FROM \(names.journal)"])
+    ]
+      + (keepsCounting
+        ? [] : ["DELETE FROM \(names.journal)", "DELETE FROM \(LedgerNames.losses) WHERE journal = \(label)"])
       + [
         "DO "
           + """
@@ -224,6 +236,15 @@ package struct LedgerScript: Sendable, Hashable {
         USING ERRCODE = 'duplicate_object';
     END LOOP;
     """
+  }
+
+  /// Selects those of ``absentColumns`` that the functions of the ledger which is there read.
+  package var missedColumns: String {
+    let columns = absentColumns.map { SQLIdentifier.literal($0, .postgresql) }.joined(separator: ", ")
+    return """
+      SELECT string_agg(name, ', ' ORDER BY name) FROM unnest(ARRAY[\(columns)]::text[]) name WHERE EXISTS (SELECT FROM pg_proc f
+        WHERE strpos(f.prosrc, name) > 0 AND \(Self.isFunction(of: SQLIdentifier.literal(names.label, .postgresql))))
+      """
   }
 
   static func isFunction(of label: String) -> String {

@@ -34,7 +34,8 @@ package struct LedgerInstallation {
       case absent
       /// It counts.
       case installed
-      /// Something of it is missing: it is not read until it is installed again.
+      /// Something of it is missing, so that it is not read until it is installed again; or it does not fit the tables any
+      /// more, and cannot write.
       case broken
       /// It counts by an older or another layout.
       case outdated

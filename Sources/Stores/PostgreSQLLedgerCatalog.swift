@@ -1,4 +1,5 @@
 import Ledger
+import Outbox
 import PostgreSQLClient
 import SampleSQL
 
@@ -147,8 +148,11 @@ struct PostgreSQLLedgerRecord {
   var version: Int
   /// Which trigger functions it has.
   var definition: String
-  /// Movements that could not be written down and whose loss was not yet purged.
-  var losses: Int
+  /// Statements whose movements could not be written down, by SQLSTATE, as far as that was not yet purged; the most frequent
+  /// first.
+  var losses: [(state: String, count: Int)]
+  /// Columns that its functions read and that the table has no more.
+  var missedColumns: String?
   /// False where nothing counts the losses that could not be noted, as in a ledger of before that was done.
   var countsUnnoted: Bool
   /// The changes of about how many statements were lost without a note, by all ledgers of the database since there is one.
@@ -159,7 +163,9 @@ struct PostgreSQLLedgerRecord {
     let label = SQLIdentifier.literal(script.names.label, .postgresql)
     return """
       SELECT installation, cluster = (SELECT system_identifier FROM pg_control_system()), version, definition,
-        (SELECT count(*) FROM \(LedgerNames.losses) WHERE journal = \(label)), s.schemaname IS NOT NULL, s.last_value
+        (SELECT string_agg(l.sqlstate || ' ' || l.n, ',' ORDER BY l.n DESC, l.sqlstate) FROM (SELECT sqlstate, count(*) AS n
+          FROM \(LedgerNames.losses) WHERE journal = \(label) GROUP BY sqlstate) l),
+        s.schemaname IS NOT NULL, s.last_value, (\(script.missedColumns))
       FROM \(LedgerNames.watched) LEFT JOIN pg_sequences s
         ON s.schemaname = '\(LedgerNames.schema)' AND s.sequencename = '\(LedgerNames.unnotedSequence)'
       WHERE journal = \(label)
@@ -169,6 +175,18 @@ struct PostgreSQLLedgerRecord {
   /// What is missing of it; nil where nothing is.
   var missing: String? { countsUnnoted ? nil : "the sequence \(LedgerNames.unnoted)" }
 
+  /// True where the functions do not fit the tables: SQLSTATEs of the class 42 do not pass by themselves.
+  var cannotWrite: Bool { losses.contains { $0.state.hasPrefix("42") } }
+
+  /// What was lost, and why; nil where nothing was.
+  var lossesText: String? {
+    guard !losses.isEmpty else { return nil }
+    let states = losses.map { losses.count == 1 ? $0.state : "\($0.state) (\($0.count))" }.joined(separator: ", ")
+    let missed = missedColumns.map { "; the ledger reads \($0), and the table has no such column any more" } ?? ""
+    let count = losses.reduce(0) { $0 + $1.count }
+    return "\(count.counted("change")) could not be written down: SQLSTATE \(states)\(missed)"
+  }
+
   init?(_ result: PostgreSQLResult) {
     guard result.rowCount == 1, let installation = result.text(0, 0), let version = result.integer(0, 2) else {
       return nil
@@ -177,7 +195,11 @@ struct PostgreSQLLedgerRecord {
     isOfThisCluster = result.truth(0, 1) == true
     self.version = version
     definition = result.text(0, 3) ?? ""
-    losses = result.integer(0, 4) ?? 0
+    losses = (result.text(0, 4) ?? "").split(separator: ",").compactMap { loss in
+      let parts = loss.split(separator: " ")
+      return parts.count == 2 ? Int(parts[1]).map { (String(parts[0]), $0) } : nil
+    }
+    missedColumns = result.text(0, 7)
     countsUnnoted = result.truth(0, 5) == true
     unnoted = ((result.integer(0, 6) ?? 0) + LedgerNames.unnotedStep - 1) / LedgerNames.unnotedStep
   }

@@ -114,7 +114,7 @@ struct PostgreSQLLedgerPlace: LedgerPlace {
       status.state = .broken
       status.problems.append("the database was restored from another cluster's dump")
     } else if record.version != LedgerScript.version || record.definition != script.definition {
-      status.state = .outdated
+      status.state = record.cannotWrite ? .broken : .outdated
       status.problems.append("it was made by another version, or for another form of the layout")
     } else if let missing = record.missing {
       status.state = .broken
@@ -124,7 +124,7 @@ struct PostgreSQLLedgerPlace: LedgerPlace {
       if catalog.givesPowers, status.state == .installed { status.state = .outdated }
       status.problems.append(PostgreSQLLedgerCatalog.warning(ofForeignOwner: owner, isSuperuser: catalog.givesPowers))
     }
-    if record.losses > 0 { status.problems.append("\(record.losses.counted("change")) could not be written down") }
+    if let losses = record.lossesText { status.problems.append(losses) }
     if record.unnoted > 0 {
       status.problems.append(
         "since this database has ledgers, what \(record.unnoted.counted("statement")) changed could be neither written down "

@@ -4,7 +4,7 @@ import Stores
 import TestSupport
 import Testing
 
-@Suite(withPostgreSQL) struct `A ledger of an earlier version` {
+@Suite(withPostgreSQL) struct `A ledger of an earlier form` {
   /// Until then nothing counted the losses that could not be noted.
   private static let older = """
     DROP SEQUENCE outbox_ledger.unnoted; UPDATE outbox_ledger.watched SET version = 2, definition = 'older';
@@ -50,5 +50,36 @@ import Testing
     try fixture.database.psql("INSERT INTO outbox (id, channel) VALUES (1, 'mail')")
     #expect(try fixture.installation().remove())
     #expect(try fixture.database.psql("SELECT count(*) FROM pg_namespace WHERE nspname = 'outbox_ledger'") == "0")
+  }
+
+  @Test func `is broken where it loses what it should write, for a column that is gone`() async throws {
+    let fixture = try LedgerFixture(.aiHummer, LedgerSchemas.aiHummer + "ALTER TABLE outbox DROP updated_at;")
+    let ledger = try fixture.installation()
+    #expect(try ledger.install(grantingTo: nil))
+    try await fixture.sample()
+    try fixture.database.psql("INSERT INTO outbox (id, channel) VALUES (1, 'mail')")
+    let held = try fixture.database.holding(#"LOCK TABLE outbox_ledger."public.outbox" IN SHARE MODE"#)
+    try fixture.database.psql("UPDATE outbox SET attempts = 1")
+    try held.release()
+    #expect(try ledger.status().state == .installed)
+    #expect(try ledger.status().problems == ["1 change could not be written down: SQLSTATE 55P03"])
+
+    try fixture.database.psql("ALTER TABLE outbox RENAME locked_at TO lck")
+    let outdated = try fixture.installation()
+    #expect(try outdated.status().state == .outdated)
+    for attempts in 2...3 { try fixture.database.psql("UPDATE outbox SET attempts = \(attempts)") }
+    let status = try outdated.status()
+    #expect(status.state == .broken)
+    let why = "the ledger reads \"locked_at\", and the table has no such column any more"
+    #expect(
+      status.problems.last == "3 changes could not be written down: SQLSTATE 42703 (2), 55P03 (1); \(why)",
+      "\(status.problems)")
+    #expect(try outdated.install(grantingTo: nil))
+    #expect(try outdated.status().state == .installed)
+    #expect(try outdated.status().problems.isEmpty)
+    await fixture.restart()
+    try await fixture.sample()
+    #expect(fixture.last?.restart == "the ledger was installed anew")
+    try await fixture.expect("UPDATE outbox SET attempts = 4", ["mail retried 1"])
   }
 }
