@@ -30,11 +30,14 @@ package struct MovementSummary: Sendable, Hashable {
     return Double(failures) / Double(delivered + failures)
   }
 
-  /// The duration that a share of the deliveries did not exceed, within a tenth; nil where none was measured.
+  /// Of how many deliveries the duration is known.
+  package var measured: Int { durations.values.reduce(0, +) }
+
+  /// The duration that a share of the ``measured`` deliveries did not exceed, within a tenth; nil where there are none.
   ///
   /// The rank is the nearest one; within its bucket the deliveries are taken to be spread evenly.
   package func duration(ofShare share: Double) -> Duration? {
-    let total = durations.values.reduce(0, +)
+    let total = measured
     guard total > 0 else { return nil }
     let rank = max(1, (share * Double(total)).rounded(.up))
     let bounds = DeliveryBounds().kept

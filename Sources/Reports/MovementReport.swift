@@ -45,17 +45,20 @@ package struct MovementReport: Sendable {
   }
 
   private func table(_ rows: [MovementHistory.Entry]) -> [String] {
+    let namesMethod = history.hasSeveralMethods
     var table = TextTable(
       [("outbox", .left)] + (byDestination ? [("destination", .left)] : [])
+        + (namesMethod ? [("counted by", .left)] : [])
         + ["enqueued", "delivered", "retried", "dead", "failed", "median", "p99"].map { ($0, .right) })
     for row in rows {
       let summary = row.summary
       table.add(
-        [row.outbox.printable] + (byDestination ? [row.destination.printable] : []) + [
-          summary.counts.enqueued.thousands, summary.text(.delivered), summary.text(.retried), summary.text(.dead),
-          summary.failureRatio.map(\.percent) ?? "–", summary.duration(ofShare: 0.5)?.text ?? "–",
-          summary.duration(ofShare: 0.99)?.text ?? "–",
-        ])
+        [row.outbox.printable] + (byDestination ? [row.destination.printable] : [])
+          + (namesMethod ? [summary.method.rawValue] : []) + [
+            summary.counts.enqueued.thousands, summary.text(.delivered), summary.text(.retried), summary.text(.dead),
+            summary.failureRatio.map(\.percent) ?? "–", summary.duration(ofShare: 0.5)?.text ?? "–",
+            summary.duration(ofShare: 0.99)?.text ?? "–",
+          ])
     }
     return table.lines
   }
@@ -73,7 +76,7 @@ package struct MovementReport: Sendable {
       let seen = others.compactMap { count, name in count.flatMap { $0 == 0 ? nil : "\($0.thousands) \(name)" } }
       lines.append(
         "\(entry.outbox.printable): counted by \(entry.summary.method.rawValue)"
-          + (seen.isEmpty ? "" : "; also \(seen.joined(separator: ", "))"))
+          + (seen.isEmpty ? "" : "; also \(seen.joined(separator: ", "))") + timesKnown(of: entry.summary))
     }
     if rows.contains(where: { $0.summary.count(.delivered) == nil }) {
       lines.append("–: the method cannot see it; README, \"Accounting\" says what each one sees.")
@@ -83,6 +86,13 @@ package struct MovementReport: Sendable {
         "statistics: upper figures, of work that was rolled back too; README says where they are lower ones.")
     }
     return lines
+  }
+
+  /// What the median and the 99th percentile are of, where that is not all deliveries.
+  private func timesKnown(of summary: MovementSummary) -> String {
+    guard let delivered = summary.count(.delivered), summary.measured < delivered else { return "" }
+    let known = summary.measured == 0 ? "none" : summary.measured.thousands
+    return "; times known of \(known) of \(delivered.thousands) deliveries"
   }
 
   private var topDestinations: [String] {
@@ -149,6 +159,9 @@ package struct MovementReport: Sendable {
 }
 
 extension MovementHistory {
+  /// True where an outbox was counted in one way and then in another, and has a line for each.
+  fileprivate var hasSeveralMethods: Bool { Set(totals.map(\.outbox)).count < totals.count }
+
   /// The movements of each outbox by way of counting, all destinations together.
   fileprivate var totals: [Entry] {
     var totals: [Entry] = []
@@ -183,7 +196,13 @@ extension MovementSummary {
     pairs += Disposition.allCases.map { ($0.rawValue, value(count($0))) }
     pairs += [
       ("failure_ratio", failureRatio.map { .number($0) } ?? .null),
-      ("delivery_seconds", .object([("median", seconds(0.5)), ("p99", seconds(0.99))])),
+      (
+        "delivery_seconds",
+        .object([
+          ("median", seconds(0.5)), ("p99", seconds(0.99)),
+          ("measured", value(count(.delivered).map { _ in measured })),
+        ])
+      ),
     ]
     return pairs
   }

@@ -74,6 +74,39 @@ import Testing
     #expect(!lines.contains("Most failures:"))
   }
 
+  @Test func `says of how many deliveries the times are known`() throws {
+    let report = MovementReport(
+      Self.history([
+        Self.entry("files", "default", .watch, enqueued: 310, [.delivered: 310], durations: [0.001: 12, 0.5: 8]),
+        Self.entry("mail", "default", enqueued: 2, [.delivered: 2, .released: 1]),
+        Self.entry("orders", "default", enqueued: 2, [.delivered: 2], durations: [1: 2]),
+      ]), byDestination: false)
+    #expect(report.text.contains("\nfiles: counted by watch; times known of 20 of 310 deliveries\n"))
+    #expect(report.text.contains("\nmail: counted by ledger; also 1 released; times known of none of 2 deliveries\n"))
+    #expect(report.text.contains("\norders: counted by ledger\n"))
+    let outboxes = try #require(try ParsedJSON(report.json.text)["outboxes"]).elements
+    #expect(outboxes.map { $0["delivery_seconds"]?["measured"] } == [.number("20"), .number("0"), .number("2")])
+  }
+
+  @Test func `names the method in the table where an outbox was counted by several`() {
+    let history = Self.history([
+      Self.entry("mail", "default", .statistics, enqueued: 7, [.unseen: 3]),
+      Self.entry("orders", "email", .statistics, enqueued: 5, [.unseen: 1]),
+      Self.entry("orders", "email", enqueued: 4, [.delivered: 2], durations: [1: 2]),
+    ])
+    for byDestination in [false, true] {
+      let lines = MovementReport(history, byDestination: byDestination).text.split(separator: "\n")
+      #expect(lines[1].contains("counted by  enqueued"))
+      let methods = lines[2...4].map { $0.split(separator: " ").prefix(byDestination ? 3 : 2).joined(separator: " ") }
+      #expect(
+        methods
+          == (byDestination
+            ? ["mail default statistics", "orders email statistics", "orders email ledger"]
+            : ["mail statistics", "orders statistics", "orders ledger"]))
+    }
+    #expect(!MovementReport(Self.busy, byDestination: false).text.contains("counted by  "))
+  }
+
   @Test func `says so where nothing was counted, or nothing moved`() {
     var history = Self.history([])
     #expect(MovementReport(history, byDestination: false).text.contains("Nothing has been counted yet"))
@@ -88,6 +121,7 @@ import Testing
     #expect(mail["accounting"] == .string("statistics"))
     #expect(mail["delivered"] == .null && mail["failure_ratio"] == .null && mail["requeued"] == .null)
     #expect(mail["unseen"] == .number("4300"))
+    #expect(mail["delivery_seconds"]?["measured"] == .null)
     let orders = try #require(json["outboxes"]?.elements.last)
     #expect(orders["delivered"] == .number("1183"))
     #expect(orders["released"] == .number("0"))
