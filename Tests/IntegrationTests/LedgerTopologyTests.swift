@@ -50,6 +50,18 @@ import Testing
     try await expectThere("INSERT INTO outbox (id, channel) VALUES (20, 'sms')", ["sms enqueued 1"])
     try await expectThere("UPDATE outbox SET status = 'failed' WHERE id = 20", ["sms retried 1"])
 
+    // Of what is taken from a sequence a replica is told little.
+    for round in 1...3 {
+      let held = try fixture.database.holding(
+        #"LOCK TABLE outbox_ledger."public.outbox", outbox_ledger.losses IN SHARE MODE"#)
+      try fixture.database.psql("UPDATE outbox SET attempts = attempts + 1")
+      try held.release()
+      try catchUp()
+      try await fixture.sample()
+      let reason = "changes could not be written into the ledger, nor could it be noted which"
+      #expect(fixture.restarts.filter { $0 == reason }.count == round, "\(fixture.restarts)")
+    }
+
     try server.stop()
     try replica.psql("SELECT pg_promote()")
     await fixture.restart()
