@@ -234,6 +234,22 @@ package struct DatabaseShare: Sendable {
     queues[name] = queue
   }
 
+  /// Notes how long a reading was waited for that nobody knows the cost of, since its session has ended.
+  package mutating func note(interrupted depth: ReadingDepth, of name: String, after seconds: Double, at now: Double) {
+    var queue = queues[name] ?? Costs()
+    switch depth {
+    case .counts:
+      // It is put off for as long as it may have cost, but what is known of it still holds.
+      if queue.counts == nil { queue.counts = seconds } else { queue.debt += seconds }
+      queue.countedAt = now
+    case .estimate:
+      if queue.estimate == nil { queue.estimate = seconds } else { queue.estimates += seconds }
+      queue.estimatedAt = now
+    case .head, .clock: return
+    }
+    queues[name] = queue
+  }
+
   /// Notes what something else than a reading has cost.
   ///
   /// - Parameter cost: seconds of the database's time.

@@ -92,6 +92,7 @@ package actor PostgreSQLStore: SQLStore {
       budget = request.budget
       share = request.budget.map { DatabaseShare($0) }
     }
+    if names.isEmpty { names = outboxes.flatMap { outbox in outbox.knownSuffixes.map { watched(outbox, $0).name } } }
     for (name, costs) in request.costs
     where configured.contains(where: { name == $0.name || name.hasPrefix($0.name + "/") }) {
       share?.adopt(costs, of: name, at: uptime, time: now())
@@ -216,31 +217,28 @@ package actor PostgreSQLStore: SQLStore {
     _ read: () throws(SampleFailure) -> Value
   ) throws(SampleFailure) -> Value {
     let before = (worked: outbox.readingTime, lost: session.lostTime)
-    func note(_ cost: Double, events: Int? = nil) {
+    func note(events: Int? = nil) {
+      let cost = outbox.readingTime - before.worked
+      notedTime += cost
       guard cost > 0, share != nil else { return }
       share?.note(depth, of: name, cost: cost, events: events, at: uptime)
       if depth != .head { costs.append(ReadingCost(isEstimate: depth == .estimate, seconds: cost, time: now())) }
     }
-    func noteWork(events: Int? = nil) {
-      let cost = outbox.readingTime - before.worked
-      notedTime += cost
-      note(cost, events: events)
-    }
     do throws(SampleFailure) {
       let value = try read()
-      noteWork(events: events(value))
+      note(events: events(value))
       interruptions[name] = nil
       if depth != .head { failures[name] = nil }
       return value
     } catch {
-      noteWork()
+      note()
       if depth != .head, error.reason != .lockTimeout, session.isConnected { failures[name] = error }
       // Once it may be the network's fault, or the server's; again it is what was asked for.
       let lost = session.lostTime - before.lost
       if lost > 0 {
         interruptions[name, default: 0] += 1
         if interruptions[name, default: 0] > 1 {
-          note(lost)
+          share?.note(interrupted: depth, of: name, after: lost, at: uptime)
           failures[name] = error
         }
       }

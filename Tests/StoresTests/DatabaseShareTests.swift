@@ -158,6 +158,19 @@ struct DatabaseShareTests {
     #expect(share.next("a", at: 1065, hasHead: true) == .counts)
   }
 
+  @Test func `what is interrupted is put off once, and costs what it did before`() {
+    var share = share()
+    share.note(.counts, of: "a", cost: 0.1, at: 0)
+    share.note(interrupted: .counts, of: "a", after: 4.65, at: 15)
+    share.divide(among: ["a"])
+    // 4.75 s of 0.95 %.
+    #expect(share.next("a", at: 15 + 495, hasHead: true) == .estimate)
+    #expect(share.next("a", at: 15 + 510, hasHead: true) == .counts)
+    share.note(.counts, of: "a", cost: 0.1, at: 15 + 510)
+    share.divide(among: ["a"])
+    #expect(share.intervals("a", hasHead: true).counts == .seconds(15))
+  }
+
   @Test func `with all of the time nothing is ever put off`() {
     var share = share(100)
     share.note(.counts, of: "a", cost: 1000, at: 0)
