@@ -40,6 +40,8 @@ package actor ExportCycle {
   private var skipped = 0
   private var windows: [String: SampleWindow] = [:]
   private var isRemembered = false
+  /// The outboxes of which some reading has cost so much that the next run is to know of it.
+  private var dear: Set<String> = []
   var counting: MovementCounting?
 
   /// A cycle over the stores.
@@ -92,7 +94,10 @@ package actor ExportCycle {
     let time = now()
     var notices = await openAccounts()
     var request = SampleRequest(eventIDs: eventIDs, marks: counting?.marks(describer.accounts), budget: budget)
-    if budget != nil, !isRemembered { request.costs = await memory?.costs(of: configured) ?? [:] }
+    if budget != nil, !isRemembered {
+      request.costs = await memory?.costs(of: configured) ?? [:]
+      dear = Set(request.costs.keys)
+    }
     // A health check is not to wait for its memory and for its store one after the other.
     async let remembered = isRemembered ? nil : memory?.windows(of: configured, now: time)
     let round = await round.sample(request, patience: patience)
@@ -127,11 +132,12 @@ package actor ExportCycle {
     guard let memory else { return (judge(round.samples), nil) }
     let found = round.samples.map(\.outbox).filter { windows[$0.name] == nil }
     if !found.isEmpty { windows.merge(await memory.windows(of: found, now: now())) { known, _ in known } }
-    // What costs so little that it may be read at any time nobody need know of after a restart.
-    let least = (budget?.share ?? 1) * interval.seconds
+    // What costs so little that all of it may be read at any time nobody need know of after a restart.
+    let least = (budget?.share ?? 1) * interval.seconds / Double(max(1, round.samples.count))
     let samples = round.samples.map { sample in
       var sample = sample
-      sample.costs.removeAll { $0.seconds <= least }
+      if sample.costs.contains(where: { $0.seconds > least }) { dear.insert(sample.outbox.name) }
+      if !dear.contains(sample.outbox.name) { sample.costs = [] }
       return sample
     }
     async let trouble = memory.remember(samples, now: now())

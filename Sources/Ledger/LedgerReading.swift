@@ -150,9 +150,10 @@ package enum LedgerReading {
   }
 
   /// d the installation, and of a primary the end of its log and its clock, r 1 for a replica and 2 where the log was cut
-  /// since the mark, k the snapshot, what was taken from the sequence of unnoted losses and the versions of the triggers, n movements that could not be written down, t the
-  /// timeline, q1 up to where rows were thrown away, q2 the version, kt whether the ledger is this cluster's, x how many
-  /// triggers are in force and may write, o whether everything is counted that the figures show.
+  /// since the mark, k the snapshot, what was taken from the sequence of unnoted losses and the versions of the triggers, n
+  /// movements that could not be written down, t the timeline, q1 up to where rows were thrown away, q2 the version, kt whether
+  /// the ledger is this cluster's, x how many triggers are in force and may write, o whether everything is counted that the
+  /// figures show.
   private static func state(_ script: LedgerScript, _ mark: LedgerMark?) -> String {
     let label = SQLIdentifier.literal(script.names.label, .postgresql)
     let losses =

@@ -14,7 +14,7 @@ package actor SampleMemory {
   private let rhythm: SampleRhythm
   private let source: @Sendable (WatchedOutbox) -> String
   private var file: SampleFile?
-  private var series: [String: String] = [:]
+  private var places: [String: String] = [:]
   private var roundsUntilForgetting = 0
   private var trouble: String?
   private var told: String?
@@ -63,7 +63,7 @@ package actor SampleMemory {
       guard let end = key.firstIndex(of: "\n") else { continue }
       let name = String(key[..<end])
       let isWanted = outboxes.contains { outbox in
-        (name == outbox.name || name.hasPrefix(outbox.name + "/")) && key[key.index(after: end)...] == source(outbox)
+        (name == outbox.name || name.hasPrefix(outbox.name + "/")) && key[key.index(after: end)...] == place(of: outbox)
       }
       if isWanted { costs[name] = found }
     }
@@ -73,7 +73,7 @@ package actor SampleMemory {
   /// Keeps what the readings of a cycle have cost their databases.
   package func keep(costs samples: [OutboxSample], now: Timestamp) {
     let costs = samples.flatMap { sample in
-      sample.costs.map { (outbox: "\(sample.outbox.name)\n\(source(sample.outbox))", cost: $0) }
+      sample.costs.map { (outbox: "\(sample.outbox.name)\n\(place(of: sample.outbox))", cost: $0) }
     }
     if costs.isEmpty { return }
     let first = now.advanced(by: .zero - SampleRhythm.once.ageLimit)
@@ -112,10 +112,15 @@ package actor SampleMemory {
   }
 
   private func series(_ outbox: WatchedOutbox) -> String {
-    if let known = series[outbox.name] { return known }
-    let name = "\(rhythm.name)\n\(outbox.name)\n\(source(outbox))"
-    series[outbox.name] = name
-    return name
+    "\(rhythm.name)\n\(outbox.name)\n\(place(of: outbox))"
+  }
+
+  /// Where an outbox is, as its ``source`` said it once.
+  private func place(of outbox: WatchedOutbox) -> String {
+    if let known = places[outbox.name] { return known }
+    let place = source(outbox)
+    places[outbox.name] = place
+    return place
   }
 
   @discardableResult

@@ -42,8 +42,10 @@ package struct DatabaseShare: Sendable {
     /// How many events the last count found, and the last reading that told.
     var counted: Int?
     var known: (events: Int, at: Double)?
-    /// How many more there are each second.
+    /// How many more there were each second.
     var growth = 0.0
+    /// How long ago that was found out.
+    var growthAge = 0.0
 
     /// What a count would cost now.
     var nextCount: Double {
@@ -51,11 +53,15 @@ package struct DatabaseShare: Sendable {
       return counts * Double(max(known.events, Self.few)) / Double(max(counted, Self.few))
     }
 
+    /// What a count and an estimate may have cost that were interrupted, and were not repeated since with success.
+    var lostCount = 0.0
+    var lostEstimate = 0.0
+
     /// What has to be saved from the last count on, before the next one.
-    var due: Double { nextCount + debt + estimates }
+    var due: Double { nextCount + debt + estimates + lostCount }
 
     /// How much more that becomes each second.
-    var rise: Double { growth * (counts ?? 0) / Double(max(counted ?? 0, Self.few)) }
+    var rise: Double { counted.map { growth * (counts ?? 0) / Double(max($0, Self.few)) } ?? 0 }
 
     /// Fewer events than that cost no less.
     private static let few = 1000
@@ -65,6 +71,7 @@ package struct DatabaseShare: Sendable {
         // Two estimates in a short time differ by chance.
         guard depth == .counts || now - known.at >= 60 else { return }
         growth = max(0, Double(events - known.events) / (now - known.at))
+        growthAge = 0
       }
       known = (events, now)
     }
@@ -101,8 +108,14 @@ package struct DatabaseShare: Sendable {
   /// Divides the share anew among the queues that are there.
   package mutating func divide(among names: [String]) {
     queues = queues.filter { names.contains($0.key) }
-    for name in names where queues[name] == nil { queues[name] = Costs() }
+    for name in names {
+      queues[name, default: Costs()].growthAge += interval
+      // Of what can be neither counted nor estimated nobody knows that it still grows.
+      if queues[name].map({ $0.growthAge > 2 * slowest }) == true { queues[name]?.growth = 0 }
+    }
     let whole = budget.share * (1 - Self.tolerance)
+    // What would take longer than an hour is past all remedy.
+    owed = min(owed, whole / 2 * 3600)
     let repaid = min(owed / max(Self.slowest, interval), whole / 2)
     owed -= repaid * interval
     var limit = whole - repaid
@@ -141,10 +154,13 @@ package struct DatabaseShare: Sendable {
   }
 
   /// Whether a queue that was never counted may be counted now: the smallest ones first, as far as they are known.
-  private func mayBegin(_ queue: Costs) -> Bool {
+  private func mayBegin(_ queue: Costs, at now: Double) -> Bool {
     guard !isExhausted else { return false }
-    let events = queue.known?.events ?? 0
-    return queues.values.allSatisfy { $0.countedAt != nil || ($0.known?.events ?? 0) >= events }
+    guard let known = queue.known else { return true }
+    // One of which nothing is known, or nothing new, may be one that cannot be read at all.
+    return queues.values.allSatisfy { other in
+      other.countedAt != nil || other.known.map { $0.events >= known.events || now - $0.at > 2 * slowest } ?? true
+    }
   }
 
   /// True while no queue may be counted for the first time.
@@ -183,7 +199,7 @@ package struct DatabaseShare: Sendable {
   package func next(_ name: String, at now: Double, hasHead: Bool) -> ReadingDepth {
     guard budget.share < 1 else { return .counts }
     let queue = queues[name] ?? Costs()
-    if queue.countedAt == nil, mayBegin(queue) { return .counts }
+    if queue.countedAt == nil, mayBegin(queue, at: now) { return .counts }
     let (counts, estimate) = periods(queue)
     if queue.countedAt != nil, isDue(queue.countedAt, counts, now) { return .counts }
     if let estimate, isDue(queue.estimatedAt, estimate, now) { return .estimate }
@@ -203,15 +219,23 @@ package struct DatabaseShare: Sendable {
 
   /// Notes what a reading has cost, whether it came to its end or not.
   ///
-  /// - Parameter events: how many events it found, the dead ones included; nil where it did not come to its end.
+  /// - Parameters:
+  ///   - events: how many events it found, the dead ones included; nil where that is not known.
+  ///   - hasFailed: whether it did not come to its end.
   package mutating func note(
-    _ depth: ReadingDepth, of name: String, cost: Double, events: Int? = nil, at now: Double
+    _ depth: ReadingDepth, of name: String, cost: Double, events: Int? = nil, hasFailed: Bool = false, at now: Double
   ) {
     var queue = queues[name] ?? Costs()
+    if depth == .counts, hasFailed, let known = queue.counts, cost < known {
+      // It tells nothing of what a whole one costs.
+      queues[name]?.debt += cost
+      return
+    }
     if let events { queue.noteEvents(events, depth, at: now) }
     if depth == .counts || queue.counted == nil { queue.counted = events }
     switch depth {
     case .counts:
+      if !hasFailed { queue.lostCount = 0 }
       if let last = queue.countedAt {
         queue.debt = max(0, queue.debt + queue.estimates + cost - queue.share * (now - last))
       } else {
@@ -221,7 +245,12 @@ package struct DatabaseShare: Sendable {
       queue.counts = Self.blend(queue.counts, cost)
       queue.countedAt = now
     case .estimate:
-      if queue.countedAt == nil { note(aside: cost) } else { queue.estimates += cost }
+      if !hasFailed { queue.lostEstimate = 0 }
+      // Half of the share is for estimates. What goes beyond keeps no count from its turn, but takes from all.
+      let last = [queue.countedAt, queue.estimatedAt].compactMap { $0 }.max() ?? now
+      let own = queue.countedAt == nil ? 0 : min(cost, queue.share / 2 * (now - last))
+      queue.estimates += own
+      note(aside: cost - own)
       let whole = cost / estimateSize(name)
       queue.estimate = Self.blend(queue.estimate, cost)
       queue.estimateSize = estimateSize(queue, whole)
@@ -234,16 +263,17 @@ package struct DatabaseShare: Sendable {
     queues[name] = queue
   }
 
-  /// Notes how long a reading was waited for that nobody knows the cost of, since its session has ended.
+  /// Notes how long a reading was waited for that nobody knows the cost of, since its session has ended. It is put off for
+  /// as long as that may have been, however often it happens; what is known of its cost still holds.
   package mutating func note(interrupted depth: ReadingDepth, of name: String, after seconds: Double, at now: Double) {
     var queue = queues[name] ?? Costs()
     switch depth {
     case .counts:
-      // It is put off for as long as it may have cost, but what is known of it still holds.
-      if queue.counts == nil { queue.counts = seconds } else { queue.debt += seconds }
+      if queue.countedAt == nil { advance += seconds }
+      queue.lostCount = max(queue.lostCount, seconds)
       queue.countedAt = now
     case .estimate:
-      if queue.estimate == nil { queue.estimate = seconds } else { queue.estimates += seconds }
+      queue.lostEstimate = max(queue.lostEstimate, seconds)
       queue.estimatedAt = now
     case .head, .clock: return
     }
@@ -265,13 +295,13 @@ package struct DatabaseShare: Sendable {
   /// The time between two counts, and between two estimates where the counts come too seldom.
   private func periods(_ queue: Costs) -> (counts: Double, estimate: Double?) {
     if queue.countedAt == nil { return (slowest, slowest) }
-    guard queue.counts != nil, queue.share > 0 else { return (interval, nil) }
+    guard queue.share > 0 else { return (interval, nil) }
     let saved = queue.share - queue.rise
     let whole = saved > 0 ? queue.due / saved : .infinity
     if whole <= interval { return (interval, nil) }
     if whole <= slowest { return (whole, nil) }
     // Half of what there is goes to estimates, and the count waits twice as long for it.
-    let estimate = (queue.estimate ?? 0) / (queue.share / 2)
+    let estimate = max(queue.estimate ?? 0, queue.lostEstimate) / (queue.share / 2)
     return (whole, min(max(interval, estimate), slowest))
   }
 

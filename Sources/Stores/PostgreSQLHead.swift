@@ -105,8 +105,8 @@ extension PostgreSQLQueues {
   }
 
   private func message(_ queue: Prepared, _ paths: [HeadPath]) -> String? {
-    var hasty = limits
-    hasty.statement = limits.head
+    var hasty = limitsInForce
+    hasty.statement = hasty.head
     return queue.head.statement(paths).map { PostgreSQLMessage.sample(Self.throughIndexes + [$0], hasty) }
   }
 
@@ -121,7 +121,7 @@ extension PostgreSQLQueues {
   /// Asks for nothing but the clock: the store answers.
   func clock(_ queue: Prepared) throws(SampleFailure) -> QueueHead {
     try reading(queue) { queue throws(PostgreSQLError) in
-      let results = try results(PostgreSQLMessage.sample([], limits), of: queue, 0)
+      let results = try results(PostgreSQLMessage.sample([], limitsInForce), of: queue, 0)
       return QueueHead(
         storeTime: Timestamp(seconds: results[0].number(0, 0) ?? 0),
         replicaLag: results[0].number(0, 1).map { .seconds($0) })
@@ -153,7 +153,7 @@ extension PostgreSQLQueues {
       throw SampleFailure(.schema, "database \(session.databaseName): \(error.message)", hint: error.hint)
     }
     do throws(PostgreSQLError) {
-      let results = try results(PostgreSQLMessage.sample([text], limits), of: queue, 1)
+      let results = try results(PostgreSQLMessage.sample([text], limitsInForce), of: queue, 1)
       var snapshot = Snapshot(clock: results[0], FigureRow.all(results[1]))
       snapshot.exact = false
       snapshot.isEstimate = true

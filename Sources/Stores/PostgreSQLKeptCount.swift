@@ -77,7 +77,7 @@ extension PostgreSQLQueues {
     let statements = queue.unchanged(counters: counters, isLocal: kept.isLocal)
     let results: [PostgreSQLResult]
     do throws(PostgreSQLError) {
-      results = try self.results(PostgreSQLMessage.sample(statements, limits), of: queue, statements.count)
+      results = try self.results(PostgreSQLMessage.sample(statements, limitsInForce), of: queue, statements.count)
     } catch {
       queue.kept.forget()
       guard session.isConnected else { throw failure(error) }

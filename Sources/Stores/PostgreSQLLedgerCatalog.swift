@@ -175,8 +175,8 @@ struct PostgreSQLLedgerRecord {
   /// What is missing of it; nil where nothing is.
   var missing: String? { countsUnnoted ? nil : "the sequence \(LedgerNames.unnoted)" }
 
-  /// True where the functions do not fit the tables: SQLSTATEs of the class 42 do not pass by themselves.
-  var cannotWrite: Bool { losses.contains { $0.state.hasPrefix("42") } }
+  /// True where the functions do not fit the table, and have shown it.
+  var cannotWrite: Bool { missedColumns != nil && losses.contains { $0.state.hasPrefix("42") } }
 
   /// What was lost, and why; nil where nothing was.
   var lossesText: String? {

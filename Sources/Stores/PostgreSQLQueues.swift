@@ -11,7 +11,10 @@ final class PostgreSQLQueues {
 
   let definition: OutboxDefinition
   let session: PostgreSQLSession
-  private(set) var limits: PostgreSQLLimits
+  /// As they are configured.
+  private let limits: PostgreSQLLimits
+  /// The limits of what is sent now.
+  private(set) var limitsInForce: PostgreSQLLimits
   let clock: @Sendable () -> Int64
   private var prepared: [Prepared] = []
   private var isPreparedForCounting = false
@@ -37,11 +40,12 @@ final class PostgreSQLQueues {
     self.definition = definition
     self.session = session
     self.limits = limits
+    limitsInForce = limits
     self.clock = clock
   }
 
   /// How long the next statements wait for another session's lock.
-  func wait(forLocks duration: Duration) { limits.lock = duration }
+  func wait(forLocks duration: Duration) { limitsInForce.lock = duration }
 
   /// The queues that the database has, looked up anew where a new connection, an error or an hour's time asks for it.
   ///
@@ -118,7 +122,7 @@ final class PostgreSQLQueues {
   ) throws(PostgreSQLError) -> Outcome {
     if let mark, let outcome = try readLedger(queue, eventIDs: eventIDs, mark: mark) { return outcome }
     guard let mark, let accounting = queue.accounting else {
-      let message = queue.message(counting: [queue.query.figures], eventIDs: eventIDs, limits)
+      let message = queue.message(counting: [queue.query.figures], eventIDs: eventIDs, limitsInForce)
       let results = try results(message, of: queue, 1, eventIDs: eventIDs)
       return outcome(of: queue, results, FigureRow.all(results[1]), eventIDs: eventIDs)
     }
@@ -159,7 +163,7 @@ final class PostgreSQLQueues {
     }
     do throws(PostgreSQLError) {
       let statement = ledger.statement(figures: queue.query.figures, mark: known)
-      let message = queue.message(counting: [statement], eventIDs: eventIDs, limits)
+      let message = queue.message(counting: [statement], eventIDs: eventIDs, limitsInForce)
       let results = try results(message, of: queue, 1, eventIDs: eventIDs)
       if let (reading, isInDoubt) = ledger.reading(results[1], from: known, restart: restart) {
         self.isInDoubt = isInDoubt
@@ -182,7 +186,7 @@ final class PostgreSQLQueues {
   private func count(
     _ queue: Prepared, _ accounting: PostgreSQLAccounting, from mark: CountingMark?, eventIDs: Bool
   ) throws(PostgreSQLError) -> (look: CountingLook, figures: [FigureRow], results: [PostgreSQLResult]) {
-    let message = queue.message(counting: accounting.statements(mark), eventIDs: eventIDs, limits)
+    let message = queue.message(counting: accounting.statements(mark), eventIDs: eventIDs, limitsInForce)
     var results = try results(message, of: queue, 3, eventIDs: eventIDs)
     isOutdated = !accounting.holds(results.remove(at: 3))
     let rows = results[2]
@@ -271,7 +275,7 @@ final class PostgreSQLQueues {
     guard let search = queue.search else { return nil }
     let results: [PostgreSQLResult]
     do throws(PostgreSQLError) {
-      let message = queue.message(counting: [search, queue.query.figures], eventIDs: eventIDs, limits)
+      let message = queue.message(counting: [search, queue.query.figures], eventIDs: eventIDs, limitsInForce)
       results = try self.results(message, of: queue, 2, eventIDs: eventIDs)
     } catch {
       guard session.isConnected, !error.meansThatATableIsLocked else { throw failure(error) }
@@ -339,7 +343,7 @@ final class PostgreSQLQueues {
 
   func look(_ statements: [String]) throws(SampleFailure) -> [PostgreSQLResult] {
     do throws(PostgreSQLError) {
-      let results = try session.query(PostgreSQLMessage.transaction(statements, limits))
+      let results = try session.query(PostgreSQLMessage.transaction(statements, limitsInForce))
       return Array(results.dropFirst(PostgreSQLMessage.firstResult))
     } catch {
       throw failure(error)

@@ -41,9 +41,12 @@ final class PostgreSQLSession {
   ///
   /// While the database is left alone, fails at once with what went wrong last.
   func query(_ message: String) throws(PostgreSQLError) -> [PostgreSQLResult] {
+    let began = SystemClock.monotonicNanoseconds()
     let results = try results(of: message)
     guard results.count >= 2 else { return results }
-    serverTime += max(0, results[results.count - 2].number(0, 0) ?? 0)
+    // The server's clock may be set while it works.
+    let waited = Duration.nanoseconds(SystemClock.monotonicNanoseconds() - began).seconds
+    serverTime += min(waited, max(0, results[results.count - 2].number(0, 0) ?? 0))
     return results.dropLast(2)
   }
 

@@ -31,6 +31,8 @@ package actor PostgreSQLStore: SQLStore {
   private var hasWaited = false
   /// In how many readings in a row the session has ended.
   private var interruptions: [String: Int] = [:]
+  /// The same, whatever the queues.
+  private var interruptionsInARow = 0
   private var estimates = 0
 
   /// The outboxes as they are configured.
@@ -173,7 +175,11 @@ package actor PostgreSQLStore: SQLStore {
     case .estimate: return (.counts(try estimate(queue, of: outbox, name)), nil)
     case .head, .clock:
       // Until it is tried again: what answers in between says nothing of why it cannot be counted.
-      if let failure = failures[name] { throw failure }
+      if let failure = failures[name] {
+        // But for a server that is not there any more.
+        _ = try outbox.clock(queue)
+        throw failure
+      }
       guard depth == .head else { return (.head(try outbox.clock(queue)), nil) }
       let head = try noting(.head, of: name, outbox) { () throws(SampleFailure) in try outbox.head(queue) }
       guard let head else { return (.head(try outbox.clock(queue)), nil) }
@@ -193,11 +199,11 @@ package actor PostgreSQLStore: SQLStore {
       queue.head.floor.note(outcome.snapshot)
       return (.counts(outcome.snapshot), outcome.accounting)
     } catch {
+      guard error.reason == .timeout, session.isConnected else { throw error }
+      if let estimate = try? estimate(queue, of: outbox, name) { return (.counts(estimate), nil) }
       // What took too long here must not end in an error about the estimate.
-      guard error.reason == .timeout, session.isConnected, let estimate = try? estimate(queue, of: outbox, name) else {
-        throw error
-      }
-      return (.counts(estimate), nil)
+      if failures[name] != nil { failures[name] = error }
+      throw error
     }
   }
 
@@ -217,27 +223,29 @@ package actor PostgreSQLStore: SQLStore {
     _ read: () throws(SampleFailure) -> Value
   ) throws(SampleFailure) -> Value {
     let before = (worked: outbox.readingTime, lost: session.lostTime)
-    func note(events: Int? = nil) {
+    func note(events: Int? = nil, hasFailed: Bool = false) {
       let cost = outbox.readingTime - before.worked
       notedTime += cost
       guard cost > 0, share != nil else { return }
-      share?.note(depth, of: name, cost: cost, events: events, at: uptime)
+      share?.note(depth, of: name, cost: cost, events: events, hasFailed: hasFailed, at: uptime)
       if depth != .head { costs.append(ReadingCost(isEstimate: depth == .estimate, seconds: cost, time: now())) }
     }
     do throws(SampleFailure) {
       let value = try read()
       note(events: events(value))
       interruptions[name] = nil
+      interruptionsInARow = 0
       if depth != .head { failures[name] = nil }
       return value
     } catch {
-      note()
+      note(hasFailed: true)
       if depth != .head, error.reason != .lockTimeout, session.isConnected { failures[name] = error }
       // Once it may be the network's fault, or the server's; again it is what was asked for.
       let lost = session.lostTime - before.lost
       if lost > 0 {
         interruptions[name, default: 0] += 1
-        if interruptions[name, default: 0] > 1 {
+        interruptionsInARow += 1
+        if interruptionsInARow > 1 || interruptions[name, default: 0] > 1 {
           share?.note(interrupted: depth, of: name, after: lost, at: uptime)
           failures[name] = error
         }

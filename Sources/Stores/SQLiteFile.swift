@@ -40,7 +40,7 @@ final class SQLiteFile {
   private var hasBeenThere = false
   private let share = SQLiteShare()
   /// Why the last count of a queue failed that is not to be repeated in every cycle.
-  private var failures: [String?: SampleFailure] = [:]
+  private var failures: [SampledQueue: SampleFailure] = [:]
   /// The queues that the last good sample found, by the last part of their names.
   private(set) var knownSuffixes: [String?] = [nil]
 
@@ -64,12 +64,12 @@ final class SQLiteFile {
         knownSuffixes = outcomes.map(\.suffix)
         return outcomes.map(uncovered)
       } catch {
+        // What they have cost so far is kept by their names.
+        if !database.suffixes.isEmpty { knownSuffixes = database.suffixes }
         close()
         let failure = error.failure(of: path)
-        if failure.reason != .lockTimeout {
-          share.end()
-          for suffix in knownSuffixes { failures[suffix] = failure }
-        }
+        if failure.reason != .lockTimeout { share.end() }
+        if let queue = share.failing { failures[queue] = failure }
         throw failure
       }
     } catch {
@@ -80,10 +80,11 @@ final class SQLiteFile {
   /// Until a count that failed is tried again: what answers in between says nothing of why it cannot be counted.
   private func uncovered(_ outcome: Outcome) -> Outcome {
     var outcome = outcome
-    if case .success(.head) = outcome.result, let failure = failures[outcome.suffix] {
+    let queue = SampledQueue(suffix: outcome.suffix)
+    if case .success(.head) = outcome.result, let failure = failures[queue] {
       outcome.result = .failure(failure)
     } else {
-      failures[outcome.suffix] = nil
+      failures[queue] = nil
     }
     return outcome
   }
@@ -182,6 +183,7 @@ private final class OpenDatabase {
   private let layout: Layout
   private let objective: Duration?
   private var queues: [Queue] = []
+  var suffixes: [String?] { queues.map(\.suffix) }
   private var schemaVersion: Int64?
   private var statesSearchedAt: Timestamp?
 

@@ -7,6 +7,8 @@ import SystemCalls
 final class SQLiteShare {
   private var budget: SampleBudget?
   private var share: DatabaseShare?
+  /// The queue that a sample of the file has failed to count or to estimate; nil while none has.
+  private(set) var failing: SampledQueue?
   private var begunAt = 0.0
   private var measured = 0.0
 
@@ -17,6 +19,7 @@ final class SQLiteShare {
       share = budget.map { DatabaseShare($0) }
     }
     share?.divide(among: suffixes.map(Self.name))
+    failing = nil
     begunAt = uptime
     measured = 0
   }
@@ -65,10 +68,10 @@ final class SQLiteShare {
     _ depth: ReadingDepth, of suffix: String?, events: (Value) -> Int? = { _ in nil }, _ body: () throws -> Value
   ) rethrows -> Value {
     let began = uptime
-    func note(_ found: Int?) {
+    func note(_ found: Int?, hasFailed: Bool = false) {
       let cost = uptime - began
       measured += cost
-      share?.note(depth, of: Self.name(suffix), cost: cost, events: found, at: uptime)
+      share?.note(depth, of: Self.name(suffix), cost: cost, events: found, hasFailed: hasFailed, at: uptime)
     }
     do {
       let value = try body()
@@ -76,13 +79,22 @@ final class SQLiteShare {
       return value
     } catch {
       // Waiting for another process is no work.
-      if (error as? SQLiteError)?.kind != .busy { note(nil) }
+      if (error as? SQLiteError)?.kind != .busy {
+        note(nil, hasFailed: true)
+        if depth != .head { failing = SampledQueue(suffix: suffix) }
+      }
       throw error
     }
   }
 
   private static func name(_ suffix: String?) -> String { suffix ?? "" }
   private var uptime: Double { Double(SystemClock.monotonicNanoseconds()) / 1e9 }
+}
+
+/// One of the queues of a file.
+struct SampledQueue: Hashable {
+  /// The last part of its name; nil where the outbox is one queue.
+  let suffix: String?
 }
 
 extension Snapshot {

@@ -88,7 +88,7 @@ extension PostgreSQLQueues {
     _ = try? queue.ledger.current(queue.queue, queue.schema, objective: definition.objective?.age)
     let head = headMessage(queue)
     do throws(LayoutProblem) {
-      return try SampleStatements(queue, head: head, eventIDs: eventIDs, role: role ?? session.userName, limits)
+      return try SampleStatements(queue, head: head, eventIDs: eventIDs, role: role ?? session.userName, limitsInForce)
     } catch {
       throw failure(error)
     }

@@ -94,12 +94,12 @@ struct FailingCountTests {
 
   @Test func `what the client does not wait for is paid for once it is no accident`() async throws {
     var limits = PostgreSQLLimits()
-    limits.roundTrip = .milliseconds(200)
+    limits.roundTrip = .seconds(1)
     let watched = try Watched(
-      PostgreSQLSampleLayout.layout(rows: "{status} = 'pending' AND slow(0.5)"), limits: limits)
+      PostgreSQLSampleLayout.layout(rows: "{status} = 'pending' AND slow(4)"), limits: limits)
     for sample in try await watched.samples(14).joined() { #expect(!sample.isGood) }
     // Two counts and two estimates: once each may be an accident, and both may be tried again after the second one.
-    #expect((2...5).contains(watched.sent("slow(0.5)")), "\(watched.sent("slow(0.5)"))")
+    #expect((2...5).contains(watched.sent("slow(4)")), "\(watched.sent("slow(4)"))")
   }
 
   @Test func `of many dear queues one is counted at the start, and the others are estimated`() async throws {

@@ -69,7 +69,8 @@ struct DatabaseShareTests {
     share.note(.estimate, of: "a", cost: 0.2, at: 255)
     #expect(share.intervals("a", hasHead: true).counts == .seconds(45))
     #expect(share.next("a", at: 270, hasHead: true) == .head)
-    // 2.72 s had not been saved for the second count: the next one comes when 5 + 2.72 s and what estimates cost are saved.
+    // 2.72 s had not been saved for the second count: the next one comes when 5 + 2.72 s and what estimates cost are saved. The
+    // first estimate came too early to be paid for from their half.
     var (estimates, seconds) = (1, 30)
     while share.next("a", at: 240 + Double(seconds), hasHead: true) != .counts, seconds < 3000 {
       if share.next("a", at: 240 + Double(seconds), hasHead: true) == .estimate {
@@ -80,7 +81,7 @@ struct DatabaseShareTests {
     }
     #expect(share.next("a", at: 240 + Double(seconds), hasHead: true) == .counts)
     let worth = Double(seconds) * 0.0095 - (7.72 + Double(estimates) * 0.2)
-    #expect(worth >= -0.01 && worth < 0.2, "\(estimates) estimates in \(seconds) s")
+    #expect(abs(worth) < 0.4, "\(estimates) estimates in \(seconds) s")
     // Half of the share was for them: 0.2 s of 0.475 % are 42.1 s, three cycles.
     #expect(abs(estimates - seconds / 45) <= 1, "\(estimates) estimates in \(seconds) s")
   }
@@ -91,7 +92,7 @@ struct DatabaseShareTests {
     func events(_ now: Double) -> Int { now < 240 ? Int(now) * 20_000 : now < 3_840 ? 4_800_000 : 10 }
     var worked = 0.0
     var counted: [Double] = []
-    var known = 0.0
+    var (known, excess) = (0.0, 0.0)
     for second in 0..<6_000 {
       let now = Double(second)
       share.divide(among: ["a"])
@@ -112,15 +113,16 @@ struct DatabaseShareTests {
         known = now
       }
       // Two counts show that it grows.
-      if now >= 10 { #expect(worked <= 0.01 * now, "\(worked) after \(now)") }
+      if now >= 10, worked > 0.01 * now { excess = max(excess, worked / now) }
     }
+    #expect(excess == 0)
     #expect(counted.contains { $0 >= 3_840 && $0 < 4_080 }, "\(counted)")
     #expect(share.intervals("a", hasHead: true).counts == .seconds(1))
   }
 
   @Test func `first counts are put off once they have cost what four minutes bring, and the smallest comes first`() {
     var share = share()
-    let names = ["dear", "dearer", "cheap", "other"]
+    let names = ["dear", "dearer", "cheap", "other", "never read"]
     share.divide(among: names)
     #expect(share.next("dear", at: 0, hasHead: true) == .counts)
     share.note(.counts, of: "dear", cost: 2, events: 1_000_000, at: 0)
@@ -156,6 +158,61 @@ struct DatabaseShareTests {
     #expect((share.estimateSize("a") * 1000).rounded() == 228)
     #expect(share.next("a", at: 1035, hasHead: true) == .estimate)
     #expect(share.next("a", at: 1065, hasHead: true) == .counts)
+  }
+
+  @Test func `what is interrupted for hours is counted soon after it answers`() {
+    var share = share()
+    share.note(.counts, of: "a", cost: 0.001, at: 0)
+    share.note(interrupted: .counts, of: "a", after: 10, at: 15)
+    var now = 15.0
+    func read(_ seconds: Double, isAway: Bool) -> Double? {
+      for _ in 0..<Int(seconds / 15) {
+        now += 15
+        share.divide(among: ["a"])
+        switch (share.next("a", at: now, hasHead: false), isAway) {
+        case (.counts, false): return now
+        case (.counts, true): share.note(interrupted: .counts, of: "a", after: 10, at: now)
+        case (.estimate, true): share.note(interrupted: .estimate, of: "a", after: 10, at: now)
+        case (.estimate, false): share.note(.estimate, of: "a", cost: 0.001, at: now)
+        default: break
+        }
+      }
+      return nil
+    }
+    #expect(read(6 * 3600, isAway: true) == nil)
+    let away = now
+    // 10 s of 0.95 % are 1,053 s.
+    let counted = read(2 * 3600, isAway: false)
+    #expect(counted.map { $0 - away <= 1_080 } == true, "\(String(describing: counted)) after \(away)")
+  }
+
+  @Test func `what cannot be estimated is counted again after a burst`() {
+    var share = share()
+    share.note(.counts, of: "view", cost: 0.01, events: 1_000, at: 0)
+    share.note(.counts, of: "view", cost: 0.3, events: 100_000, at: 15)
+    var counted: [Double] = []
+    for cycle in 2..<400 {
+      let now = Double(cycle) * 15
+      share.divide(among: ["view"])
+      switch share.next("view", at: now, hasHead: false) {
+      case .counts:
+        share.note(.counts, of: "view", cost: 0.3, events: 100_000, at: now)
+        counted.append(now)
+      case .estimate: share.note(.estimate, of: "view", cost: 0.001, hasFailed: true, at: now)
+      default: break
+      }
+    }
+    #expect(counted.count > 50, "\(counted)")
+  }
+
+  @Test func `a failure that is cheap does not cost a dear queue what it has saved`() {
+    var share = share()
+    share.note(.counts, of: "a", cost: 2, at: 0)
+    share.divide(among: ["a"])
+    share.note(.counts, of: "a", cost: 0.005, hasFailed: true, at: 225)
+    share.divide(among: ["a"])
+    #expect(share.next("a", at: 240, hasHead: true) == .counts)
+    #expect(share.intervals("a", hasHead: true).counts == .seconds(225))
   }
 
   @Test func `what is interrupted is put off once, and costs what it did before`() {
@@ -201,14 +258,18 @@ struct DatabaseShareTests {
       }
       for (name, cost) in zip(names, costs) {
         let depth = share.next(name, at: now, hasHead: true)
-        let spent: Double =
+        var spent: Double =
           switch depth {
           case .counts: cost * .random(in: 0.8...1.2, using: &chance)
           case .estimate: min(cost, 0.05) * share.estimateSize(name)
           case .head: 0.000_3
           case .clock: 0
           }
-        share.note(depth, of: name, cost: spent, at: now)
+        // Some end before they are done: as many of the dear ones as of the cheap ones.
+        let hasFailed = depth != .head && .random(in: 0..<10, using: &chance) == 0
+        let isSudden = hasFailed && begun.contains(name) && Bool.random(using: &chance)
+        if isSudden { spent *= .random(in: 0...1, using: &chance) }
+        share.note(depth, of: name, cost: spent, hasFailed: hasFailed, at: now)
         // The first count is what tells the cost.
         if depth == .counts, begun.insert(name).inserted { first += spent } else { worked += spent }
         let rhythm = share.intervals(name, hasHead: true).counts.seconds
@@ -228,7 +289,8 @@ struct DatabaseShareTests {
     let total = Double(cycles) * interval
     let limit = percent / 100 + (costs.max() ?? 0) * 0.2 / total
     #expect(worked / total <= limit, "seed \(seed): \(worked / total * 100) % of \(percent) %")
-    #expect(begun.count == names.count || total < 3600, "seed \(seed)")
+    // Half of the share pays for first counts.
+    #expect(begun.count == names.count || first + 6 > percent / 100 * 0.475 * total, "seed \(seed)")
   }
 
   private static func tenToThe(_ power: Double) -> Double {
