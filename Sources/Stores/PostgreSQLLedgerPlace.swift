@@ -128,7 +128,7 @@ struct PostgreSQLLedgerPlace: LedgerPlace {
     if record.unnoted > 0 {
       status.problems.append(
         "since this database has ledgers, what \(record.unnoted.counted("statement")) changed could be neither written down "
-          + "nor noted as lost; counting began anew")
+          + "nor noted as lost; counting began anew then, and this is said until the last ledger is removed")
     }
     if let obstacle = catalog.obstacle(to: session.userName) { status.problems.append("it grows: \(obstacle)") }
     return status
