@@ -132,11 +132,12 @@ package actor ExportCycle {
     guard let memory else { return (judge(round.samples), nil) }
     let found = round.samples.map(\.outbox).filter { windows[$0.name] == nil }
     if !found.isEmpty { windows.merge(await memory.windows(of: found, now: now())) { known, _ in known } }
-    // What costs so little that all of it may be read at any time nobody need know of after a restart.
-    let least = (budget?.share ?? 1) * interval.seconds / Double(max(1, round.samples.count))
+    // Of what may be read in every cycle nobody need know after a restart. After its first count no rhythm tells yet.
+    let least = (budget?.share ?? 1) * interval.seconds
     let samples = round.samples.map { sample in
       var sample = sample
-      if sample.costs.contains(where: { $0.seconds > least }) { dear.insert(sample.outbox.name) }
+      let isPutOff = sample.intervals.map { $0.counts > interval } ?? false
+      if isPutOff || sample.costs.contains(where: { $0.seconds > least }) { dear.insert(sample.outbox.name) }
       if !dear.contains(sample.outbox.name) { sample.costs = [] }
       return sample
     }

@@ -42,9 +42,13 @@ final class LedgerFixture {
   }
 
   /// The ledger, for who installs it.
-  func installation(user: String = "postgres", lock: Duration = .milliseconds(200)) throws -> LedgerInstallation {
+  ///
+  /// - Parameter other: a layout of other tables of the database; the fixture's own where none is named.
+  func installation(
+    of other: Layout? = nil, user: String = "postgres", lock: Duration = .milliseconds(200)
+  ) throws -> LedgerInstallation {
     let definition = OutboxDefinition(
-      name: "o", address: .postgresql(Secret(database.conninfo(user: user))), layout: layout)
+      name: "o", address: .postgresql(Secret(database.conninfo(user: user))), layout: other ?? layout)
     let all = try LedgerInstallation.all(of: definition, limits: PostgreSQLLimits(lock: lock))
     return try #require(all.first)
   }

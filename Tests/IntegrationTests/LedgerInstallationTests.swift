@@ -67,9 +67,7 @@ import Testing
 
   @Test func `is left alone by those that belong to other tables`() async throws {
     let fixture = try LedgerFixture(.aiHummer, LedgerSchemas.aiHummer + LedgerSchemas.kaireon)
-    let definition = OutboxDefinition(
-      name: "k", address: .postgresql(Secret(fixture.database.conninfo())), layout: .kaireon)
-    let other = try #require(try LedgerInstallation.all(of: definition, limits: PostgreSQLLimits()).first)
+    let other = try fixture.installation(of: .kaireon)
     #expect(try fixture.installation().install(grantingTo: nil))
     #expect(try other.install(grantingTo: nil))
     #expect(try other.remove())
