@@ -156,7 +156,7 @@ let package = Package(
       "ExporterTests",
       [
         "Outbox", "Layouts", "Assessment", "Metrics", "Configuration", "Stores", "OTLP", "Exporter", "CryptoClient",
-        "SystemCalls", "TestSupport", logging,
+        "StateDirectory", "SystemCalls", "TestSupport", logging,
       ]),
     tests(
       "StateDirectoryTests",
