@@ -140,6 +140,13 @@ struct AccountingOracle {
     _ = await happens { command.home.read("control/truth.json").isEmpty }
   }
 
+  /// What is known of the truth once the sidecar has told all of it.
+  func lastTruth() async throws -> Truth? {
+    try command.home.write("", to: "control/quiet")
+    await goOn()
+    return await pause()
+  }
+
   func stop() { try? command.home.write("", to: "control/stop") }
 
   /// Where something moved.
@@ -263,23 +270,42 @@ struct AccountingOracle {
     }
 
     /// How many deliveries of each destination took so long, by the bounds that are documented for the objective.
-    func durations(_ queue: String, _ prefix: String) -> [String: [Double: Int]] {
+    func durations(_ queue: String) -> [String: [Double: Int]] {
       var durations: [String: [Double: Int]] = [:]
-      for entry in all where entry.queue == queue && entry.kind.hasPrefix(prefix) {
-        guard let bound = Double(entry.kind.dropFirst(prefix.count)) else { continue }
+      for entry in all where entry.queue == queue && entry.kind.hasPrefix("took ") {
+        guard let bound = Double(entry.kind.dropFirst("took ".count)) else { continue }
         durations[entry.destination, default: [:]][bound, default: 0] += entry.count
       }
       return durations
     }
 
+    /// Deliveries of which it is known between which two of these bounds their durations lie, by destination.
+    var estimatedDurations: [String: [EstimatedDurations]] {
+      all.reduce(into: [:]) { durations, entry in
+        let words = entry.kind.split(separator: " ")
+        guard words.count == 4, words[2] == "to", let least = Double(words[1]), let most = Double(words[3]) else { return }
+        durations[entry.destination, default: []]
+          .append(.init(isSure: words[0] == "took", range: least...most, count: entry.count))
+      }
+    }
+
     /// Deliveries that kept the objective.
-    func deliveriesOnTime(_ queue: String, _ prefix: String) -> Int {
-      durations(queue, prefix).values.reduce(0) { $0 + $1.upTo(AccountingOracle.objective.seconds) }
+    func deliveriesOnTime(_ queue: String) -> Int {
+      durations(queue).values.reduce(0) { $0 + $1.upTo(AccountingOracle.objective.seconds) }
     }
 
     /// Deliveries that missed it.
-    func deliveriesLate(_ queue: String, _ prefix: String) -> Int {
-      durations(queue, prefix).values.reduce(0) { $0 + $1.upTo(.infinity) } - deliveriesOnTime(queue, prefix)
+    func deliveriesLate(_ queue: String) -> Int {
+      durations(queue).values.reduce(0) { $0 + $1.upTo(.infinity) } - deliveriesOnTime(queue)
     }
+  }
+
+  /// Some deliveries whose durations are known between two bounds.
+  struct EstimatedDurations {
+    /// False where they may have none, as nobody may have read the event.
+    let isSure: Bool
+    /// The upper bounds of the first and the last bucket that they may be in.
+    let range: ClosedRange<Double>
+    let count: Int
   }
 }

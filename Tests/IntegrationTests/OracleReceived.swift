@@ -100,14 +100,4 @@ struct OracleReceived {
 extension [Double: Int] {
   /// How many there are up to a bound.
   func upTo(_ bound: Double) -> Int { reduce(0) { $1.key <= bound ? $0 + $1.value : $0 } }
-
-  /// True where up to each bound there are no more than in another distribution.
-  func isNowhereMore(than other: [Double: Int]) -> Bool {
-    upTo(.infinity) <= other.upTo(.infinity) && Set(keys).union(other.keys).allSatisfy { upTo($0) <= other.upTo($0) }
-  }
-
-  /// True where, up to each bound, there are no more than in one distribution and no fewer than in the other.
-  func isBetween(_ most: [Double: Int], _ fewest: [Double: Int]) -> Bool {
-    isNowhereMore(than: most) && fewest.isNowhereMore(than: self) && upTo(.infinity) == most.upTo(.infinity)
-  }
 }

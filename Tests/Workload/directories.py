@@ -3,11 +3,14 @@ into failed/. Some files are written in place, some are linked, and some dead on
 
 A worker owns the files that it made. It writes down what it is about to do; where it is killed, the next one looks
 whether it was done. So the truth holds whenever a process is killed.
+
+How long a delivery took is known between two bounds: the reader is told of it after it was done and before the next pause
+has ended. Of a file that was there in the last pause it has read since when the event waits, of any other it may have.
 """
 
 import collections, json, os, signal, time
 
-from tables import DESTINATIONS, bound
+from tables import BOUNDS, DESTINATIONS, bound
 
 WEIGHTS = {"enqueue": 30, "place": 4, "link": 1, "deliver": 20, "fail": 16, "die": 5, "discard": 2, "prune": 1,
            "requeue": 2, "copy": 1}
@@ -20,8 +23,8 @@ class Directory:
         self.names = [name for name in operations if name in WEIGHTS]
         self.live, self.dead, self.count, self.serial = {}, {}, collections.Counter(), 0
         self.keys, self.crash_at = {}, None
-        # Since the last pause.
-        self.touched = set()
+        # Since the last pause: what was touched, what came, and what was delivered.
+        self.touched, self.new, self.delivered = set(), set(), []
         self.recover()
         self.log = open(self.state_file + ".log", "a", buffering=1)
 
@@ -39,7 +42,8 @@ class Directory:
                 state = json.load(file)
             self.live, self.dead, self.serial = state["live"], state["dead"], state["serial"]
             self.count = collections.Counter({tuple(key): value for key, value in state["count"]})
-            self.touched = set(state["touched"])
+            self.touched, self.new = set(state["touched"]), set(state["new"])
+            self.delivered = state["delivered"]
         if not os.path.exists(self.state_file + ".log"):
             return
         with open(self.state_file + ".log") as file:
@@ -52,7 +56,7 @@ class Directory:
                 self.serial += 1
         self.keep()
 
-    def was_done(self, what, name, channel, retries, took):
+    def was_done(self, what, name, channel, retries, made, took):
         if what in ("enqueue", "place", "link"):
             return os.path.exists(self.path(name))
         if what == "deliver":
@@ -73,20 +77,21 @@ class Directory:
         with open(self.state_file + ".tmp", "w") as file:
             json.dump(
                 dict(live=self.live, dead=self.dead, serial=self.serial, count=list(self.count.items()),
-                     touched=list(self.touched)), file)
+                     touched=list(self.touched), new=list(self.new), delivered=self.delivered), file)
         # Between the two a kill is not possible: nobody is killed while it keeps or recovers.
         os.rename(self.state_file + ".tmp", self.state_file)
         open(self.state_file + ".log", "w").close()
 
-    def note(self, what, name, channel, retries, took):
+    def note(self, what, name, channel, retries, made, took):
         if what in ("enqueue", "place", "link"):
             self.serial += 1
-            self.live[name] = [channel, 0, time.time()]
+            self.live[name] = [channel, 0, made]
+            self.new.add(name)
             self.count[channel, "enqueued"] += 1
         elif what == "deliver":
             del self.live[name]
             self.count[channel, "delivered"] += 1
-            self.count[channel, "took at least " + bound(took)] += 1
+            self.delivered.append([channel, "perhaps" if name in self.new else "took", took, made])
         elif what == "fail":
             self.live[name][1] = retries
             self.count[channel, "retried"] += 1
@@ -99,7 +104,8 @@ class Directory:
         elif what == "prune":
             del self.dead[name]
         else:
-            self.live[name] = [channel, retries, time.time()]
+            self.live[name] = [channel, retries, made]
+            self.new.add(name)
             del self.dead[name]
             self.count[channel, "requeued"] += 1
 
@@ -111,9 +117,9 @@ class Directory:
             if self.crash_at < 0:
                 os.kill(os.getpid(), signal.SIGKILL)
 
-    def event(self, name, channel, retries, chance):
+    def event(self, name, channel, retries, made, chance):
         return json.dumps({
-            "id": name, "enqueuedAt": int(time.time() * 1000) - 5, "retryCount": retries, "channel": channel,
+            "id": name, "enqueuedAt": made, "retryCount": retries, "channel": channel,
             "to": "somebody", "payloads": [{"text": "x" * chance.randrange(600)}]})
 
     def write(self, name, text):
@@ -138,29 +144,29 @@ class Directory:
         is_new = what in ("enqueue", "place", "link")
         if is_new:
             name, channel, retries = f"{self.slot}-{self.serial}", chance.choice(DESTINATIONS), 0
+            # Every other one has waited for so long that it hardly matters when the reader is told of its delivery.
+            age = chance.choice([0, chance.choice(BOUNDS[11:]) * 1.01])
+            made = int((time.time() - age) * 1000) - 5
         else:
             name = self.pick(self.dead if what in ("prune", "requeue", "copy") else self.live, chance)
             if name is None:
                 return
-            channel, retries, _ = self.live.get(name) or self.dead[name]
+            channel, retries, made = self.live.get(name) or self.dead[name]
             retries = retries + 1 if what == "fail" else 0 if what == "copy" else retries
         if "crash" in self.operations and chance.random() < 0.002:
             self.crash_at = chance.randrange(4)
         path, grave = self.path(name), self.grave(name)
-        took = None
-        if what == "deliver":
-            with open(path) as file:
-                took = time.time() - json.load(file)["enqueuedAt"] / 1000
-        self.log.write(json.dumps([what, name, channel, retries, took]) + "\n")
+        took = time.time() - made / 1000 if what == "deliver" else None
+        self.log.write(json.dumps([what, name, channel, retries, made, took]) + "\n")
         self.crash_point()
         if what in ("enqueue", "fail"):
-            self.write(name, self.event(name, channel, retries, chance))
+            self.write(name, self.event(name, channel, retries, made, chance))
         elif what == "place":
             with open(path, "w") as file:
-                file.write(self.event(name, channel, 0, chance))
+                file.write(self.event(name, channel, 0, made, chance))
         elif what == "link":
             with open(f"{self.queue}/{name}.tmp", "w") as file:
-                file.write(self.event(name, channel, 0, chance))
+                file.write(self.event(name, channel, 0, made, chance))
             os.link(f"{self.queue}/{name}.tmp", path)
             os.unlink(f"{self.queue}/{name}.tmp")
         elif what == "deliver":
@@ -176,19 +182,22 @@ class Directory:
         elif what == "requeue":
             os.rename(grave, path)
         else:
-            self.write(name, self.event(name, channel, 0, chance))
+            self.write(name, self.event(name, channel, 0, made, chance))
             self.crash_point()
             os.unlink(grave)
         self.crash_point()
-        self.note(what, name, channel, retries, took)
+        self.note(what, name, channel, retries, made, took)
         self.touched.add(name)
 
     def rest(self):
-        self.touched = set()
+        self.touched, self.new = set(), set()
         self.keep()
 
     def resume(self):
-        pass
+        for channel, kind, took, made in self.delivered:
+            self.count[channel, f"{kind} {bound(took)} to {bound(time.time() - made / 1000)}"] += 1
+        self.delivered = []
+        self.keep()
 
 
 def take_truth(directory, truth):

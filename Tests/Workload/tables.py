@@ -120,8 +120,14 @@ class Queue:
     def __init__(self, database):
         self.database = database
         self.entry = collections.Counter()
+        # False where the duration of a delivery falls between these bounds or those, by when a trigger read its clock.
+        self.isDecided = True
         self.operations = ()
         self.epoch = 1
+
+    @property
+    def isLedger(self):
+        return "ledger" in self.operations
 
     def now(self, seconds=0):
         raise NotImplementedError
@@ -188,14 +194,17 @@ class Queue:
 
     def deliver(self, events, chance):
         touched = f"held = 0, touched = {self.epoch}"
-        for destination, seconds in self.delivered(events, touched):
+        durations = self.delivered(events, touched)
+        # A trigger has read its clock after the ages were read and before this moment.
+        earlier, later = -self.database.rounding, self.elapsed() + self.database.rounding
+        for destination, seconds in durations:
             self.note("delivered", destination)
-            self.note("took " + bound(seconds), destination)
-            self.note("took at least " + bound(float(seconds) - self.database.rounding), destination)
-        # A trigger has read the clock before this moment.
-        later = self.elapsed() + self.database.rounding
-        for event in events:
-            self.note("took at most " + bound(float(event.age) + later), event.destination)
+            if not self.isLedger:
+                self.note("took " + bound(seconds), destination)
+        for event in events if self.isLedger else []:
+            took = bound(float(event.age) + earlier)
+            self.note("took " + took, event.destination)
+            self.isDecided = self.isDecided and took == bound(float(event.age) + later)
 
     def fail(self, events, chance):
         self.change(events, self.failed_assignments + ", held = 0")
@@ -207,7 +216,7 @@ class Queue:
             self.note("dead", event.destination)
         buried = []
         if self.dead_table and "move" in self.operations and chance.random() < 0.5:
-            buried = [event for event in events if "ledger" in self.operations or self.is_known(event)]
+            buried = [event for event in events if self.isLedger or self.is_known(event)]
         self.bury(buried)
         self.change(
             [event for event in events if event not in buried],
@@ -235,7 +244,7 @@ class Queue:
         # A method that sees rows only takes the attempts of an event that vanishes off those of others.
         # An event that came back was counted for the objective, which nobody can tell when it is cancelled.
         condition, pauses = f"{self.cancellable} AND returned = 0", 0
-        if "ledger" not in self.operations:
+        if not self.isLedger:
             condition, pauses = f"{condition} AND {self.attempts} = 0", 1
         events = self.pick(condition, chance.randint(1, 3), chance, pauses)
         self.remove(events)
@@ -248,7 +257,7 @@ class Queue:
                 self.note("discarded surely on time", event.destination)
 
     def requeue(self, chance):
-        pauses = 0 if "ledger" in self.operations else 1
+        pauses = 0 if self.isLedger else 1
         events = self.pick(self.dead, chance.randint(1, 3), chance, pauses)
         self.change(events, self.requeued_assignments + f", returned = 1, touched = {self.epoch}")
         for event in events:
@@ -301,7 +310,7 @@ class Queue:
             else:
                 self.write(letter[1], chance, returned=1)
             # A method that sees rows only does not know one again that has a new identity and a new time.
-            isKnown = self.exhumed or "ledger" in self.operations
+            isKnown = self.exhumed or self.isLedger
             self.note("requeued" if isKnown else "enqueued", letter[1])
 
 
@@ -324,6 +333,7 @@ class Outbox:
         queue = chance.choice(self.queues)
         queue.epoch = epoch
         queue.entry.clear()
+        queue.isDecided = True
         names = self.names
         if "tidal" in self.operations:
             names = [name for name in names if name == "claim" or (name == "enqueue") == (epoch % 2 == 1)]
@@ -341,7 +351,7 @@ class Outbox:
         fate = chance.random()
         if "late" in self.operations and fate < 0.003:
             time.sleep(chance.uniform(0.2, 1.2))
-        if "rollback" in self.operations and fate > 0.95:
+        if "rollback" in self.operations and fate > 0.95 or not queue.isDecided:
             self.database.rollback()
         elif "crash" in self.operations and fate > 0.945:
             os.kill(os.getpid(), signal.SIGKILL)

@@ -12,8 +12,8 @@ two pauses only, the second and so on, and none leave in these, `patient` has de
 file once between two pauses, `hasty` prunes at once.
 
 Every worker is a process with a connection of its own. While the file `pause` is in DIRECTORY nobody does anything, and
-`truth.json` says what was done so far: the number of each movement by queue and destination. The file `stop` ends the
-workload.
+`truth.json` says what was done so far: the number of each movement by queue and destination. Where `quiet` is there when
+`pause` goes, nobody does anything until the next pause either. The file `stop` ends the workload.
 """
 
 import collections, json, multiprocessing, os, random, signal, sys, time
@@ -50,7 +50,7 @@ def work(system, address, directory, seed, slot, operations, epoch):
     chance = random.Random(seed)
     kind = directories.Directory if is_directory(system) else tables.Outbox
     outbox = kind(SYSTEMS.get(system, object)(), address, operations, slot, directory)
-    steps = 0
+    steps, isQuiet = 0, False
     while True:
         # A look at the directory costs as much as an operation.
         steps += 1
@@ -59,13 +59,19 @@ def work(system, address, directory, seed, slot, operations, epoch):
                 return
             if exists(directory, "pause"):
                 outbox.rest()
-                open(os.path.join(directory, f"idle-{os.getpid()}"), "w").close()
+                idle = os.path.join(directory, f"idle-{os.getpid()}")
+                open(idle, "w").close()
                 while exists(directory, "pause") and not exists(directory, "stop"):
                     time.sleep(0.01)
                 if exists(directory, "stop"):
                     return
                 outbox.resume()
-        outbox.step(chance, epoch.value)
+                os.remove(idle)
+                isQuiet = exists(directory, "quiet")
+        if isQuiet:
+            time.sleep(0.01)
+        else:
+            outbox.step(chance, epoch.value)
 
 
 def pause(system, address, directory, truth, epoch):
@@ -79,11 +85,12 @@ def pause(system, address, directory, truth, epoch):
     with open(os.path.join(directory, "truth.tmp"), "w") as file:
         json.dump(told, file)
     os.rename(os.path.join(directory, "truth.tmp"), os.path.join(directory, "truth.json"))
-    for name in os.listdir(directory):
-        if name.startswith("idle-"):
-            os.remove(os.path.join(directory, name))
     epoch.value += 1
-    while exists(directory, "pause") and not exists(directory, "stop"):
+
+    def goes_on():
+        return not exists(directory, "pause") and not any(name.startswith("idle-") for name in os.listdir(directory))
+
+    while not exists(directory, "stop") and not goes_on():
         time.sleep(0.01)
     os.remove(os.path.join(directory, "truth.json"))
 
