@@ -32,8 +32,8 @@ package struct AccountingQuery: Sendable, Hashable {
     /// What tells a row from others.
     var key: String
     var rows: String
-    /// The first time that is looked at, in the column's own encoding.
-    var earliest: String
+    /// ``AccountingQuery/moment`` in the column's own encoding.
+    var moment: String
     var columns: [String]
   }
 
@@ -74,13 +74,13 @@ package struct AccountingQuery: Sendable, Hashable {
       finishedSeconds: try reader.time("{\(rule.finished).seconds}").sql, since: try reader.time(rule.since).sql,
       created: try reader.time(accounting.created.map { "{\($0).seconds}" }).sql,
       retries: try reader.number(accounting.retries), key: try reader.key(queue.key),
-      rows: try reader.expand(rule.rows), earliest: "", columns: [])
-    guard let earliest = try reader.moment(since(reader.dialect), asIn: rule.finished),
+      rows: try reader.expand(rule.rows), moment: "", columns: [])
+    guard let moment = try reader.moment(moment, asIn: rule.finished),
       case .column(let finished)? = queue.columns[rule.finished]?.value
     else { return nil }
     var complete = rows
     complete.finished = finished
-    complete.earliest = earliest
+    complete.moment = moment
     complete.columns = reader.usedColumns[TableQueue.mainTable, default: []].sorted()
     return complete
   }
@@ -93,14 +93,37 @@ package struct AccountingQuery: Sendable, Hashable {
   package func statement(_ cells: CountingCells, bounds: [Double]) -> String {
     let figures = SampleQuery.figures(cells.told == nil ? selects : toldSelects, cells, dialect, objective: objective)
     guard cells.countsDelivered, let delivered else { return figures }
-    return figures + "\nUNION ALL\n" + deliveredRows(delivered, cells, bounds)
+    let few = cells.few { deliveredSince($0, atMost: $1, index: cells.deliveredIndex) ?? "0" }
+    return (few.map { $0 + "\n" } ?? "") + figures + "\nUNION ALL\n" + deliveredRows(delivered, cells, bounds)
+  }
+
+  /// Counts the rows that were delivered since a time; nil where nothing says when that was.
+  ///
+  /// - Parameters:
+  ///   - time: in unix seconds, as SQL.
+  ///   - most: no more than so many are counted.
+  ///   - index: as in ``CountingCells/deliveredIndex``.
+  package func deliveredSince(_ time: String, atMost most: Int, index: String?) -> String? {
+    delivered.map { rows in
+      let picked = index == nil ? "" : " AND (\(rows.rows))"
+      return
+        "SELECT count(*) FROM (SELECT 1 FROM \(source(index)) WHERE \(isFrom(time, rows))\(picked) LIMIT \(most)) l"
+    }
+  }
+
+  private func source(_ index: String?) -> String {
+    "\(table) e" + (dialect == .sqlite ? index.map { " INDEXED BY \(SQLIdentifier.quoted($0))" } ?? "" : "")
+  }
+
+  private func isFrom(_ time: String, _ rows: DeliveredRows) -> String {
+    "e.\(SQLIdentifier.quoted(rows.finished)) >= \(rows.moment.replacing(Self.moment, with: time))"
   }
 
   private func deliveredRows(_ rows: DeliveredRows, _ cells: CountingCells, _ bounds: [Double]) -> String {
     let now = SampleQuery.now(dialect)
     let latest = "\(now) + \(Self.latest)"
-    let from = "e.\(SQLIdentifier.quoted(rows.finished)) >= \(rows.earliest)"
     let since = Self.since(dialect)
+    let from = isFrom(since, rows)
     let picked = "g >= \(dialect == .postgresql ? "(SELECT \(since))" : since) AND g < \(latest)"
     let inner = """
       SELECT \(rows.destination) AS d, \(rows.finishedSeconds) AS g, \(rows.since) AS f, \(rows.created) AS c,
@@ -113,10 +136,10 @@ package struct AccountingQuery: Sendable, Hashable {
         SELECT d, 'delivered', \(cells.number("g", dialect)), NULL, count(*), NULL,
             group_concat(CAST(\(took) AS INTEGER)), NULL, NULL, 0, NULL, NULL, NULL, 0, NULL,
             \(SampleQuery.sum("a", dialect)), \(cells.written(dialect)),
-            \(cells.finished("g", duration: took, where: "g >= \(cells.toldStart ?? "0")", dialect))
+            \(cells.finished("g", duration: took, where: cells.isTold(time: "g"), dialect))
         FROM (
           \(inner)
-          FROM \(table) e\(cells.deliveredIndex.map { " INDEXED BY \(SQLIdentifier.quoted($0))" } ?? "")
+          FROM \(source(cells.deliveredIndex))
           WHERE \(from) AND (\(rows.rows))
         ) delivered
         WHERE \(picked)
@@ -128,7 +151,7 @@ package struct AccountingQuery: Sendable, Hashable {
       return """
         SELECT d, 'delivered', g, NULL::text, count(*), sum(m), \(bounds.count) - width_bucket(-m / 1000000, \(turned)),
             NULL::float8, NULL::float8, 0, 0, \(SampleQuery.sum("a", dialect)), \(cells.written(dialect)),
-            \(cells.finished("t", duration: "m", where: "g >= \(cells.told ?? 0)", dialect))
+            \(cells.finished("t", duration: "m", where: cells.isTold(number: "g"), dialect))
         FROM (
           SELECT d, \(cells.number("g", dialect)) AS g, g AS t, c, a,
               CASE WHEN \(Self.isPlausible) THEN round(greatest(g - f, 0) * 1000000) END AS m\
@@ -154,6 +177,9 @@ package struct AccountingQuery: Sendable, Hashable {
   static func since(_ dialect: SQLDialect) -> String {
     dialect == .postgresql ? "current_setting('\(setting)')::float8" : ":since"
   }
+
+  /// Stands for a time, in unix seconds.
+  private static let moment = "the_moment_that_is_meant"
 
   /// What is further from its first due time than any plan may be was due at no time at all: at infinity, or in a wrong
   /// unit.

@@ -12,14 +12,35 @@ package struct CountingCells: Sendable, Hashable {
   package var countsDelivered: Bool
   /// The number of the first cell whose rows are told apart from one another; nil where no row is.
   package var told: Int?
+  /// The cells of the time since the last look, which may hold so many rows that these are only counted; nil where all behind
+  /// ``told`` are told apart.
+  package var new: New?
+
+  /// The time since the last look.
+  package struct New: Sendable, Hashable {
+    /// The number of its first cell.
+    package var first: Int
+    /// The number of the cell in which the last half minute of it begins.
+    package var recent: Int
+
+    /// Two of the cells.
+    package init(first: Int, recent: Int) {
+      self.first = first
+      self.recent = recent
+    }
+  }
+
+  /// Where more delivered rows than this are new, or are of the last half minute, none of them is told from another.
+  package static let mostTold = 100_000
 
   /// Cells; no delivered rows are looked at, and no row is told from another, unless it is said.
   package init(
-    starts: [String], countsDelivered: Bool = false, told: Int? = nil, deliveredIndex: String? = nil
+    starts: [String], countsDelivered: Bool = false, told: Int? = nil, new: New? = nil, deliveredIndex: String? = nil
   ) {
     self.starts = starts
     self.countsDelivered = countsDelivered
     self.told = told
+    self.new = new
     self.deliveredIndex = deliveredIndex
   }
 
@@ -47,7 +68,7 @@ package struct CountingCells: Sendable, Hashable {
   /// apart, the word that does; rows from before the first cell are left out. See ``WrittenRow``.
   func written(_ dialect: SQLDialect) -> String {
     let first = starts.first ?? "0"
-    let key = toldStart.map { "CASE WHEN c >= \($0) THEN \(Self.word(dialect)) ELSE '' END" } ?? "''"
+    let key = told == nil ? "''" : "CASE WHEN \(isTold(time: "c")) THEN \(Self.word(dialect)) ELSE '' END"
     return switch dialect {
     case .postgresql:
       "string_agg(concat(chr(\(Self.zero) + width_bucket(c, \(array))), \(key)), ',') "
@@ -91,8 +112,34 @@ package struct CountingCells: Sendable, Hashable {
     }
   }
 
-  /// Where the cells begin whose rows are told apart, as SQL.
-  var toldStart: String? { told.flatMap { starts.indices.contains($0 - 1) ? starts[$0 - 1] : nil } }
+  /// What is true of the times of rows that are told apart, as SQL.
+  func isTold(time: String) -> String {
+    let condition = "\(time) >= \(told.flatMap(start) ?? "0")"
+    guard let new, let first = start(new.first), let recent = start(new.recent) else { return condition }
+    return condition + " AND (\(time) < \(first) OR \(Self.areFew("\(time) < \(recent)")))"
+  }
+
+  /// What is true of the numbers of the cells whose rows are told apart, as SQL.
+  func isTold(number: String) -> String {
+    let condition = "\(number) >= \(told ?? 0)"
+    guard let new else { return condition }
+    return condition + " AND (\(number) < \(new.first) OR \(Self.areFew("\(number) < \(new.recent)")))"
+  }
+
+  private static func areFew(_ isOlder: String) -> String {
+    "CASE WHEN \(isOlder) THEN (SELECT new FROM few) ELSE (SELECT recent FROM few) END"
+  }
+
+  /// The table that ``isTold(time:)`` and ``isTold(number:)`` refer to; nil where they refer to none.
+  ///
+  /// - Parameter count: counts the rows delivered since a time, as far as to a number.
+  func few(_ count: (_ since: String, _ most: Int) -> String) -> String? {
+    guard told != nil, let new, let first = start(new.first), let recent = start(new.recent) else { return nil }
+    func areFew(_ since: String) -> String { "(\(count(since, Self.mostTold + 1))) <= \(Self.mostTold)" }
+    return "WITH few(new, recent) AS (SELECT \(areFew(first)), \(areFew(recent)))"
+  }
+
+  private func start(_ cell: Int) -> String? { starts.indices.contains(cell - 1) ? starts[cell - 1] : nil }
 
   private var array: String { once("ARRAY[\(starts.joined(separator: ", "))]::float8[]") }
 

@@ -174,7 +174,7 @@ package struct SampleQuery: Sendable, Hashable {
   }
 
   private static func dead(_ cells: CountingCells) -> String {
-    cells.finished("f", where: "r >= 2 AND f >= \(cells.toldStart ?? "0")", .sqlite)
+    cells.finished("f", where: "r >= 2 AND \(cells.isTold(time: "f"))", .sqlite)
   }
 
   private static let retryOrCell = "CASE WHEN r < 2 THEN r ELSE r - 2 END"
@@ -215,13 +215,8 @@ package struct SampleQuery: Sendable, Hashable {
     ,
             CASE WHEN grouping(s) = 0 THEN \(sum("a", .postgresql)) ELSE 0 END AS a,
             CASE WHEN grouping(s) = 0 THEN \(cells.written(.postgresql)) END AS c,
-            \(cells.finished("f", where: isTold(cells), .postgresql)) AS i
+            \(cells.finished("f", where: cells.isTold(number: "(r - 2) % \(CountingCells.elsewhere)"), .postgresql)) AS i
     """
-  }
-
-  /// What is true of dead rows of the cells that are told apart, in whatever table they are.
-  private static func isTold(_ cells: CountingCells) -> String {
-    "(r - 2) % \(CountingCells.elsewhere) >= \(cells.told ?? 0)"
   }
 
   /// Gives every row its state at this moment, the time its age starts (t), why and since when it is stuck (k, kt),

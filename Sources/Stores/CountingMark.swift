@@ -1,5 +1,6 @@
 import Layouts
 import Outbox
+import SampleSQL
 
 /// Up to where rows have been counted: what was seen of the recent past, so that what commits late is told from what was
 /// counted before.
@@ -38,7 +39,10 @@ struct CountingMark: Sendable, Hashable {
   /// How many numbers a mark may hold.
   static let largest = 20_000
   /// How many rows are told apart at the most; of more than that the older ones are only counted.
-  static let mostKeys = 100_000
+  static let mostKeys = 300_000
+  /// So many of the seconds before a look are a cell of their own, however long ago the look before it was: the next one reads
+  /// no more than that once more.
+  static let recent: Int64 = 30
 
   /// What a mark holds for: numbers of one place say nothing in another, nor for another layout or other buckets.
   static func identity(place: String, _ queue: TableQueue, objective: Duration?) -> String {
@@ -59,6 +63,28 @@ struct CountingMark: Sendable, Hashable {
   /// The cell from which on a transaction that began at a time may have written.
   func cell(ofTransactionFrom time: Int64) -> Int64 {
     starts.cell(of: time - allowance) ?? starts.first ?? time
+  }
+
+  /// The beginnings of the cells of a look at a time in microseconds.
+  func starts(at clock: Int64) -> [Int64] {
+    let last = starts.last ?? time
+    // A whole second is the same number in the store.
+    let recent = max((clock / 1_000_000 - Self.recent) * 1_000_000, last + 1)
+    return starts + [recent, max(clock, last + 2)]
+  }
+
+  /// The cells of a look from this mark on that hold what is new.
+  var new: CountingCells.New { .init(first: starts.count, recent: starts.count + 1) }
+
+  /// Those of a look that begins.
+  static let newAtFirst = CountingCells.New(first: 1, recent: 4)
+
+  /// Seconds before the first look at which cells begin; the last one is the look itself.
+  static let beginnings: [Int64] = [300, 120, 60, recent, 15, 5, 0]
+
+  /// Why counting begins anew where more was delivered since the mark than can be counted.
+  static func tooMany(_ most: Int) -> String {
+    "more than \(most) events were delivered since the last count, which took too long to count"
   }
 
   /// Puts cells together and forgets those that no commit can reach any more.

@@ -84,9 +84,10 @@ struct PostgreSQLAccounting {
   /// meaning any more: the statement had to wait for whoever replaced it, and holds its lock.
   func statements(_ mark: CountingMark?) -> [String] {
     // Statistics bring the number of insertions, and need no more rights than SELECT on what is counted.
+    let isHistory = method == .history
     let cells = CountingCells(
-      starts: starts(mark), countsDelivered: method == .history,
-      told: method == .history ? mark?.told ?? 1 : nil, deliveredIndex: deliveredIndex)
+      starts: starts(mark), countsDelivered: isHistory, told: isHistory ? mark?.told ?? 1 : nil,
+      new: mark?.new ?? CountingMark.newAtFirst, deliveredIndex: deliveredIndex)
     return [
       method == .history ? transactions(mark) : statistics(also: Self.writers),
       query.statement(cells, bounds: bounds.kept),
@@ -96,14 +97,15 @@ struct PostgreSQLAccounting {
 
   private func starts(_ mark: CountingMark?) -> [String] {
     guard let mark, let last = mark.starts.last else {
-      return Self.beginnings.map { $0 == 0 ? Self.now : "\(Self.now) - \($0)" }
+      return CountingMark.beginnings.map { $0 == 0 ? Self.now : "\(Self.now) - \($0)" }
     }
-    // The cells have to rise, whatever the clock does.
-    return mark.starts.map(Self.seconds) + ["greatest(\(Self.now), \(Self.seconds(last + 1)))"]
+    // As in `CountingMark.starts(at:)`. The cells have to rise, whatever the clock does.
+    return mark.starts.map(Self.seconds) + [
+      "greatest(floor(\(Self.now)) - \(CountingMark.recent), \(Self.seconds(last + 1)))",
+      "greatest(\(Self.now), \(Self.seconds(last + 2)))",
+    ]
   }
 
-  /// Seconds before the first look at which cells begin; the last one is the look itself.
-  private static let beginnings = [300, 120, 60, 30, 15, 5, 0]
   private static let now = "date_part('epoch', now())"
   private static let setToNow = "SELECT set_config('\(AccountingQuery.setting)', \(now)::text, true)"
 
@@ -189,6 +191,12 @@ struct PostgreSQLAccounting {
     """
   }
 
+  /// Counts what was delivered since a mark, as far as to a number; nil where deliveries are not counted.
+  func delivered(since mark: CountingMark, atMost most: Int) -> String? {
+    guard method == .history, let last = mark.starts.last else { return nil }
+    return query.deliveredSince("\(Self.seconds(last))::float8", atMost: most, index: deliveredIndex)
+  }
+
   // MARK: - Answering
 
   /// What a look saw.
@@ -201,9 +209,7 @@ struct PostgreSQLAccounting {
     delivered: [DeliveredRow]
   ) -> CountingLook {
     let clock = Int64((time * 1e6).rounded())
-    let starts =
-      mark.flatMap { mark in mark.starts.last.map { mark.starts + [max(clock, $0 + 1)] } }
-      ?? Self.beginnings.map { clock - Int64($0) * 1_000_000 }
+    let starts = mark?.starts(at: clock) ?? CountingMark.beginnings.map { clock - $0 * 1_000_000 }
     var look = CountingLook(time: clock, starts: starts, since: .min)
     if relation.isReplica { look.replicaDelay = CountingMark.beginning + Int64((lag ?? 0) * 1e6) }
     var (hasSessions, busy) = (false, Set<String>())
@@ -275,6 +281,16 @@ struct PostgreSQLAccounting {
       mark: AccountingMark(method, next.text), movements: movements, restart: mark == nil ? restart : nil,
       notice: notices.isEmpty ? nil : notices.joined(separator: "; "))
     return (reading, next.late.doubtfulSince != nil)
+  }
+}
+
+extension AccountingReading {
+  /// The reading with another notice in front.
+  func noticing(_ notice: String?) -> AccountingReading {
+    var reading = self
+    let notices = [notice, self.notice].compactMap { $0 }
+    reading.notice = notices.isEmpty ? nil : notices.joined(separator: "; ")
+    return reading
   }
 }
 

@@ -24,6 +24,8 @@ final class PostgreSQLKeptCount {
   }
 
   private(set) var count: Count?
+  /// True where the last count ran out of time.
+  var hasRunOutOfTime = false
   private var lastMoment: PostgreSQLMoment?
   private var isQuiet = false
 

@@ -210,3 +210,18 @@ extension FigureRow {
     died = CountingCells.finished(result.text(row, 13) ?? "")
   }
 }
+
+extension Snapshot.EventIDs {
+  /// Reads the columns in the order of ``SampleQuery/eventIDs``.
+  init(_ result: PostgreSQLResult) {
+    self.init()
+    for row in 0..<result.rowCount {
+      guard let id = result.text(row, 1) else { continue }
+      switch result.text(row, 0) {
+      case "oldest": oldest.append(id)
+      case "stuck": stuck.append(id)
+      default: newestDead.append(id)
+      }
+    }
+  }
+}

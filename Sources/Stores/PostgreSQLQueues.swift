@@ -126,7 +126,10 @@ final class PostgreSQLQueues {
       let results = try results(message, of: queue, 1, eventIDs: eventIDs)
       return outcome(of: queue, results, FigureRow.all(results[1]), eventIDs: eventIDs)
     }
-    let (known, restart) = accounting.mark(mark)
+    var (known, restart) = accounting.mark(mark)
+    if queue.kept.hasRunOutOfTime, let mark = known, try isTooMuch(queue, accounting, since: mark) {
+      (known, restart) = (nil, CountingMark.tooMany(limits.mostDelivered))
+    }
     let (look, rows, results) = try count(queue, accounting, from: known, eventIDs: eventIDs)
     // Not kept: the next sample is to count.
     if isOutdated {
@@ -183,11 +186,26 @@ final class PostgreSQLQueues {
     return nil
   }
 
+  private func isTooMuch(
+    _ queue: Prepared, _ accounting: PostgreSQLAccounting, since mark: CountingMark
+  ) throws(PostgreSQLError) -> Bool {
+    guard let statement = accounting.delivered(since: mark, atMost: limits.mostDelivered + 1) else { return false }
+    let message = queue.message(counting: [statement], eventIDs: false, limitsInForce)
+    return try results(message, of: queue, 1)[1].integer(0, 0) ?? 0 > limits.mostDelivered
+  }
+
   private func count(
     _ queue: Prepared, _ accounting: PostgreSQLAccounting, from mark: CountingMark?, eventIDs: Bool
   ) throws(PostgreSQLError) -> (look: CountingLook, figures: [FigureRow], results: [PostgreSQLResult]) {
     let message = queue.message(counting: accounting.statements(mark), eventIDs: eventIDs, limitsInForce)
-    var results = try results(message, of: queue, 3, eventIDs: eventIDs)
+    var results: [PostgreSQLResult]
+    do throws(PostgreSQLError) {
+      results = try self.results(message, of: queue, 3, eventIDs: eventIDs)
+      queue.kept.hasRunOutOfTime = false
+    } catch {
+      queue.kept.hasRunOutOfTime = error.meansThatTimeRanOut
+      throw error
+    }
     isOutdated = !accounting.holds(results.remove(at: 3))
     let rows = results[2]
     let figures = FigureRow.all(rows)
@@ -364,16 +382,6 @@ extension Snapshot {
   }
 }
 
-extension AccountingReading {
-  /// The reading with another notice in front.
-  fileprivate func noticing(_ notice: String?) -> AccountingReading {
-    var reading = self
-    let notices = [notice, self.notice].compactMap { $0 }
-    reading.notice = notices.isEmpty ? nil : notices.joined(separator: "; ")
-    return reading
-  }
-}
-
 extension PostgreSQLError {
   /// True for names that are not known, and for whatever else is wrong with a statement that once was right. A word that
   /// an enum type had and has no more is a value that cannot be read.
@@ -381,20 +389,5 @@ extension PostgreSQLError {
     guard case .server(let report) = self else { return false }
     if report.sqlState == "22P02" { return schema.tables.values.contains { !$0.enums.isEmpty } }
     return report.sqlStateClass == "42" && report.sqlState != "42501"
-  }
-}
-
-extension Snapshot.EventIDs {
-  /// Reads the columns in the order of ``SampleQuery/eventIDs``.
-  fileprivate init(_ result: PostgreSQLResult) {
-    self.init()
-    for row in 0..<result.rowCount {
-      guard let id = result.text(row, 1) else { continue }
-      switch result.text(row, 0) {
-      case "oldest": oldest.append(id)
-      case "stuck": stuck.append(id)
-      default: newestDead.append(id)
-      }
-    }
   }
 }

@@ -158,6 +158,15 @@ extension PostgreSQLError {
     if case .server(let report) = self { report.sqlState == "55P03" } else { false }
   }
 
+  /// True for a statement that took longer than it may.
+  var meansThatTimeRanOut: Bool {
+    switch self {
+    case .timedOut(while: .querying): true
+    case .server(let report): report.sqlState == "57014"
+    default: false
+    }
+  }
+
   /// True where the other outboxes of the database would fail in the same way.
   fileprivate var meansThatTheDatabaseIsAway: Bool {
     switch self {

@@ -17,6 +17,8 @@ final class SQLiteAccounting: SQLiteCounting {
   /// What came of the last look, which holds as long as the file does not change.
   private(set) var lastMark: AccountingMark?
   let isInDoubt = false
+  /// True where the last look ran out of time.
+  private var hasRunOutOfTime = false
 
   /// - Parameters:
   ///   - ledgerNotice: why a ledger that is there is not read.
@@ -109,13 +111,13 @@ final class SQLiteAccounting: SQLiteCounting {
   private func statement(_ mark: CountingMark?, at now: Timestamp) -> String {
     let starts = starts(mark, now.microseconds).map { "\(Double($0) / 1e6)" }
     let cells = CountingCells(
-      starts: starts, countsDelivered: method == .history, told: mark?.told ?? 1, deliveredIndex: deliveredIndex)
+      starts: starts, countsDelivered: method == .history, told: mark?.told ?? 1,
+      new: method == .history ? mark?.new ?? CountingMark.newAtFirst : nil, deliveredIndex: deliveredIndex)
     return query.statement(cells, bounds: bounds.kept)
   }
 
   private func starts(_ mark: CountingMark?, _ now: Int64) -> [Int64] {
-    if let mark, let last = mark.starts.last { return mark.starts + [max(now, last + 1)] }
-    return [300, 120, 60, 30, 15, 5, 0].map { now - $0 * 1_000_000 }
+    mark?.starts(at: now) ?? CountingMark.beginnings.map { now - $0 * 1_000_000 }
   }
 
   private func since(_ mark: CountingMark?, _ now: Int64) -> Int64 {
@@ -131,6 +133,9 @@ final class SQLiteAccounting: SQLiteCounting {
     } else if let given {
       known = CountingMark(text: given.position)
       if known == nil { restart = "what was kept of the counting is damaged" }
+    }
+    if hasRunOutOfTime, let mark = known, try isTooMuch(since: mark, connection) {
+      (known, restart) = (nil, CountingMark.tooMany(Self.mostDelivered))
     }
     var (look, rows) = try count(from: known, at: now, connection)
     if let mark = known, let obstacle = mark.obstacle(to: look, identity: identity) {
@@ -153,12 +158,37 @@ final class SQLiteAccounting: SQLiteCounting {
     return (rows, AccountingReading(mark: mark, movements: movements, restart: restart, notice: notice))
   }
 
+  /// Where a look ran out of time and more was delivered since the last one, counting begins anew.
+  private static let mostDelivered = 500_000
+
+  private func isTooMuch(since mark: CountingMark, _ connection: borrowing SQLiteConnection) throws(SQLiteError) -> Bool
+  {
+    let most = Self.mostDelivered
+    guard method == .history, let last = mark.starts.last,
+      let sql = query.deliveredSince("\(Double(last) / 1e6)", atMost: most + 1, index: deliveredIndex)
+    else { return false }
+    return try connection.integer(sql) ?? 0 > most
+  }
+
   func unchanged(_ mark: AccountingMark?) -> AccountingReading? {
     guard let mark, let lastMark, mark.method == lastMark.method, mark.position == lastMark.position else { return nil }
     return AccountingReading(mark: mark, movements: Movements(), notice: notice)
   }
 
   private func count(
+    from mark: CountingMark?, at now: Timestamp, _ connection: borrowing SQLiteConnection
+  ) throws(SQLiteError) -> (CountingLook, [FigureRow]) {
+    do throws(SQLiteError) {
+      let found = try read(from: mark, at: now, connection)
+      hasRunOutOfTime = false
+      return found
+    } catch {
+      hasRunOutOfTime = error.kind == .interrupted
+      throw error
+    }
+  }
+
+  private func read(
     from mark: CountingMark?, at now: Timestamp, _ connection: borrowing SQLiteConnection
   ) throws(SQLiteError) -> (CountingLook, [FigureRow]) {
     let clock = now.microseconds

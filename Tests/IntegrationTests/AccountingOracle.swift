@@ -283,7 +283,9 @@ struct AccountingOracle {
     var estimatedDurations: [String: [EstimatedDurations]] {
       all.reduce(into: [:]) { durations, entry in
         let words = entry.kind.split(separator: " ")
-        guard words.count == 4, words[2] == "to", let least = Double(words[1]), let most = Double(words[3]) else { return }
+        guard words.count == 4, words[2] == "to", let least = Double(words[1]), let most = Double(words[3]) else {
+          return
+        }
         durations[entry.destination, default: []]
           .append(.init(isSure: words[0] == "took", range: least...most, count: entry.count))
       }

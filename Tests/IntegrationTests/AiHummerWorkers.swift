@@ -123,4 +123,11 @@ struct AiHummerWorkers {
       """
     ).split(separator: "\n").compactMap { Int($0) }
   }
+
+  /// Many events that were written and delivered at one moment.
+  func deliver(_ count: Int, ago seconds: Int = 0) throws {
+    try database.psql(
+      "INSERT INTO outbox (channel, status, created_at, delivered_at) SELECT 'mail', 'delivered', t, t FROM "
+        + "generate_series(1, \(count)), (SELECT clock_timestamp() - interval '\(seconds) s' AS t) moment")
+  }
 }

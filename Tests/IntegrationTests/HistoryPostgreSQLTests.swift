@@ -8,7 +8,7 @@ import Testing
 @Suite(withPostgreSQL) struct `History in PostgreSQL` {
   private func store(
     _ database: TemporaryDatabase, user: String = "postgres", layout: Layout = .aiHummer,
-    allowance: Duration = .seconds(30)
+    limits: PostgreSQLLimits = PostgreSQLLimits()
   ) -> PostgreSQLStore {
     PostgreSQLStore(
       [
@@ -16,7 +16,7 @@ import Testing
           name: "o", address: .postgresql(Secret(database.conninfo(user: user))), layout: layout,
           objective: Objective(age: .milliseconds(70), target: 0.99))
       ],
-      limits: PostgreSQLLimits(clockAllowance: allowance), now: { Timestamp(seconds: 1_800_000_000) })
+      limits: limits, now: { Timestamp(seconds: 1_800_000_000) })
   }
 
   @Test(arguments: [UInt64.random(in: 0...UInt64.max), 1])
@@ -69,7 +69,9 @@ import Testing
     let workers = try AiHummerWorkers()
     try workers.database.psql(
       "INSERT INTO outbox (channel) SELECT 'mail' FROM generate_series(1, 9)")
-    let store = store(workers.database, user: try await plainRole(workers.database), allowance: .milliseconds(20))
+    let store = store(
+      workers.database, user: try await plainRole(workers.database),
+      limits: PostgreSQLLimits(clockAllowance: .milliseconds(20)))
     let totals = MovementTotals()
     totals.add(await store.sample(totals.request))
     let session = try await workers.open(
@@ -117,6 +119,71 @@ import Testing
     #expect(totals.lines == ["mail delivered 4", "mail enqueued 3", "mail unseen 1"])
     #expect(totals.durations.count == 4)
     #expect(totals.unbalanced.isEmpty, "\(totals.unbalanced)")
+  }
+
+  /// A mark as it would be if so many seconds had passed since.
+  private func older(_ mark: AccountingMark, seconds: Int64) -> AccountingMark {
+    var lines = mark.position.split(separator: "\n", omittingEmptySubsequences: false)
+      .map { $0.split(separator: " ", omittingEmptySubsequences: false).map(String.init) }
+    func earlier(_ line: Int, _ field: Int) {
+      if let time = Int64(lines[line][field]) { lines[line][field] = "\(time - seconds * 1_000_000)" }
+    }
+    earlier(0, 1)
+    earlier(0, 2)
+    for line in lines.indices where lines[line].first == "b" { earlier(line, 1) }
+    return AccountingMark(mark.method, lines.map { $0.joined(separator: " ") }.joined(separator: "\n"))
+  }
+
+  @Test(arguments: [400, 5])
+  func `of what was delivered in great number none is told from another, and all of it is counted`(
+    before: Int
+  ) async throws {
+    let workers = try AiHummerWorkers()
+    let store = store(workers.database)
+    var mark = try #require(await store.sample(SampleRequest(marks: [:])).first?.accounting?.mark)
+    mark = older(mark, seconds: 1_000)
+    try workers.deliver(100_001, ago: before)
+    try workers.deliver(10)
+    var counts = Movements.Counts()
+    for more in [0, 3] {
+      try workers.deliver(more)
+      let reading = try #require(await store.sample(SampleRequest(marks: ["o": mark])).first?.accounting)
+      counts.add(try #require(reading.movements?.destinations["mail"]))
+      mark = reading.mark
+      guard more == 0 else { continue }
+      // Where the many are from before the last half minute, the others are told apart still.
+      let keys = mark.position.split(separator: "\n").filter { $0.hasPrefix("kf ") }
+      #expect(keys.contains { $0.utf8.count > 80 } == (before > 30), "\(keys)")
+      #expect(keys.allSatisfy { $0.utf8.count < 1_000 })
+    }
+    #expect(counts.dispositions == [.delivered: 100_014] && counts.enqueued == 100_014, "\(counts)")
+  }
+
+  @Test func `where more was delivered than can be counted in time counting begins anew`() async throws {
+    let workers = try AiHummerWorkers()
+    let limits = PostgreSQLLimits(statement: .seconds(1), lock: .seconds(60), mostDelivered: 1_000)
+    let store = store(workers.database, limits: limits)
+    func sample(_ mark: AccountingMark?) async -> AccountingReading? {
+      await store.sample(SampleRequest(marks: mark.map { ["o": $0] } ?? [:])).first?.accounting
+    }
+    let mark = older(try #require(await sample(nil)).mark, seconds: 1_000)
+    for (delivered, restarts) in [(1_000, false), (1, true)] {
+      try workers.deliver(delivered, ago: 900)
+      let held = try workers.database.holding("LOCK TABLE outbox")
+      #expect(await sample(mark) == nil)
+      try held.release()
+      var reading: AccountingReading?
+      _ = await happens {
+        reading = await sample(mark)
+        return reading != nil
+      }
+      if restarts {
+        #expect(reading?.restart?.contains("more than 1000 events were delivered since the last count") == true)
+        #expect(reading?.movements == nil)
+      } else {
+        #expect(reading?.movements?.destinations["mail"]?.dispositions == [.delivered: 1_000])
+      }
+    }
   }
 
   @Test func `a layout without an identifier counts its rows by their times`() async throws {
@@ -195,7 +262,7 @@ import Testing
     let server = try TemporaryPostgres(settings: ["max_prepared_transactions": "5"])
     let database = try server.createDatabase(
       AiHummerWorkers.schema + "INSERT INTO outbox (channel) SELECT 'mail' FROM generate_series(1, 3)")
-    let store = store(database, allowance: .milliseconds(20))
+    let store = store(database, limits: PostgreSQLLimits(clockAllowance: .milliseconds(20)))
     let totals = MovementTotals()
     totals.add(await store.sample(totals.request))
     try database.psql(
