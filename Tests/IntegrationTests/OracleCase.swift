@@ -187,6 +187,8 @@ struct OracleCase: Sendable {
         sidecar.signal(9)
         sidecar.wait()
         sidecar = try await oracle.startCountingSidecar()
+        // Until it has read the files again it does not know since when they wait.
+        await oracle.waitForSamples(of: sidecar)
         guard try await agrees(oracle, truth, sidecar, settings) else { return nil }
       }
       if rounds <= 0, truth.count("enqueued") >= settings.events, shows(truth) { break }
