@@ -93,22 +93,21 @@ package struct AccountingQuery: Sendable, Hashable {
   package func statement(_ cells: CountingCells, bounds: [Double]) -> String {
     let figures = SampleQuery.figures(cells.told == nil ? selects : toldSelects, cells, dialect, objective: objective)
     guard cells.countsDelivered, let delivered else { return figures }
-    let few = cells.few { deliveredSince($0, atMost: $1, index: cells.deliveredIndex) ?? "0" }
-    return (few.map { $0 + "\n" } ?? "") + figures + "\nUNION ALL\n" + deliveredRows(delivered, cells, bounds)
+    return few(cells, delivered) + figures + "\nUNION ALL\n" + deliveredRows(delivered, cells, bounds)
   }
 
-  /// Counts the rows that were delivered since a time; nil where nothing says when that was.
-  ///
-  /// - Parameters:
-  ///   - time: in unix seconds, as SQL.
-  ///   - most: no more than so many are counted.
-  ///   - index: as in ``CountingCells/deliveredIndex``.
-  package func deliveredSince(_ time: String, atMost most: Int, index: String?) -> String? {
-    delivered.map { rows in
-      let picked = index == nil ? "" : " AND (\(rows.rows))"
-      return
-        "SELECT count(*) FROM (SELECT 1 FROM \(source(index)) WHERE \(isFrom(time, rows))\(picked) LIMIT \(most)) l"
+  /// The part of the statement that is about delivered rows, by itself; nil where there is none.
+  package func deliveredStatement(_ cells: CountingCells, bounds: [Double]) -> String? {
+    delivered.map { few(cells, $0) + deliveredRows($0, cells, bounds) }
+  }
+
+  private func few(_ cells: CountingCells, _ rows: DeliveredRows) -> String {
+    let picked = cells.deliveredIndex == nil ? "" : " AND (\(rows.rows))"
+    let few = cells.few { time, most in
+      let source = source(cells.deliveredIndex)
+      return "SELECT count(*) FROM (SELECT 1 FROM \(source) WHERE \(isFrom(time, rows))\(picked) LIMIT \(most)) l"
     }
+    return few.map { $0 + "\n" } ?? ""
   }
 
   private func source(_ index: String?) -> String {

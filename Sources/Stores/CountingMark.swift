@@ -36,7 +36,7 @@ struct CountingMark: Sendable, Hashable {
   static let beginning: Int64 = 300_000_000
   /// Commits of transactions that are open for longer are not waited for.
   static let longest: Int64 = 3_600_000_000
-  /// How many numbers a mark may hold.
+  /// Of more numbers than this a mark has fewer and longer cells.
   static let largest = 20_000
   /// How many rows are told apart at the most; of more than that the older ones are only counted.
   static let mostKeys = 300_000
@@ -82,26 +82,16 @@ struct CountingMark: Sendable, Hashable {
   /// Seconds before the first look at which cells begin; the last one is the look itself.
   static let beginnings: [Int64] = [300, 120, 60, recent, 15, 5, 0]
 
-  /// Why counting begins anew where more was delivered since the mark than can be counted.
-  static func tooMany(_ most: Int) -> String {
-    "more than \(most) events were delivered since the last count, which took too long to count"
-  }
+  /// Why counting begins anew where what was delivered since the mark cannot be counted, not even by itself.
+  static let tooMuch = "more was delivered since the last count than can be counted in the time of a sample"
 
   /// Puts cells together and forgets those that no commit can reach any more.
   mutating func thin() {
     let needed = max(min(since, open.values.min() ?? since) - allowance, time - Self.longest)
     let first = starts.cell(of: needed) ?? starts.first ?? time
-    var kept: [Int64] = []
-    for start in starts where start >= first {
-      let age = time - start
-      if kept.last.map({ start - $0 >= max(allowance / 6, age / 4) }) ?? true || start == starts.last {
-        kept.append(start)
-      }
-    }
-    put(into: kept)
-    while starts.count > 2, rows.values.reduce(0, { $0 + $1.size }) > Self.largest {
-      put(into: Array(starts.dropFirst()))
-    }
+    put(into: apart(6, from: first))
+    // None of the time may be forgotten, however many destinations there are.
+    if rows.values.reduce(0, { $0 + $1.size }) > Self.largest { put(into: apart(2, from: first)) }
     var count = 0
     var isFull = false
     for start in starts.reversed() {
@@ -115,6 +105,16 @@ struct CountingMark: Sendable, Hashable {
   var told: Int {
     let counted = starts.lastIndex { start in rows.values.contains { $0.keyCount(start) == nil } }
     return (counted ?? -1) + 2
+  }
+
+  /// The beginnings of cells of at least a part of the allowance each, and longer ones of longer ago.
+  private func apart(_ part: Int64, from first: Int64) -> [Int64] {
+    var kept: [Int64] = []
+    for start in starts where start >= first {
+      let least = max(allowance / part, (time - start) / min(part, 4))
+      if kept.last.map({ start - $0 >= least }) ?? true || start == starts.last { kept.append(start) }
+    }
+    return kept
   }
 
   private mutating func put(into kept: [Int64]) {

@@ -83,16 +83,19 @@ struct PostgreSQLAccounting {
   /// is not in the list is seen by that statement, or begins after it. Behind that one the table's name cannot change its
   /// meaning any more: the statement had to wait for whoever replaced it, and holds its lock.
   func statements(_ mark: CountingMark?) -> [String] {
-    // Statistics bring the number of insertions, and need no more rights than SELECT on what is counted.
-    let isHistory = method == .history
-    let cells = CountingCells(
-      starts: starts(mark), countsDelivered: isHistory, told: isHistory ? mark?.told ?? 1 : nil,
-      new: mark?.new ?? CountingMark.newAtFirst, deliveredIndex: deliveredIndex)
     return [
       method == .history ? transactions(mark) : statistics(also: Self.writers),
-      query.statement(cells, bounds: bounds.kept),
+      query.statement(cells(mark), bounds: bounds.kept),
       PostgreSQLRelation.signature(of: query.table),
     ]
+  }
+
+  private func cells(_ mark: CountingMark?) -> CountingCells {
+    // Statistics bring the number of insertions, and need no more rights than SELECT on what is counted.
+    let isHistory = method == .history
+    return CountingCells(
+      starts: starts(mark), countsDelivered: isHistory, told: isHistory ? mark?.told ?? 1 : nil,
+      new: mark?.new ?? CountingMark.newAtFirst, deliveredIndex: deliveredIndex)
   }
 
   private func starts(_ mark: CountingMark?) -> [String] {
@@ -191,10 +194,10 @@ struct PostgreSQLAccounting {
     """
   }
 
-  /// Counts what was delivered since a mark, as far as to a number; nil where deliveries are not counted.
-  func delivered(since mark: CountingMark, atMost most: Int) -> String? {
-    guard method == .history, let last = mark.starts.last else { return nil }
-    return query.deliveredSince("\(Self.seconds(last))::float8", atMost: most, index: deliveredIndex)
+  /// Those of ``statements(_:)`` that are about what was delivered since a mark; nil where deliveries are not counted.
+  func delivered(since mark: CountingMark) -> [String]? {
+    guard method == .history else { return nil }
+    return query.deliveredStatement(cells(mark), bounds: bounds.kept).map { [transactions(mark), $0] }
   }
 
   // MARK: - Answering

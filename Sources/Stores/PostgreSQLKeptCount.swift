@@ -24,8 +24,8 @@ final class PostgreSQLKeptCount {
   }
 
   private(set) var count: Count?
-  /// True where the last count ran out of time.
-  var hasRunOutOfTime = false
+  /// How many counts in a row have run out of time.
+  var timeouts = 0
   private var lastMoment: PostgreSQLMoment?
   private var isQuiet = false
 

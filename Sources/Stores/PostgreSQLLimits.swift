@@ -18,14 +18,12 @@ package struct PostgreSQLLimits: Sendable, Hashable {
   /// How far a writer's clock may be behind the database's, and how long it may take from looking at it to its
   /// transaction, before what it finishes may escape the counting of movements.
   package var clockAllowance: Duration
-  /// Where a count ran out of time and more was delivered since the last one, counting begins anew.
-  package var mostDelivered: Int
 
   /// Limits; the defaults suit a production database.
   package init(
     connect: Duration = .seconds(5), statement: Duration = .seconds(5), lock: Duration = .milliseconds(500),
     head: Duration = .milliseconds(250), roundTrip: Duration = .seconds(10), schemaLifetime: Duration = .seconds(3600),
-    longestBackOff: Duration = .seconds(30), clockAllowance: Duration = .seconds(30), mostDelivered: Int = 500_000
+    longestBackOff: Duration = .seconds(30), clockAllowance: Duration = .seconds(30)
   ) {
     self.connect = connect
     self.statement = statement
@@ -35,6 +33,5 @@ package struct PostgreSQLLimits: Sendable, Hashable {
     self.schemaLifetime = schemaLifetime
     self.longestBackOff = longestBackOff
     self.clockAllowance = clockAllowance
-    self.mostDelivered = mostDelivered
   }
 }

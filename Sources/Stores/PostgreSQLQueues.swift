@@ -127,8 +127,8 @@ final class PostgreSQLQueues {
       return outcome(of: queue, results, FigureRow.all(results[1]), eventIDs: eventIDs)
     }
     var (known, restart) = accounting.mark(mark)
-    if queue.kept.hasRunOutOfTime, let mark = known, try isTooMuch(queue, accounting, since: mark) {
-      (known, restart) = (nil, CountingMark.tooMany(limits.mostDelivered))
+    if queue.kept.timeouts > 1, let mark = known, try isTooMuch(accounting.delivered(since: mark), queue) {
+      (known, restart) = (nil, CountingMark.tooMuch)
     }
     let (look, rows, results) = try count(queue, accounting, from: known, eventIDs: eventIDs)
     // Not kept: the next sample is to count.
@@ -186,12 +186,17 @@ final class PostgreSQLQueues {
     return nil
   }
 
-  private func isTooMuch(
-    _ queue: Prepared, _ accounting: PostgreSQLAccounting, since mark: CountingMark
-  ) throws(PostgreSQLError) -> Bool {
-    guard let statement = accounting.delivered(since: mark, atMost: limits.mostDelivered + 1) else { return false }
-    let message = queue.message(counting: [statement], eventIDs: false, limitsInForce)
-    return try results(message, of: queue, 1)[1].integer(0, 0) ?? 0 > limits.mostDelivered
+  /// True where it is what was delivered that takes so long, and not what waits.
+  private func isTooMuch(_ statements: [String]?, _ queue: Prepared) throws(PostgreSQLError) -> Bool {
+    guard let statements else { return false }
+    do throws(PostgreSQLError) {
+      let message = queue.message(counting: statements, eventIDs: false, limitsInForce)
+      _ = try results(message, of: queue, statements.count)
+      return false
+    } catch {
+      guard error.meansThatTimeRanOut else { throw error }
+      return true
+    }
   }
 
   private func count(
@@ -201,9 +206,9 @@ final class PostgreSQLQueues {
     var results: [PostgreSQLResult]
     do throws(PostgreSQLError) {
       results = try self.results(message, of: queue, 3, eventIDs: eventIDs)
-      queue.kept.hasRunOutOfTime = false
+      queue.kept.timeouts = 0
     } catch {
-      queue.kept.hasRunOutOfTime = error.meansThatTimeRanOut
+      queue.kept.timeouts = error.meansThatTimeRanOut ? queue.kept.timeouts + 1 : 0
       throw error
     }
     isOutdated = !accounting.holds(results.remove(at: 3))

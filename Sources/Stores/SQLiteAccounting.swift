@@ -17,8 +17,10 @@ final class SQLiteAccounting: SQLiteCounting {
   /// What came of the last look, which holds as long as the file does not change.
   private(set) var lastMark: AccountingMark?
   let isInDoubt = false
-  /// True where the last look ran out of time.
-  private var hasRunOutOfTime = false
+  /// How many looks in a row have run out of time.
+  private var timeouts = 0
+  /// True where what was delivered since the last look has run out of time by itself.
+  private var isTooMuch = false
 
   /// - Parameters:
   ///   - ledgerNotice: why a ledger that is there is not read.
@@ -109,11 +111,14 @@ final class SQLiteAccounting: SQLiteCounting {
 
   /// The statement of one look.
   private func statement(_ mark: CountingMark?, at now: Timestamp) -> String {
-    let starts = starts(mark, now.microseconds).map { "\(Double($0) / 1e6)" }
-    let cells = CountingCells(
-      starts: starts, countsDelivered: method == .history, told: mark?.told ?? 1,
-      new: method == .history ? mark?.new ?? CountingMark.newAtFirst : nil, deliveredIndex: deliveredIndex)
-    return query.statement(cells, bounds: bounds.kept)
+    query.statement(cells(mark, at: now), bounds: bounds.kept)
+  }
+
+  private func cells(_ mark: CountingMark?, at now: Timestamp) -> CountingCells {
+    CountingCells(
+      starts: starts(mark, now.microseconds).map { "\(Double($0) / 1e6)" }, countsDelivered: method == .history,
+      told: mark?.told ?? 1, new: method == .history ? mark?.new ?? CountingMark.newAtFirst : nil,
+      deliveredIndex: deliveredIndex)
   }
 
   private func starts(_ mark: CountingMark?, _ now: Int64) -> [Int64] {
@@ -134,8 +139,9 @@ final class SQLiteAccounting: SQLiteCounting {
       known = CountingMark(text: given.position)
       if known == nil { restart = "what was kept of the counting is damaged" }
     }
-    if hasRunOutOfTime, let mark = known, try isTooMuch(since: mark, connection) {
-      (known, restart) = (nil, CountingMark.tooMany(Self.mostDelivered))
+    if timeouts > 1, let mark = known {
+      try tryDelivered(since: mark, at: now, connection)
+      if isTooMuch { (known, restart) = (nil, CountingMark.tooMuch) }
     }
     var (look, rows) = try count(from: known, at: now, connection)
     if let mark = known, let obstacle = mark.obstacle(to: look, identity: identity) {
@@ -158,16 +164,22 @@ final class SQLiteAccounting: SQLiteCounting {
     return (rows, AccountingReading(mark: mark, movements: movements, restart: restart, notice: notice))
   }
 
-  /// Where a look ran out of time and more was delivered since the last one, counting begins anew.
-  private static let mostDelivered = 500_000
-
-  private func isTooMuch(since mark: CountingMark, _ connection: borrowing SQLiteConnection) throws(SQLiteError) -> Bool
-  {
-    let most = Self.mostDelivered
-    guard method == .history, let last = mark.starts.last,
-      let sql = query.deliveredSince("\(Double(last) / 1e6)", atMost: most + 1, index: deliveredIndex)
-    else { return false }
-    return try connection.integer(sql) ?? 0 > most
+  /// Finds out whether it is what was delivered that takes so long, and not what waits.
+  private func tryDelivered(
+    since mark: CountingMark, at now: Timestamp, _ connection: borrowing SQLiteConnection
+  ) throws(SQLiteError) {
+    guard !isTooMuch, method == .history,
+      let sql = query.deliveredStatement(cells(mark, at: now), bounds: bounds.kept)
+    else { return }
+    do throws(SQLiteError) {
+      let statement = try connection.prepare(sql)
+      statement.bind(":now", .real(now.seconds))
+      statement.bind(":since", .real(Double(since(mark, now.microseconds)) / 1e6))
+      while try statement.step() {}
+    } catch {
+      isTooMuch = error.kind == .interrupted
+      throw error
+    }
   }
 
   func unchanged(_ mark: AccountingMark?) -> AccountingReading? {
@@ -180,10 +192,10 @@ final class SQLiteAccounting: SQLiteCounting {
   ) throws(SQLiteError) -> (CountingLook, [FigureRow]) {
     do throws(SQLiteError) {
       let found = try read(from: mark, at: now, connection)
-      hasRunOutOfTime = false
+      (timeouts, isTooMuch) = (0, false)
       return found
     } catch {
-      hasRunOutOfTime = error.kind == .interrupted
+      timeouts = error.kind == .interrupted ? timeouts + 1 : 0
       throw error
     }
   }

@@ -1,3 +1,4 @@
+import Outbox
 import TestSupport
 import Testing
 
@@ -129,5 +130,20 @@ struct AiHummerWorkers {
     try database.psql(
       "INSERT INTO outbox (channel, status, created_at, delivered_at) SELECT 'mail', 'delivered', t, t FROM "
         + "generate_series(1, \(count)), (SELECT clock_timestamp() - interval '\(seconds) s' AS t) moment")
+  }
+}
+
+extension AccountingMark {
+  /// The mark as it would be if so many seconds had passed since.
+  func older(seconds: Int64) -> AccountingMark {
+    var lines = position.split(separator: "\n", omittingEmptySubsequences: false)
+      .map { $0.split(separator: " ", omittingEmptySubsequences: false).map(String.init) }
+    func earlier(_ line: Int, _ field: Int) {
+      if let time = Int64(lines[line][field]) { lines[line][field] = "\(time - seconds * 1_000_000)" }
+    }
+    earlier(0, 1)
+    earlier(0, 2)
+    for line in lines.indices where lines[line].first == "b" { earlier(line, 1) }
+    return AccountingMark(method, lines.map { $0.joined(separator: " ") }.joined(separator: "\n"))
   }
 }
