@@ -82,6 +82,10 @@ struct CountingMark: Sendable, Hashable {
   /// Seconds before the first look at which cells begin; the last one is the look itself.
   static let beginnings: [Int64] = [300, 120, 60, recent, 15, 5, 0]
 
+  /// Whether, after so many counts in a row that ran out of time, the deliveries are to be tried by themselves first. Not each
+  /// time, as that takes from the time of the count.
+  static func triesDeliveries(after timeouts: Int) -> Bool { timeouts % 3 == 2 }
+
   /// Why counting begins anew where what was delivered since the mark cannot be counted, not even by itself.
   static let tooMuch = "more was delivered since the last count than can be counted in the time of a sample"
 

@@ -127,7 +127,9 @@ final class PostgreSQLQueues {
       return outcome(of: queue, results, FigureRow.all(results[1]), eventIDs: eventIDs)
     }
     var (known, restart) = accounting.mark(mark)
-    if queue.kept.timeouts > 1, let mark = known, try isTooMuch(accounting.delivered(since: mark), queue) {
+    if let mark = known, CountingMark.triesDeliveries(after: queue.kept.timeouts),
+      try isTooMuch(accounting.delivered(since: mark), queue)
+    {
       (known, restart) = (nil, CountingMark.tooMuch)
     }
     let (look, rows, results) = try count(queue, accounting, from: known, eventIDs: eventIDs)

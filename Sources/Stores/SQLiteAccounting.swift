@@ -139,10 +139,10 @@ final class SQLiteAccounting: SQLiteCounting {
       known = CountingMark(text: given.position)
       if known == nil { restart = "what was kept of the counting is damaged" }
     }
-    if timeouts > 1, let mark = known {
+    if let mark = known, !isTooMuch, CountingMark.triesDeliveries(after: timeouts) {
       try tryDelivered(since: mark, at: now, connection)
-      if isTooMuch { (known, restart) = (nil, CountingMark.tooMuch) }
     }
+    if known != nil, isTooMuch { (known, restart) = (nil, CountingMark.tooMuch) }
     var (look, rows) = try count(from: known, at: now, connection)
     if let mark = known, let obstacle = mark.obstacle(to: look, identity: identity) {
       // What the mark made the look see is of no use to begin with.
@@ -168,7 +168,7 @@ final class SQLiteAccounting: SQLiteCounting {
   private func tryDelivered(
     since mark: CountingMark, at now: Timestamp, _ connection: borrowing SQLiteConnection
   ) throws(SQLiteError) {
-    guard !isTooMuch, method == .history,
+    guard method == .history,
       let sql = query.deliveredStatement(cells(mark, at: now), bounds: bounds.kept)
     else { return }
     do throws(SQLiteError) {
